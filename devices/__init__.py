@@ -1,0 +1,1 @@
+"""The microscope registry: devices, their keys and heartbeats, and the microscope's own client."""

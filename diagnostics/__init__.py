@@ -1,0 +1,1 @@
+"""Specimens, field images, analyses and reports: intake, pipeline, review, release."""

@@ -1,0 +1,27 @@
+"""The rows of diagnostics, one file a noun."""
+
+from diagnostics.models.analysis import Analysis, AnalysisState, Outcome
+from diagnostics.models.image import FieldImage, ImageState
+from diagnostics.models.report import (
+    Certainty,
+    Conclusion,
+    DiagnosticReport,
+    ReportStatus,
+    ReportVersion,
+)
+from diagnostics.models.specimen import Specimen, Stain
+
+__all__ = [
+    "Analysis",
+    "AnalysisState",
+    "Certainty",
+    "Conclusion",
+    "DiagnosticReport",
+    "FieldImage",
+    "ImageState",
+    "Outcome",
+    "ReportStatus",
+    "ReportVersion",
+    "Specimen",
+    "Stain",
+]

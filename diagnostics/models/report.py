@@ -1,0 +1,162 @@
+"""A diagnostic report: what the specimen's pictures say together, and what a person signed."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from diagnostics.models.analysis import CLASS_NAMES, probability_bars
+from diagnostics.models.specimen import Specimen
+from hospital.accounts.models import Clinic
+from hospital.base.states import Transitions, in_choices
+from patients.models import Patient
+
+
+class ReportStatus(models.TextChoices):
+    """FHIR R5 DiagnosticReport.status, with FHIR's meanings."""
+
+    REGISTERED = "registered", "Registered"
+    PARTIAL = "partial", "Unverified (computer only)"
+    PRELIMINARY = "preliminary", "Verified by a technician"
+    FINAL = "final", "Signed"
+    AMENDED = "amended", "Amended"
+    CORRECTED = "corrected", "Corrected"
+    CANCELLED = "cancelled", "Cancelled"
+    ENTERED_IN_ERROR = "entered-in-error", "Entered in error"
+
+
+class Conclusion(models.TextChoices):
+    """What a reader may conclude: the four classes, or that the pictures do not tell."""
+
+    BENIGN = "benign", CLASS_NAMES["benign"]
+    EARLY_PRE_B = "early_pre_b", CLASS_NAMES["early_pre_b"]
+    PRE_B = "pre_b", CLASS_NAMES["pre_b"]
+    PRO_B = "pro_b", CLASS_NAMES["pro_b"]
+    UNDETERMINED = "undetermined", "Undetermined, further tests needed"
+
+    @property
+    def malignant(self) -> bool:
+        """Whether it names a subtype of acute lymphoblastic leukaemia."""
+        return self not in {Conclusion.BENIGN, Conclusion.UNDETERMINED}
+
+
+class Certainty(models.TextChoices):
+    """How sure the model is, in words; see `services.reports.certainty_of`."""
+
+    CLEAR = "clear", "Clear"
+    LEANING = "leaning", "Leaning"
+    UNCERTAIN = "uncertain", "Uncertain, needs review"
+
+
+S = ReportStatus
+SIGNED = (S.FINAL, S.AMENDED, S.CORRECTED)
+UNSIGNED = (S.REGISTERED, S.PARTIAL, S.PRELIMINARY)
+
+
+class DiagnosticReport(models.Model):
+    """One per specimen, rebuilt from all its analyses until it is signed."""
+
+    TRANSITIONS: Transitions = {
+        S.REGISTERED: frozenset({S.PARTIAL, S.CANCELLED, S.ENTERED_IN_ERROR}),
+        S.PARTIAL: frozenset(
+            {S.REGISTERED, S.PRELIMINARY, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}
+        ),
+        # New pictures take a technician's verification back: it did not cover them.
+        S.PRELIMINARY: frozenset({S.PARTIAL, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}),
+        S.FINAL: frozenset({S.AMENDED, S.CORRECTED, S.ENTERED_IN_ERROR}),
+        S.AMENDED: frozenset({S.AMENDED, S.CORRECTED, S.ENTERED_IN_ERROR}),
+        S.CORRECTED: frozenset({S.AMENDED, S.CORRECTED, S.ENTERED_IN_ERROR}),
+        S.CANCELLED: frozenset({S.ENTERED_IN_ERROR}),
+        S.ENTERED_IN_ERROR: frozenset(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    specimen = models.OneToOneField(Specimen, on_delete=models.PROTECT, related_name="report")
+    # Kept beside the specimen's own so that the worklist and the portal need no join.
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="reports")
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="reports")
+    status = models.CharField(max_length=20, choices=ReportStatus.choices, default=S.REGISTERED)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    # What the model found, over all fields: see services.reports.findings_of.
+    findings = models.JSONField(default=dict)
+    impression = models.CharField(max_length=20, blank=True, help_text="The model's leading class.")
+    certainty = models.CharField(max_length=20, choices=Certainty.choices, blank=True)
+
+    # What a person concluded.
+    conclusion = models.CharField(max_length=20, choices=Conclusion.choices, blank=True)
+    comment = models.TextField(blank=True)
+    verified_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    verified_at = models.DateTimeField(null=True)
+    signed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    signed_at = models.DateTimeField(null=True)
+    released_at = models.DateTimeField(null=True, help_text="When the patient could first read it.")
+
+    class Meta:
+        ordering = ["-updated_at"]
+        permissions = [
+            ("verify_diagnosticreport", "Can verify a report as a technician"),
+            ("sign_diagnosticreport", "Can sign a report"),
+        ]
+        indexes = [
+            models.Index(fields=["clinic", "-updated_at"]),
+            models.Index(fields=["patient", "-released_at"]),
+        ]
+        constraints = [
+            in_choices("status", ReportStatus, name="report_status_known"),
+            models.CheckConstraint(
+                condition=~Q(status__in=SIGNED)
+                | (Q(signed_by__isnull=False, signed_at__isnull=False) & ~Q(conclusion="")),
+                name="report_signed_by_someone",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"report {self.specimen_id}"
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a haematologist has signed it."""
+        return self.status in SIGNED
+
+    @property
+    def bars(self) -> list[dict[str, Any]]:
+        """The specimen's four probabilities for drawing."""
+        return probability_bars(self.findings.get("probabilities"))
+
+    def get_impression_display(self) -> str:
+        """The model's leading class in words, '' when there is none."""
+        return CLASS_NAMES.get(self.impression, "")
+
+
+class ReportVersion(models.Model):
+    """A report as it stood when a person put a name to it. Never changed afterwards."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    report = models.ForeignKey(DiagnosticReport, on_delete=models.PROTECT, related_name="versions")
+    version = models.PositiveIntegerField()
+    status = models.CharField(max_length=20, choices=ReportStatus.choices)
+    content = models.JSONField()
+    sha256 = models.CharField(max_length=64, help_text="Of the content as canonical JSON.")
+    signed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    signed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["report", "version"], name="report_version_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.report_id} v{self.version}"

@@ -1,0 +1,122 @@
+"""The worker's loop: claim a batch, read the pictures with the model, store what it says.
+
+Only a worker process runs this; it is the only place where the model is loaded.
+"""
+
+import logging
+import os
+import socket
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+from ml.reading import Reader, Reading
+
+from diagnostics.models import Analysis, Outcome
+from diagnostics.services import analyses
+from hospital.base import files
+from ml import images, reading
+
+log = logging.getLogger(__name__)
+
+WORKER = f"{socket.gethostname()}:{os.getpid()}"
+OVERLAY_QUALITY = 88
+THUMBNAIL_SIDE = 160
+
+
+@cache
+def reader() -> Reader:
+    """The model, loaded once per worker process and verified against its digest."""
+    package = Path(settings.MODEL_PACKAGE) if settings.MODEL_PACKAGE else None
+    loaded = reading.load(package)
+    log.info("model %s ready on %s", loaded.package.name, loaded.engine)
+    return loaded
+
+
+def drain() -> int:
+    """Work until nothing is queued; return how many runs were finished."""
+    # Before claiming: a model that takes its time to load must not eat the lease.
+    model = reader()
+    finished = 0
+    while batch := analyses.claim(worker=WORKER, limit=settings.ANALYSIS_BATCH):
+        finished += _work(model, batch)
+    return finished
+
+
+def _work(model: Reader, batch: list[Analysis]) -> int:
+    decoded = [
+        (analysis, picture) for analysis in batch if (picture := _open(analysis)) is not None
+    ]
+    finished = len(batch) - len(decoded)
+    try:
+        readings = model.read([picture for _, picture in decoded]) if decoded else []
+    except Exception:
+        log.exception("a batch of %d failed; trying its pictures one by one", len(decoded))
+        return finished + sum(_alone(model, analysis, picture) for analysis, picture in decoded)
+    for (analysis, picture), result in zip(decoded, readings, strict=True):
+        finished += _store(model, analysis, picture, result)
+    return finished
+
+
+def _alone(model: Reader, analysis: Analysis, picture: np.ndarray) -> bool:
+    """One picture by itself, so that a poisonous neighbour costs the others nothing."""
+    try:
+        result = model.read([picture])[0]
+    except Exception:
+        log.exception("analysis %s failed", analysis.pk)
+        return analyses.fail(analysis, code="internal")
+    return _store(model, analysis, picture, result)
+
+
+def _open(analysis: Analysis) -> np.ndarray | None:
+    """The picture as RGB, or None after failing the run with the reason."""
+    try:
+        return images.decode(files.read(analysis.image.storage_key))
+    except FileNotFoundError:
+        code = "file_missing"
+    except images.ImageRefused:
+        code = "undecodable"
+    log.error("analysis %s: %s", analysis.pk, code)
+    analyses.fail(analysis, code=code)
+    return None
+
+
+def _store(model: Reader, analysis: Analysis, picture: np.ndarray, result: Reading) -> bool:
+    rejected = result.outcome in analyses.REJECTING
+    return analyses.succeed(
+        analysis,
+        outcome=Outcome(result.outcome),
+        rejection=(result.quality.code or str(result.outcome)) if rejected else "",
+        result={
+            "package_name": model.package.name,
+            "package_digest": model.package.digest,
+            "engine": model.engine,
+            "preprocessing": model.preprocessing,
+            "label": result.label or "",
+            "probabilities": result.probabilities,
+            "familiarity": result.familiarity,
+            "quality": result.quality.as_dict(),
+            "cell_count": len(result.segmentation.cells),
+            "area_share": result.segmentation.area_share,
+            **_pictures(analysis, picture, result),
+        },
+    )
+
+
+def _pictures(analysis: Analysis, picture: np.ndarray, result: Reading) -> dict[str, str]:
+    """Store the segmented picture, the outlines and a thumbnail; return their keys."""
+    folder = f"derived/{analysis.pk}"
+    outlined = result.segmentation.outline(picture)
+    return {
+        "segmented_key": files.put(
+            f"{folder}/segmented.png", images.encode_png(result.segmentation.isolate(picture))
+        ),
+        "overlay_key": files.put(
+            f"{folder}/overlay.jpg", images.encode_jpeg(outlined, quality=OVERLAY_QUALITY)
+        ),
+        "thumbnail_key": files.put(
+            f"{folder}/thumbnail.jpg",
+            images.encode_jpeg(images.thumbnail(picture, THUMBNAIL_SIDE), quality=80),
+        ),
+    }

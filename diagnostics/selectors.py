@@ -1,0 +1,70 @@
+"""Which specimens, pictures and reports somebody may see."""
+
+from typing import Any
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportStatus, Specimen
+from diagnostics.models.report import SIGNED
+from hospital.accounts.models import ReleaseRule
+from hospital.accounts.selectors import clinics_where
+from patients.selectors import patients_in_portal_of
+
+
+def specimens_visible_to(
+    user: Any, permission: str = "diagnostics.view_specimen"
+) -> QuerySet[Specimen]:
+    """The specimens of the clinics where `user` holds `permission`."""
+    clinics = clinics_where(user, permission)
+    return Specimen.objects.filter(clinic__in=clinics).select_related("patient", "clinic")
+
+
+def reports_visible_to(
+    user: Any, permission: str = "diagnostics.view_diagnosticreport"
+) -> QuerySet[DiagnosticReport]:
+    """The reports of the clinics where `user` holds `permission`."""
+    clinics = clinics_where(user, permission)
+    reports = DiagnosticReport.objects.filter(clinic__in=clinics)
+    return reports.select_related("specimen", "patient", "clinic", "signed_by", "verified_by")
+
+
+def images_visible_to(
+    user: Any, permission: str = "diagnostics.view_fieldimage"
+) -> QuerySet[FieldImage]:
+    """The pictures of the clinics where `user` holds `permission`."""
+    clinics = clinics_where(user, permission)
+    return FieldImage.objects.filter(specimen__clinic__in=clinics).select_related(
+        "specimen__patient", "device"
+    )
+
+
+def analyses_visible_to(user: Any) -> QuerySet[Analysis]:
+    """The analyses of the clinics where `user` may look at them."""
+    clinics = clinics_where(user, "diagnostics.view_analysis")
+    rows = Analysis.objects.filter(image__specimen__clinic__in=clinics)
+    return rows.select_related("image__specimen__patient")
+
+
+def images_with_analyses(report: DiagnosticReport) -> QuerySet[FieldImage]:
+    """The report's pictures in order of arrival, `latest_analyses` newest first on each."""
+    newest_first = Prefetch(
+        "analyses", Analysis.objects.order_by("-queued_at"), to_attr="latest_analyses"
+    )
+    images = FieldImage.objects.filter(specimen_id=report.specimen_id)
+    return images.select_related("device").prefetch_related(newest_first)
+
+
+def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
+    """The reports `user` may read as a patient or guardian.
+
+    Released once, and still readable under the clinic's rule: a report that is cancelled or
+    entered in error leaves the portal.
+    """
+    readable = Q(status__in=SIGNED) | Q(
+        clinic__release_rule=ReleaseRule.IMMEDIATE,
+        status__in=[ReportStatus.PARTIAL, ReportStatus.PRELIMINARY],
+    )
+    reports = DiagnosticReport.objects.filter(
+        readable, patient__in=patients_in_portal_of(user), released_at__isnull=False
+    )
+    return reports.select_related("specimen", "patient", "clinic", "signed_by")

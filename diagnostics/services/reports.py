@@ -1,0 +1,289 @@
+"""Reports: rebuilt from what the model found, verified, signed, released."""
+
+import hashlib
+import json
+from collections import Counter
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from diagnostics.models import (
+    Analysis,
+    AnalysisState,
+    Certainty,
+    Conclusion,
+    DiagnosticReport,
+    Outcome,
+    ReportStatus,
+    ReportVersion,
+    Specimen,
+)
+from diagnostics.models.report import UNSIGNED
+from hospital.accounts.models import ReleaseRule
+from hospital.accounts.selectors import clinic_topic, may
+from hospital.audit.services import Actor, record
+from hospital.base.problems import Conflict, Forbidden, Refusal
+from hospital.base.states import StaleState, advance
+from hospital.live.services import publish
+from ml.classes import CLASSES
+from patients.selectors import patient_topic
+
+# Below these the model's leading class is not a statement, only a hint for the reader.
+CLEAR_FROM = 0.90
+LEANING_FROM = 0.70
+
+
+@transaction.atomic
+def rebuild(specimen: Specimen) -> DiagnosticReport:
+    """Bring the specimen's report up to what its analyses say now, and tell the open screens.
+
+    A signed report keeps its status, conclusion and frozen version; only its findings move on, so
+    that the clinic sees that pictures came after the signature.
+    """
+    # The row must exist before it can be locked; two first pictures may race to make it.
+    DiagnosticReport.objects.get_or_create(
+        specimen=specimen,
+        defaults={"clinic_id": specimen.clinic_id, "patient_id": specimen.patient_id},
+    )
+    report = _locked(specimen_id=specimen.pk)
+    findings = findings_of(specimen)
+    changed = findings != report.findings
+    report.findings = findings
+    report.impression = findings["leading"]
+    report.certainty = findings["certainty"]
+    _follow_findings(report, changed=changed)
+    _save_and_tell(report)
+    return report
+
+
+def findings_of(specimen: Specimen) -> dict[str, Any]:
+    """What the latest analysis of each picture says, put together.
+
+    Returns:
+        fields: how many pictures there are, by what became of them.
+        probabilities: mean of the calibrated probabilities over the classified fields, or None.
+        leading: code of the most probable class, '' when no field was classified.
+        certainty: see `certainty_of`; '' when no field was classified.
+        dissent: how many classified fields lead with another class.
+        packages: name and digest of every model package involved.
+        synthetic: whether any picture was made by a program.
+    """
+    images = list(specimen.images.all())
+    latest = _latest_analyses(specimen)
+    fields: Counter[str] = Counter()
+    classified = []
+    for image in images:
+        analysis = latest.get(image.pk)
+        fields[_standing(analysis)] += 1
+        if analysis and analysis.outcome == Outcome.CLASSIFIED:
+            classified.append(analysis)
+    probabilities = _mean([a.probabilities or {} for a in classified])
+    leading = max(probabilities, key=lambda c: probabilities[c]) if probabilities else ""
+    return {
+        "fields": {"total": len(images), **fields},
+        "probabilities": probabilities,
+        "leading": leading,
+        "certainty": certainty_of(probabilities),
+        "dissent": sum(a.label != leading for a in classified),
+        "packages": sorted({f"{a.package_name} {a.package_digest[:12]}" for a in classified}),
+        "synthetic": any(image.synthetic for image in images),
+    }
+
+
+def certainty_of(probabilities: dict[str, float] | None) -> str:
+    """The model's sureness in words, by its largest calibrated probability; '' without any."""
+    if not probabilities:
+        return ""
+    top = max(probabilities.values())
+    if top >= CLEAR_FROM:
+        return Certainty.CLEAR
+    return Certainty.LEANING if top >= LEANING_FROM else Certainty.UNCERTAIN
+
+
+@transaction.atomic
+def verify(*, user: Any, report: DiagnosticReport, version: int) -> DiagnosticReport:
+    """A technician has looked: the report becomes preliminary.
+
+    Raises:
+        Forbidden, StaleState, hospital.base.states.IllegalTransition: as for `sign`.
+    """
+    _ensure_may(user, "diagnostics.verify_diagnosticreport", report)
+    report = _locked(pk=report.pk)
+    _ensure_current(report, version)
+    advance(
+        report,
+        ReportStatus.PRELIMINARY,
+        field="status",
+        verified_by=user,
+        verified_at=timezone.now(),
+    )
+    _audit(Actor.user(user), "report.verified", report)
+    _save_and_tell(report)
+    return report
+
+
+@transaction.atomic
+def sign(
+    *,
+    user: Any,
+    password: str,
+    report: DiagnosticReport,
+    version: int,
+    conclusion: str,
+    comment: str = "",
+) -> DiagnosticReport:
+    """A haematologist concludes: the report becomes final and is frozen as it stands.
+
+    Args:
+        password: typed again by `user`, for this signature.
+        version: the report's version on the page that was signed.
+        conclusion: a `Conclusion`; the reader's own, whatever the model said.
+
+    Raises:
+        Forbidden: `user` may not sign in this clinic (403), or the password is wrong.
+        StaleState: the report changed since the page was loaded.
+        Refusal: pictures are still being analysed, or the conclusion is none.
+        hospital.base.states.IllegalTransition: it is signed already.
+    """
+    _ensure_may(user, "diagnostics.sign_diagnosticreport", report)
+    if not user.check_password(password):
+        raise Forbidden("The password is not right. Nothing was signed.", code="wrong_password")
+    if conclusion not in Conclusion.values:
+        raise Refusal("Choose a conclusion before signing.", code="conclusion_missing")
+    report = _locked(pk=report.pk)
+    _ensure_current(report, version)
+    if report.findings["fields"].get("pending"):
+        raise Conflict(
+            "Pictures are still being analysed. Wait for them, then sign.", code="pending_images"
+        )
+    advance(
+        report,
+        ReportStatus.FINAL,
+        field="status",
+        conclusion=conclusion,
+        comment=comment,
+        signed_by=user,
+        signed_at=timezone.now(),
+    )
+    report.version += 1
+    _freeze(report, user)
+    _audit(Actor.user(user), "report.signed", report, conclusion=conclusion)
+    _save_and_tell(report, bump=False)
+    return report
+
+
+def _freeze(report: DiagnosticReport, user: Any) -> ReportVersion:
+    """Keep the report as it stands, with the digest that proves it was not changed since."""
+    content = {
+        "accession": report.specimen.accession,
+        "version": report.version,
+        "status": report.status,
+        "conclusion": report.conclusion,
+        "comment": report.comment,
+        "findings": report.findings,
+        "images": {str(i.pk): i.sha256 for i in report.specimen.images.all()},
+        "signed_by": str(user),
+        "signed_at": report.signed_at.isoformat() if report.signed_at else "",
+    }
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return ReportVersion.objects.create(
+        report=report,
+        version=report.version,
+        status=report.status,
+        content=content,
+        sha256=hashlib.sha256(canonical.encode()).hexdigest(),
+        signed_by=user,
+        signed_at=report.signed_at or timezone.now(),
+    )
+
+
+def _locked(**which: Any) -> DiagnosticReport:
+    """The report under a row lock, so that concurrent rebuilds and signatures take turns."""
+    reports = DiagnosticReport.objects.select_for_update(of=("self",))
+    return reports.select_related("clinic", "specimen").get(**which)
+
+
+def _latest_analyses(specimen: Specimen) -> dict[Any, Analysis]:
+    rows = Analysis.objects.filter(image__specimen=specimen).order_by("queued_at")
+    return {analysis.image_id: analysis for analysis in rows}
+
+
+def _standing(analysis: Analysis | None) -> str:
+    """What became of a picture, as counted in the findings."""
+    if analysis is None or analysis.state in {AnalysisState.QUEUED, AnalysisState.RUNNING}:
+        return "pending"
+    if analysis.state == AnalysisState.FAILED:
+        return "failed"
+    return analysis.outcome
+
+
+def _mean(rows: list[dict[str, float]]) -> dict[str, float] | None:
+    if not rows:
+        return None
+    return {c.value: round(sum(row[c] for row in rows) / len(rows), 6) for c in CLASSES}
+
+
+def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
+    """Move an unsigned report to the status that its findings call for."""
+    if report.status not in UNSIGNED:
+        return
+    fields = report.findings["fields"]
+    analysed = fields["total"] - fields.get("pending", 0)
+    wanted = ReportStatus.PARTIAL if analysed else ReportStatus.REGISTERED
+    if report.status == ReportStatus.PRELIMINARY and not changed:
+        return
+    if report.status != wanted:
+        findings = {name: getattr(report, name) for name in ("findings", "impression", "certainty")}
+        advance(report, wanted, field="status", verified_by=None, verified_at=None, **findings)
+
+
+def _save_and_tell(report: DiagnosticReport, *, bump: bool = True) -> None:
+    """Store the report's new version and publish it to those who may see it."""
+    if bump:
+        report.version += 1
+    report.updated_at = timezone.now()
+    visible = _let_through(report)
+    if visible and report.released_at is None:
+        report.released_at = timezone.now()
+        _audit(Actor.system("release rule"), "report.released", report)
+    report.save()
+    topics = [clinic_topic(report.clinic_id)]
+    if report.released_at:
+        topics.append(patient_topic(report.patient_id))
+    publish("report.changed", report.pk, version=report.version, topics=topics)
+
+
+def _let_through(report: DiagnosticReport) -> bool:
+    """Whether the clinic's release rule lets the patient read the report as it stands."""
+    if report.is_signed:
+        return True
+    if report.clinic.release_rule != ReleaseRule.IMMEDIATE:
+        return False
+    return report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY} and bool(
+        report.impression
+    )
+
+
+def _ensure_may(user: Any, permission: str, report: DiagnosticReport) -> None:
+    if not may(user, permission, report.clinic_id):
+        raise Forbidden("Your role does not let you do this in this clinic.")
+
+
+def _ensure_current(report: DiagnosticReport, version: int) -> None:
+    if report.version != version:
+        raise StaleState(
+            "The report has changed since this page was loaded. Look at it again, then sign."
+        )
+
+
+def _audit(actor: Actor, action: str, report: DiagnosticReport, **detail: Any) -> None:
+    record(
+        actor,
+        action,
+        report,
+        clinic_id=report.clinic_id,
+        patient_id=report.patient_id,
+        version=report.version,
+        **detail,
+    )

@@ -1,0 +1,50 @@
+"""Writes about specimens."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from diagnostics.models import Specimen, Stain
+from hospital.audit.services import Actor, record
+from patients.models import Patient
+
+
+@transaction.atomic
+def register_specimen(
+    *,
+    actor: Actor,
+    patient: Patient,
+    accession: str,
+    collected_at: datetime,
+    stain: str = Stain.WRIGHT_GIEMSA,
+) -> Specimen:
+    """Add a specimen of a patient, in the patient's clinic.
+
+    Raises:
+        django.core.exceptions.ValidationError: a field is wrong or the accession number is taken.
+    """
+    specimen = Specimen(
+        accession=accession, patient=patient, collected_at=collected_at, stain=stain
+    )
+    return save_specimen(actor=actor, specimen=specimen)
+
+
+@transaction.atomic
+def save_specimen(*, actor: Actor, specimen: Specimen) -> Specimen:
+    """Validate and store a new or changed specimen; its clinic is always its patient's.
+
+    Raises:
+        django.core.exceptions.ValidationError: as for `register_specimen`.
+    """
+    created = specimen._state.adding
+    specimen.clinic_id = specimen.patient.clinic_id
+    specimen.full_clean()
+    specimen.save()
+    record(
+        actor,
+        "specimen.registered" if created else "specimen.changed",
+        specimen,
+        clinic_id=specimen.clinic_id,
+        patient_id=specimen.patient_id,
+    )
+    return specimen

@@ -1,0 +1,18 @@
+"""Celery's entry points: each takes ids and calls one service."""
+
+from celery import shared_task
+
+from diagnostics import pipeline
+from diagnostics.services import analyses
+
+
+@shared_task(name="diagnostics.tasks.analyse")
+def analyse(analysis_id: str) -> int:
+    """Drain the queue; `analysis_id` is only who nudged. Returns how many runs were finished."""
+    return pipeline.drain()
+
+
+@shared_task(name="diagnostics.tasks.sweep")
+def sweep() -> dict[str, int]:
+    """Requeue what was left behind."""
+    return analyses.sweep()

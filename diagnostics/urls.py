@@ -1,0 +1,3 @@
+"""Addresses of the worklist, the case, the portal and their pictures."""
+
+urlpatterns: list = []

@@ -1,0 +1,1 @@
+"""Staff, clinics and roles: who somebody is, and what that lets them do, where."""

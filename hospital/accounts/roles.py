@@ -1,0 +1,88 @@
+"""What each role may do. The one table of permissions; `selectors.clinics_where` reads it."""
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    """A person's job in one clinic."""
+
+    TECHNICIAN = "technician", "Laboratory technician"
+    HAEMATOLOGIST = "haematologist", "Haematologist"
+    DEVICE_MANAGER = "device_manager", "Device manager"
+    ADMINISTRATOR = "administrator", "Administrator"
+
+
+_READ_CASES = {
+    "accounts.view_clinic",
+    "patients.view_patient",
+    "diagnostics.view_specimen",
+    "diagnostics.view_fieldimage",
+    "diagnostics.view_analysis",
+    "diagnostics.view_diagnosticreport",
+}
+
+GRANTS: dict[str, frozenset[str]] = {
+    Role.TECHNICIAN: frozenset(
+        _READ_CASES
+        | {
+            "patients.add_patient",
+            "patients.change_patient",
+            "diagnostics.add_specimen",
+            "diagnostics.change_specimen",
+            "diagnostics.retry_analysis",
+            "diagnostics.verify_diagnosticreport",
+            "devices.view_device",
+        }
+    ),
+    Role.HAEMATOLOGIST: frozenset(
+        _READ_CASES
+        | {
+            "diagnostics.retry_analysis",
+            "diagnostics.verify_diagnosticreport",
+            "diagnostics.sign_diagnosticreport",
+        }
+    ),
+    Role.DEVICE_MANAGER: frozenset(
+        {
+            "accounts.view_clinic",
+            "devices.view_device",
+            "devices.add_device",
+            "devices.change_device",
+            "devices.issue_devicekey",
+            "devices.view_devicekey",
+        }
+    ),
+    Role.ADMINISTRATOR: frozenset(
+        {
+            "accounts.view_clinic",
+            "accounts.change_clinic",
+            "accounts.view_user",
+            "accounts.add_user",
+            "accounts.change_user",
+            "accounts.view_membership",
+            "accounts.add_membership",
+            "accounts.change_membership",
+            "accounts.delete_membership",
+            "audit.view_entry",
+            "devices.view_device",
+            "devices.add_device",
+            "devices.change_device",
+            "devices.issue_devicekey",
+            "devices.view_devicekey",
+            "patients.view_patient",
+            "patients.add_patient",
+            "patients.change_patient",
+            "patients.view_portalaccess",
+            "patients.add_portalaccess",
+            "patients.change_portalaccess",
+            "diagnostics.view_specimen",
+            "diagnostics.add_specimen",
+            "diagnostics.change_specimen",
+        }
+    ),
+}
+
+
+def roles_granting(permission: str) -> list[str]:
+    """The roles whose holders have `permission` ('app.action_model') in their clinic."""
+    return [role for role, granted in GRANTS.items() if permission in granted]

@@ -1,0 +1,64 @@
+"""Who may do what, where. Every scoped read in the product stands on `clinics_where`."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import QuerySet
+
+from hospital.accounts.models import Clinic, Membership, User
+from hospital.accounts.roles import GRANTS, roles_granting
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+
+def clinics_where(user: "User | AnonymousUser", permission: str) -> QuerySet[Clinic]:
+    """The clinics in which `user` holds `permission` ('app.action_model').
+
+    A superuser holds every permission everywhere; an inactive or anonymous user none.
+    """
+    if not user.is_active or not user.is_authenticated:
+        return Clinic.objects.none()
+    if user.is_superuser:
+        return Clinic.objects.all()
+    # A subquery, not a join: callers filter on it and must not get rows twice.
+    held = Membership.objects.filter(user=user, role__in=roles_granting(permission))
+    return Clinic.objects.filter(pk__in=held.values("clinic_id"))
+
+
+def may(user: "User | AnonymousUser", permission: str, clinic: Clinic | Any) -> bool:
+    """Whether `user` holds `permission` in `clinic` (a Clinic or its id)."""
+    clinic_id = clinic.pk if isinstance(clinic, Clinic) else clinic
+    return clinics_where(user, permission).filter(pk=clinic_id).exists()
+
+
+def permissions_of(user: User) -> frozenset[str]:
+    """Every permission `user` holds in at least one clinic."""
+    roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
+    return frozenset().union(*(GRANTS[role] for role in roles))
+
+
+def is_staff_member(user: "User | AnonymousUser") -> bool:
+    """Whether `user` works here (as opposed to a patient or guardian)."""
+    if not user.is_authenticated or not user.is_active:
+        return False
+    return user.is_superuser or Membership.objects.filter(user=user).exists()
+
+
+def staff_visible_to(user: User) -> QuerySet[User]:
+    """The staff whose accounts `user` may see: those of the clinics they administer."""
+    if user.is_superuser:
+        return User.objects.all()
+    clinics = clinics_where(user, "accounts.view_user")
+    colleagues = Membership.objects.filter(clinic__in=clinics)
+    return User.objects.filter(pk__in=colleagues.values("user_id"))
+
+
+def live_topics(user: User) -> list[str]:
+    """The event topics of the clinics whose cases `user` may follow."""
+    clinics = clinics_where(user, "diagnostics.view_diagnosticreport")
+    return [clinic_topic(pk) for pk in clinics.values_list("pk", flat=True)]
+
+
+def clinic_topic(clinic_id: Any) -> str:
+    """The topic on which a clinic's screens listen."""
+    return f"clinic.{clinic_id}"

@@ -1,0 +1,1 @@
+"""Who did what, and who read what: append-only, also in the database's own rules."""

@@ -1,0 +1,62 @@
+"""Refusals: every 'no' the system says carries a stable code and a sentence that helps.
+
+Services raise `Refusal`; the API turns it into problem+json (RFC 9457), pages into a message.
+"""
+
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):
+    """A request that was understood and cannot be granted. Nothing was written.
+
+    Attributes:
+        status: the HTTP status it becomes at the border.
+        code: stable, for programs; documented in docs/device-api.md.
+        detail: one sentence for a person, saying what to do.
+        retry_after: seconds after which trying again makes sense, else None.
+    """
+
+    status: ClassVar[int] = 422
+    code: str = "refused"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        retry_after: int | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.code
+        self.retry_after = retry_after
+        self.extra = extra
+
+
+class Forbidden(Refusal):
+    """The actor may not do this, or not to this object."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(Refusal):
+    """No such thing, or none that the actor may know of."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(Refusal):
+    """What is asked contradicts what is already stored."""
+
+    status = 409
+    code = "conflict"
+
+
+class Overloaded(Refusal):
+    """The system is busy; what was sent should be sent again later."""
+
+    status = 503
+    code = "overloaded"

@@ -1,0 +1,49 @@
+"""How a row moves from one state to the next: one table per model, one function for all."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import models
+
+from hospital.base.problems import Refusal
+
+Transitions = Mapping[str, frozenset[str]]
+
+
+class IllegalTransition(Refusal):
+    """The table has no such step."""
+
+    status = 409
+    code = "illegal_transition"
+
+
+class StaleState(Refusal):
+    """Somebody else moved the row since it was read."""
+
+    status = 409
+    code = "stale_state"
+
+
+def advance(row: models.Model, to: str, *, field: str = "state", **changes: Any) -> None:
+    """Move `row` to state `to` by compare-and-swap, writing `changes` in the same statement.
+
+    The model names its table of allowed steps in `TRANSITIONS`. The row in memory is refreshed.
+
+    Raises:
+        IllegalTransition: the table does not allow the step from the row's state in memory.
+        StaleState: the database holds another state by now; nothing was written.
+    """
+    table: Transitions = row.TRANSITIONS  # type: ignore[attr-defined]
+    origin = getattr(row, field)
+    name = row._meta.verbose_name
+    if to not in table[origin]:
+        raise IllegalTransition(f"A {name} cannot go from '{origin}' to '{to}'.")
+    rows = type(row)._base_manager.filter(pk=row.pk, **{field: origin})
+    if not rows.update(**{field: to}, **changes):
+        raise StaleState(f"This {name} has changed meanwhile. Reload it and try again.")
+    row.refresh_from_db()
+
+
+def in_choices(field: str, choices: type[models.TextChoices], *, name: str) -> Any:
+    """The database's own guard that `field` holds one of `choices`."""
+    return models.CheckConstraint(condition=models.Q(**{f"{field}__in": choices.values}), name=name)

@@ -1,0 +1,3 @@
+"""The API's addresses, put together from the apps."""
+
+urlpatterns: list = []

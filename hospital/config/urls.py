@@ -1,0 +1,11 @@
+"""Every address of the product."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", include("hospital.accounts.urls")),
+    path("", include("diagnostics.urls")),
+    path("api/", include("hospital.config.api")),
+]

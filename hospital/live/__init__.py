@@ -1,0 +1,1 @@
+"""Events pushed to open screens: an id, a kind and a version. Never patient data."""

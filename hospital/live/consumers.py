@@ -1,0 +1,148 @@
+"""The socket of an open screen: who may listen, what is pushed, how a gap is filled."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db.models import Max
+from django.utils import timezone
+
+from hospital.live.models import Event
+
+log = logging.getLogger(__name__)
+
+# Two transactions may commit in another order than their event ids were given. A replay
+# therefore looks back this far behind the last id seen; `sent` keeps it from repeating itself.
+OVERLAP = timedelta(seconds=60)
+REPLAY_LIMIT = 500
+
+
+class EventConsumer(AsyncJsonWebsocketConsumer):
+    """Pushes events on the topics that `topics_for(user)` allows.
+
+    Protocol: the server greets with {"hello": last id}. A page that was away connects with
+    `?since=ID` and is sent what it missed, or {"reload": true} when that is too much. Every
+    `LIVE_TICK_SECONDS` the server re-reads the log, checks that the account may still listen and
+    sends {"tick": last id}, by which the page knows that it is live.
+    """
+
+    topics_for: Callable[[Any], list[str]] = staticmethod(lambda user: [])
+
+    async def connect(self) -> None:
+        """Accept a signed-in user with something to listen to; close 4401/4403 otherwise."""
+        self.topics: list[str] = []
+        self.sent: set[int] = set()
+        self.ticker: asyncio.Task[None] | None = None
+        self.user = self.scope["user"]
+        await self.accept()
+        if not self.user.is_authenticated:
+            await self.close(code=4401)
+            return
+        if not await self._refresh_topics():
+            await self.close(code=4403)
+            return
+        await self._greet()
+        self.ticker = asyncio.create_task(self._tick())
+
+    async def disconnect(self, code: int) -> None:
+        """Leave every group."""
+        if self.ticker:
+            self.ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.ticker
+        for topic in self.topics:
+            await self.channel_layer.group_discard(topic, self.channel_name)
+
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        """Pages have nothing to say; whatever comes is ignored."""
+
+    async def event_happened(self, message: dict[str, Any]) -> None:
+        """A push from the channel layer."""
+        await self._send_event(message["event"])
+
+    async def _send_event(self, event: dict[str, Any]) -> None:
+        if event["id"] in self.sent:
+            return
+        self.sent.add(event["id"])
+        self.last_id = max(self.last_id, event["id"])
+        await self.send_json({"event": event})
+
+    async def _greet(self) -> None:
+        since = _since(self.scope["query_string"])
+        newest = await self._newest_id()
+        self.last_id = newest if since is None else min(since, newest)
+        if since is not None:
+            await self._catch_up()
+        else:
+            self.sent.update([e["id"] for e in await self._missed() or []])
+        await self.send_json({"hello": self.last_id})
+
+    async def _catch_up(self) -> None:
+        missed = await self._missed()
+        if missed is None:
+            self.last_id = await self._newest_id()
+            await self.send_json({"reload": True})
+            return
+        for event in missed:
+            await self._send_event(event)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(settings.LIVE_TICK_SECONDS)
+            if not await self._still_allowed() or not await self._refresh_topics():
+                await self.close(code=4403)
+                return
+            await self._catch_up()
+            await self.send_json({"tick": self.last_id})
+
+    async def _refresh_topics(self) -> bool:
+        """Join what is allowed now, leave what is not. Joining again also heals a wiped Redis."""
+        allowed = await database_sync_to_async(self.topics_for)(self.user)
+        for topic in set(self.topics) - set(allowed):
+            await self.channel_layer.group_discard(topic, self.channel_name)
+        self.topics = allowed
+        try:
+            for topic in allowed:
+                await self.channel_layer.group_add(topic, self.channel_name)
+        except Exception:
+            # With the broker away the socket lives on from the log alone.
+            log.warning("a socket could not join its groups; it follows the log", exc_info=True)
+        return bool(allowed)
+
+    @database_sync_to_async
+    def _still_allowed(self) -> bool:
+        """Whether the session still stands: signed out or deactivated sockets are closed."""
+        session = self.scope["session"]
+        active = get_user_model().objects.filter(pk=self.user.pk, is_active=True).exists()
+        return active and (session.session_key is None or session.exists(session.session_key))
+
+    @database_sync_to_async
+    def _newest_id(self) -> int:
+        return Event.objects.aggregate(newest=Max("id"))["newest"] or 0
+
+    @database_sync_to_async
+    def _missed(self) -> list[dict[str, Any]] | None:
+        mine = Event.objects.filter(topic__in=self.topics)
+        behind = mine.filter(id__lte=self.last_id, at__gte=timezone.now() - OVERLAP)
+        ahead = mine.filter(id__gt=self.last_id)
+        rows = [*behind.exclude(id__in=self.sent)[:REPLAY_LIMIT], *ahead[: REPLAY_LIMIT + 1]]
+        if len(rows) > REPLAY_LIMIT:
+            return None
+        self.sent = {pk for pk in self.sent if pk > self.last_id - 10_000}
+        return [event.message() for event in rows if event.pk not in self.sent]
+
+
+def _since(query: bytes) -> int | None:
+    """The id in `?since=…`, or None when absent or not a number."""
+    for part in query.decode("ascii", "ignore").split("&"):
+        name, _, value = part.partition("=")
+        if name == "since" and value.isdigit() and len(value) < 19:
+            return int(value)
+    return None

@@ -1,0 +1,1 @@
+"""Images, segmentation, the fusion network, model packages. Knows nothing of Django."""

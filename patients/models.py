@@ -1,0 +1,88 @@
+"""Patients and the people who may read about them."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from hospital.accounts.models import Clinic
+from hospital.base.states import in_choices
+
+
+class Sex(models.TextChoices):
+    """FHIR's administrative-gender codes."""
+
+    FEMALE = "female", "Female"
+    MALE = "male", "Male"
+    OTHER = "other", "Other"
+    UNKNOWN = "unknown", "Unknown"
+
+
+class Patient(models.Model):
+    """A person under the care of one clinic."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="patients")
+    mrn = models.CharField("medical record number", max_length=40)
+    family_name = models.CharField(max_length=100)
+    given_names = models.CharField(max_length=100)
+    birth_date = models.DateField()
+    sex = models.CharField("administrative sex", max_length=10, choices=Sex.choices)
+    language = models.CharField(
+        "preferred language", max_length=10, choices=settings.LANGUAGES, default="en"
+    )
+    registered_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["family_name", "given_names"]
+        constraints = [
+            models.UniqueConstraint(fields=["clinic", "mrn"], name="patient_mrn_once_per_clinic"),
+            in_choices("sex", Sex, name="patient_sex_known"),
+        ]
+        indexes = [models.Index(fields=["family_name", "given_names"])]
+
+    def __str__(self) -> str:
+        return f"{self.family_name}, {self.given_names} ({self.mrn})"
+
+    @property
+    def full_name(self) -> str:
+        """The name as it is spoken."""
+        return f"{self.given_names} {self.family_name}"
+
+
+class Relation(models.TextChoices):
+    """What a portal account is to the patient."""
+
+    SELF = "self", "The patient"
+    GUARDIAN = "guardian", "Parent or guardian"
+
+
+class PortalAccess(models.Model):
+    """Lets an account read one patient's released reports, from a day and until a day."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="portal_access")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="portal_access"
+    )
+    relation = models.CharField(max_length=10, choices=Relation.choices)
+    granted_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = "portal access"
+        verbose_name_plural = "portal access"
+        ordering = ["-granted_at"]
+        constraints = [
+            in_choices("relation", Relation, name="portal_relation_known"),
+            models.UniqueConstraint(
+                fields=["patient", "user"],
+                condition=models.Q(revoked_at__isnull=True),
+                name="portal_access_live_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} for {self.patient}"

@@ -1,0 +1,103 @@
+"""Writes to the patient registry."""
+
+from datetime import date, datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from hospital.accounts.models import Clinic
+from hospital.audit.services import Actor, record
+from patients.models import Patient, PortalAccess
+
+
+@transaction.atomic
+def register_patient(
+    *,
+    actor: Actor,
+    clinic: Clinic,
+    mrn: str,
+    family_name: str,
+    given_names: str,
+    birth_date: date,
+    sex: str,
+    language: str = "en",
+) -> Patient:
+    """Add a patient to a clinic's registry.
+
+    Raises:
+        django.core.exceptions.ValidationError: a field is missing or the record number is taken.
+    """
+    patient = Patient(
+        clinic=clinic,
+        mrn=mrn,
+        family_name=family_name,
+        given_names=given_names,
+        birth_date=birth_date,
+        sex=sex,
+        language=language,
+    )
+    return save_patient(actor=actor, patient=patient)
+
+
+@transaction.atomic
+def save_patient(*, actor: Actor, patient: Patient) -> Patient:
+    """Validate and store a new or changed patient.
+
+    Raises:
+        django.core.exceptions.ValidationError: as for `register_patient`.
+    """
+    created = patient._state.adding
+    patient.full_clean()
+    patient.save()
+    record(
+        actor,
+        "patient.registered" if created else "patient.changed",
+        patient,
+        clinic_id=patient.clinic_id,
+        patient_id=patient.pk,
+    )
+    return patient
+
+
+@transaction.atomic
+def grant_portal_access(
+    *,
+    actor: Actor,
+    patient: Patient,
+    user: Any,
+    relation: str,
+    expires_at: datetime | None = None,
+) -> PortalAccess:
+    """Let `user` read the patient's released reports; granting it twice changes nothing."""
+    access, created = PortalAccess.objects.get_or_create(
+        patient=patient,
+        user=user,
+        revoked_at=None,
+        defaults={"relation": relation, "expires_at": expires_at},
+    )
+    if created:
+        record(
+            actor,
+            "portal_access.granted",
+            access,
+            clinic_id=patient.clinic_id,
+            patient_id=patient.pk,
+            relation=relation,
+        )
+    return access
+
+
+@transaction.atomic
+def revoke_portal_access(*, actor: Actor, access: PortalAccess) -> None:
+    """End an access. Open pages lose it within a tick of their socket."""
+    live = PortalAccess.objects.filter(pk=access.pk, revoked_at__isnull=True)
+    if live.update(revoked_at=timezone.now()):
+        access.refresh_from_db()
+        record(
+            actor,
+            "portal_access.revoked",
+            access,
+            clinic_id=access.patient.clinic_id,
+            patient_id=access.patient_id,
+        )

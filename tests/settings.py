@@ -1,0 +1,18 @@
+"""The product's own settings in a folder of their own; TEST_DATABASE_URL picks the database."""
+
+import os
+import tempfile
+
+os.environ.setdefault("LEUKOLENS_VAR", tempfile.mkdtemp(prefix="leukolens-tests-"))
+os.environ.setdefault("SECRET_KEY", "for tests only")
+if "TEST_DATABASE_URL" in os.environ:
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+
+from hospital.config.settings import *  # noqa: F403
+
+# Fast hashing: the tests are not about scrypt.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {  # noqa: F405
+    "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+}
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
