@@ -1,0 +1,67 @@
+"""What every test may lean on."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.backends.sqlite3.operations import DatabaseOperations
+
+SHARED = Path(os.environ.get("LEUKOLENS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(autouse=True)
+def _files(settings: Any, tmp_path: Path) -> None:
+    """Files of a test go into its own folder, and nudges go nowhere unless a test wants them."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "hospital.base.files.DurableFileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "files"},
+        },
+    }
+    # No broker by default: an address where nobody answers, which intake must survive anyway.
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def world(db: Any) -> Any:
+    """The hospital of tests/world.py."""
+    from tests.world import found
+
+    return found()
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The real smears and weights; tests that need them are marked `shared`."""
+    if not SHARED.exists():
+        pytest.skip(f"SHARED DATA MISSING: {SHARED} (set LEUKOLENS_SHARED) - not tried")
+    return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_leaves_triggers_alone() -> Iterator[None]:
+    """Let SQLite's flush between transactional tests empty the append-only audit trail.
+
+    PostgreSQL truncates, which row triggers do not see; SQLite deletes, which they refuse.
+    """
+    original = DatabaseOperations.sql_flush
+
+    def sql_flush(self: Any, style: Any, tables: Any, **options: Any) -> list[str]:
+        statements = original(self, style, tables, **options)
+        if "audit_entry" not in tables:
+            return statements
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT sql FROM sqlite_master WHERE type='trigger' AND tbl_name='audit_entry'"
+            )
+            triggers = [row[0] for row in cursor.fetchall()]
+        drops = [f"DROP TRIGGER IF EXISTS {sql.split()[2]};" for sql in triggers]
+        return [*drops, *statements, *triggers]
+
+    DatabaseOperations.sql_flush = sql_flush
+    yield
+    DatabaseOperations.sql_flush = original
