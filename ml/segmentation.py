@@ -1,0 +1,325 @@
+"""Finding the nucleated (purple) cells of a blood-smear field.
+
+Two ways live here. :func:`paper_mask` is the published thresholding, kept to compare with: it
+loses nearly every pale Pro-B cell. :func:`segment` is ours, and what the network is fed with.
+
+How ours works, and where the figures come from (all measured on the 2,778 Taleqani fields and
+the 364 BCCD fields):
+
+1. The picture is worked on at 448 px on its longer side at most; that is enough for a cell of
+   22 px in a 224 px field, and keeps a 12-megapixel picture as quick as a small one.
+2. White balance against the bare glass (the brightest quarter of the green channel), so that a
+   yellow lamp and a blue one give the same colours.
+3. *Stain*, 0..1: HSV saturation, weighted by hue. Romanowsky-stained nuclei lie between blue and
+   magenta (240..330 degrees); red cells lie outside in both laboratories (bluish grey, about
+   210 degrees, in Taleqani; salmon, 350..10 degrees, in BCCD), so they fade out by hue even
+   where they are as saturated as a pale blast.
+4. A threshold by Otsu's method over the pixels with any stain at all, held between 0.14 (above
+   the vignetting of the Pro fields) and 0.26 (a few ink-dark lymphocytes must not push a pale
+   blast below the line). Otsu gives 0.17..0.23 for Pro and 0.26..0.33 for Pre.
+5. Small holes are closed, specks opened away, and touching cells are cut where the shape has a
+   neck between two centres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Rgb = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+VERSION = "hsv-stain-1"
+"""Changes whenever the output of :func:`segment` may change; results are pinned to it."""
+
+WORK_SIDE = 448
+STAIN_FLOOR = 0.06
+THRESHOLD_RANGE = (0.14, 0.26)
+MIN_AREA = 0.0008
+"""Smallest cell, as a share of the longer side squared: 40 px in a 224 px field (7 px across)."""
+MIN_AREA_OF_LARGEST = 0.07
+"""Platelets, by size against the largest cell: in BCCD they reach 1/25 of a white cell's area."""
+SMUDGE_SOLIDITY = 0.78
+"""Share of its own convex hull that a pale blob must fill: smudged nuclei break into rags."""
+SMUDGE_STAIN = 1.35
+"""Pale means: the blob's mean stain is below this many thresholds (blasts in Pre reach 1.6)."""
+OUTLINE_COLOUR = (0, 230, 90)
+"""A green that no stain has, so the line shows on purple, pink, grey and white."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One found cell, in the pixels of the picture that was given.
+
+    ``contour`` is (N, 2) int32, x then y; ``centre`` is x, y; ``area`` is in pixels;
+    ``colour`` is the mean R, G, B, 0..255, as photographed (not white-balanced).
+    """
+
+    contour: NDArray[np.int32]
+    centre: tuple[float, float]
+    area: int
+    colour: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """The nucleated cells of one picture: ``mask`` (H, W) bool and one :class:`Cell` each."""
+
+    mask: Mask
+    cells: tuple[Cell, ...]
+    threshold: float
+    version: str = field(default=VERSION)
+
+    @property
+    def area_share(self) -> float:
+        """Share of the picture that the cells cover, 0..1."""
+        return float(self.mask.mean()) if self.mask.size else 0.0
+
+    def isolate(self, rgb: Rgb) -> Rgb:
+        """The cells in their own colours on black: what the network's second trunk sees.
+
+        ``rgb`` (H, W, 3) uint8 of the size that was segmented; ValueError otherwise.
+        """
+        self._same_size(rgb)
+        out = np.zeros_like(rgb)
+        out[self.mask] = rgb[self.mask]
+        return out
+
+    def outline(self, rgb: Rgb) -> Rgb:
+        """A copy of the picture with a line around each cell, for a person to look at.
+
+        The line is 1 px in a 224 px field and grows with the picture. ValueError when ``rgb``
+        is not of the size that was segmented.
+        """
+        self._same_size(rgb)
+        out = rgb.copy()
+        thickness = max(1, round(max(rgb.shape[:2]) / 260))
+        contours = [cell.contour.reshape(-1, 1, 2) for cell in self.cells]
+        cv2.drawContours(out, contours, -1, OUTLINE_COLOUR, thickness, cv2.LINE_AA)
+        return out
+
+    def _same_size(self, rgb: Rgb) -> None:
+        if rgb.shape[:2] != self.mask.shape:
+            raise ValueError(f"segmented {self.mask.shape}, given {rgb.shape[:2]}")
+
+
+def paper_mask(rgb: Rgb) -> Mask:
+    """The published threshold: (H, W, 3) uint8 RGB in, (H, W) bool out.
+
+    Islam et al. 2024, section 3.2, as reproduced from the published twins: red and blue are
+    swapped before the conversion, and 168 <= H <= 182, S >= 50, V >= 50 is kept. Against the
+    twins its median IoU is 0.80 Benign, 0.84 Early, 0.90 Pre, 0.41 Pro.
+    """
+    # RGB2HSV on a BGR picture, as they did, is BGR2HSV on ours.
+    hsv = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_BGR2HSV)
+    kept = cv2.inRange(hsv, np.array((168, 50, 50)), np.array((182, 255, 255)))
+    return kept.astype(bool)
+
+
+def segment(rgb: Rgb) -> Segmentation:
+    """Find the nucleated cells. ``rgb`` (H, W, 3) uint8, RGB; the same bytes give the same answer.
+
+    Raises ValueError for anything that is not (H, W, 3) uint8 with at least one pixel.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or not rgb.size:
+        raise ValueError(f"segment wants (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
+    small = _shrink(rgb)
+    side = max(small.shape[:2])
+    stain = stain_map(small)
+    threshold = _threshold(stain)
+    rough = _tidy(stain > threshold, side)
+    labels = _drop_small(_drop_smudges(_split(rough), stain, threshold), side)
+    mask = np.zeros(rgb.shape[:2], dtype=np.bool_)
+    cells = []
+    for number in range(1, int(labels.max(initial=0)) + 1):
+        cell = _cell(rgb, labels, number, mask)
+        if cell is not None:
+            cells.append(cell)
+    return Segmentation(mask=mask, cells=tuple(cells), threshold=threshold)
+
+
+def stain_map(rgb: Rgb) -> NDArray[np.float32]:
+    """How purple each pixel is, (H, W) float32 0..1: saturation, weighted by hue and light.
+
+    The hue window ramps in over 222..242 degrees and out over 325..345. Below a quarter of full
+    brightness saturation is mostly JPEG noise (the black scale bar), so it fades out there.
+    """
+    sigma = 0.8 * max(rgb.shape[:2]) / 224
+    soft = cv2.GaussianBlur(rgb, (0, 0), max(sigma, 0.4)).astype(np.uint8, copy=False)
+    balanced = _white_balance(soft)
+    hsv = cv2.cvtColor(balanced, cv2.COLOR_RGB2HSV_FULL).astype(np.float32)
+    hue, saturation, value = hsv[..., 0] * (360 / 256), hsv[..., 1] / 255, hsv[..., 2] / 255
+    window = np.clip((hue - 222) / 20, 0, 1) * np.clip((345 - hue) / 20, 0, 1)
+    stain = saturation * window * np.clip(value / 0.25, 0, 1)
+    return stain.astype(np.float32, copy=False)
+
+
+def _shrink(rgb: Rgb) -> Rgb:
+    height, width = rgb.shape[:2]
+    scale = WORK_SIDE / max(height, width)
+    if scale >= 1:
+        return np.ascontiguousarray(rgb)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _white_balance(rgb: Rgb) -> Rgb:
+    """Scale each channel so that bare glass becomes 250. A black picture is not blown up."""
+    green = rgb[..., 1]
+    glass = rgb[green >= np.percentile(green, 75)]
+    gain = 250 / np.maximum(np.median(glass, axis=0), 40)
+    curves = np.clip(np.arange(256)[:, None] * gain[None, :], 0, 255).astype(np.uint8)
+    return cv2.LUT(rgb, curves.reshape(1, 256, 3)).astype(np.uint8, copy=False)
+
+
+def _threshold(stain: NDArray[np.float32]) -> float:
+    low, high = THRESHOLD_RANGE
+    stained = stain[stain > STAIN_FLOOR]
+    if not stained.size:
+        return high
+    eight_bit = (stained * 255).astype(np.uint8).reshape(-1, 1)
+    otsu, _ = cv2.threshold(eight_bit, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return float(np.clip(otsu / 255, low, high))
+
+
+def _disc(diameter: float) -> NDArray[np.uint8]:
+    odd = max(3, int(diameter) // 2 * 2 + 1)
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (odd, odd)).astype(np.uint8, copy=False)
+
+
+def _tidy(rough: Mask, side: int) -> Mask:
+    """Close chromatin gaps, fill holes smaller than a quarter of a cell, open away thin rims."""
+    mask = rough.astype(np.uint8)
+    # A border of glass, or a cell cut by the edge would be eaten by the opening.
+    pad = 8
+    mask = cv2.copyMakeBorder(mask, pad, pad, pad, pad, cv2.BORDER_REPLICATE).astype(np.uint8)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _disc(side / 75)).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < 0.002 * side * side
+    small[0] = False
+    if count > 1:
+        mask[small[labels]] = 1
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _disc(side / 45)).astype(np.uint8)
+    return mask[pad:-pad, pad:-pad].astype(bool)
+
+
+def _split(mask: Mask) -> NDArray[np.int32]:
+    """Number the cells 1..n, (H, W) int32, cutting blobs that have more than one centre."""
+    count, blobs, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    labels = np.zeros(mask.shape, dtype=np.int32)
+    number = 0
+    for blob in range(1, count):
+        x, y, width, height = (int(v) for v in stats[blob, :4])
+        inside = blobs[y : y + height, x : x + width] == blob
+        part = labels[y : y + height, x : x + width]
+        edge = x == 0, y == 0, x + width == mask.shape[1], y + height == mask.shape[0]
+        owner, owners = _owners(inside, edge)
+        part[inside] = owner[inside] + 1 + number
+        number += owners
+    return labels
+
+
+def _owners(inside: Mask, edge: tuple[bool, bool, bool, bool]) -> tuple[NDArray[np.int32], int]:
+    """Which centre each pixel of one blob belongs to (0..n-1), and n.
+
+    Centres are peaks of the distance to the rim. ``edge`` says which sides (left, top, right,
+    bottom) are the picture's own border: a cell goes on beyond it, so that is no rim.
+    """
+    left, top, right, bottom = (0 if at_edge else 1 for at_edge in edge)
+    padded = cv2.copyMakeBorder(
+        inside.astype(np.uint8), top, bottom, left, right, cv2.BORDER_CONSTANT, value=0
+    )
+    depth = cv2.distanceTransform(padded.astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)
+    depth = cv2.GaussianBlur(depth, (0, 0), 1.0).astype(np.float32)
+    depth = depth[top : top + inside.shape[0], left : left + inside.shape[1]]
+    centres = _centres(depth)
+    if len(centres) < 2:
+        return np.zeros(inside.shape, dtype=np.int32), 1
+    rows, columns = np.mgrid[0 : inside.shape[0], 0 : inside.shape[1]]
+    # Power distance: the border between two discs of different size lies on their common chord.
+    power = [(rows - r) ** 2 + (columns - c) ** 2 - depth[r, c] ** 2 for r, c in centres]
+    return np.argmin(np.stack(power), axis=0).astype(np.int32), len(centres)
+
+
+def _centres(depth: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Peaks of ``depth`` (row, column), deepest first, kept when a neck parts them from the rest.
+
+    A neck: somewhere on the straight line between two peaks the shape is narrower than 0.78 of
+    the smaller one. An ellipse has none, two touching discs do.
+    """
+    peaks = (depth >= cv2.dilate(depth, _disc(5))) & (depth > 0.4 * depth.max())
+    _, _, _, middles = cv2.connectedComponentsWithStats(peaks.astype(np.uint8))
+    spots = [(round(float(y)), round(float(x))) for x, y in middles[1:]]
+    spots.sort(key=lambda spot: (-float(depth[spot]), spot))
+    kept: list[tuple[int, int]] = []
+    for spot in spots[:200]:
+        if all(_narrowest(depth, spot, other) < 0.78 * depth[spot] for other in kept):
+            kept.append(spot)
+    return kept
+
+
+def _narrowest(depth: NDArray[np.float32], a: tuple[int, int], b: tuple[int, int]) -> float:
+    steps = int(np.hypot(a[0] - b[0], a[1] - b[1])) + 2
+    rows = np.linspace(a[0], b[0], steps).round().astype(int)
+    columns = np.linspace(a[1], b[1], steps).round().astype(int)
+    return float(depth[rows, columns].min())
+
+
+def _drop_smudges(
+    labels: NDArray[np.int32], stain: NDArray[np.float32], threshold: float
+) -> NDArray[np.int32]:
+    """Take out what is both pale and ragged: crushed nuclei, of which only scraps pass."""
+    count = int(labels.max(initial=0)) + 1
+    areas = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+    means = np.bincount(labels.ravel(), weights=stain.ravel(), minlength=count) / areas
+    kept = np.arange(count, dtype=np.int32)
+    for number in np.flatnonzero(means < SMUDGE_STAIN * threshold):
+        rows, columns = np.nonzero(labels == number)
+        if number == 0 or not rows.size:
+            continue
+        hull = cv2.convexHull(np.stack((columns, rows), axis=1).astype(np.int32))
+        # Half a pixel all round: the hull runs through pixel centres.
+        filled = cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1
+        if rows.size < SMUDGE_SOLIDITY * filled:
+            kept[number] = 0
+    out: NDArray[np.int32] = kept[labels]
+    return out
+
+
+def _drop_small(labels: NDArray[np.int32], side: int) -> NDArray[np.int32]:
+    """Remove platelets, specks and writing, and number the rest 1..n again."""
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    if not areas.any():
+        return labels
+    keep = areas >= max(MIN_AREA * side * side, MIN_AREA_OF_LARGEST * areas.max())
+    names = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+    renumbered: NDArray[np.int32] = names[labels]
+    return renumbered
+
+
+def _cell(rgb: Rgb, labels: NDArray[np.int32], number: int, mask: Mask) -> Cell | None:
+    """Bring one cell back to the size of ``rgb``, paint it into ``mask`` and measure it."""
+    rows, columns = (np.flatnonzero((labels == number).any(axis=axis)) for axis in (1, 0))
+    top, bottom = max(0, rows[0] - 1), min(labels.shape[0], rows[-1] + 2)
+    left, right = max(0, columns[0] - 1), min(labels.shape[1], columns[-1] + 2)
+    part = (labels[top:bottom, left:right] == number).astype(np.uint8) * 255
+    tall, wide = mask.shape[0] / labels.shape[0], mask.shape[1] / labels.shape[1]
+    y0, y1, x0, x1 = (round(v) for v in (top * tall, bottom * tall, left * wide, right * wide))
+    if part.shape != (y1 - y0, x1 - x0):
+        part = cv2.resize(part, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    inside = part > 127
+    contours, _ = cv2.findContours(
+        inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x0, y0)
+    )
+    if not contours:
+        return None
+    mask[y0:y1, x0:x1] |= inside
+    contour = max(contours, key=cv2.contourArea).reshape(-1, 2).astype(np.int32)
+    ys, xs = np.nonzero(inside)
+    red, green, blue = (float(v) for v in rgb[y0:y1, x0:x1][inside].mean(axis=0))
+    centre = float(xs.mean()) + x0, float(ys.mean()) + y0
+    return Cell(contour=contour, centre=centre, area=int(xs.size), colour=(red, green, blue))
