@@ -1,0 +1,78 @@
+# The two commands are `make demo` and `make test`; `make help` lists the others.
+#
+# Every path here is relative, so that the checkout may lie anywhere, also below 'My Documents'.
+
+MAKEFLAGS += --no-print-directory
+python := .venv/bin/python
+# LEUKOLENS_VAR is where the demonstration keeps its database, pictures and logs.
+demo_var := $(or $(LEUKOLENS_VAR),var/demo)
+workers ?= 2
+
+# What a shell set for other projects must not reach this one: a DATABASE_URL least of all.
+unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PYTHONWARNINGS
+unexport DJANGO_SETTINGS_MODULE DATABASE_URL TEST_DATABASE_URL REDIS_URL CELERY_BROKER_URL DEBUG
+unexport SECRET_KEY ALLOWED_HOSTS TLS S3_BUCKET STATIC_ROOT MODEL_PACKAGE LOG_LEVEL TIME_ZONE PORT
+unexport PYTEST_ADDOPTS CELERY_CONFIG_MODULE LEUKOLENS_VAR MAX_UPLOAD_BYTES
+
+.PHONY: help demo stack test quick lint format fast-tests database-tests stack-tests \
+        browser-tests latency runtime dev
+
+help:
+	@echo "make demo                  the whole product on this machine, with demonstration data"
+	@echo "make demo IMAGES=DIR       the same, fed with your own JPEG, PNG or TIFF pictures"
+	@echo "make demo ARGS=--exit      end after the table of reports (also: --count 40)"
+	@echo "make test                  every check and every test"
+	@echo "make quick                 lint, types, layers and the fast tests"
+	@echo "make lint / make format    check / repair the style"
+	@echo "make stack                 the product without demonstration data, in var/"
+	@echo "make latency               measure from upload to event on the screen"
+
+runtime:
+	@sh bin/bootstrap runtime
+
+dev:
+	@sh bin/bootstrap dev
+
+demo: runtime
+	@LEUKOLENS_VAR="$(demo_var)" $(python) manage.py demo $(if $(IMAGES),--images "$$IMAGES") $(ARGS)
+
+stack: runtime
+	@$(python) manage.py stack $(ARGS)
+
+lint: dev
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+	$(python) -m mypy
+	@# Through the interpreter: a console script's first line breaks when a checkout is moved.
+	$(python) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	LEUKOLENS_VAR=var/lint $(python) manage.py makemigrations --check --dry-run
+
+format: dev
+	$(python) -m ruff check --fix
+	$(python) -m ruff format
+
+# Without a server: unit and integration tests on SQLite.
+fast-tests: dev
+	$(python) -m pytest -n $(workers) -m "not stack and not browser"
+
+# The same rules on PostgreSQL, which the command brings itself.
+database-tests: dev
+	$(python) -m tests.servers postgresql -- \
+		$(python) -m pytest -n $(workers) -m "not stack and not browser and not model and not shared" \
+		tests/hospital tests/patients tests/devices tests/diagnostics
+
+# Real broker, web, workers; once on the embedded default, once on PostgreSQL and Redis.
+stack-tests: dev
+	$(python) -m pytest -m stack
+
+browser-tests: dev
+	LEUKOLENS_CHROMIUM="$$(sh bin/browser)" && export LEUKOLENS_CHROMIUM && \
+		$(python) -m pytest -m browser
+
+quick: lint fast-tests
+
+test: lint fast-tests database-tests stack-tests browser-tests
+	@echo "Every check and every test passed."
+
+latency: dev
+	@$(python) -m bench.latency $(ARGS)
