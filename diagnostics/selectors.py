@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet
 
+from devices.models import Device
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportStatus, Specimen
 from diagnostics.models.report import SIGNED
 from hospital.accounts.models import ReleaseRule
@@ -68,3 +69,8 @@ def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
         readable, patient__in=patients_in_portal_of(user), released_at__isnull=False
     )
     return reports.select_related("specimen", "patient", "clinic", "signed_by")
+
+
+def images_sent_by(device: Device) -> QuerySet[FieldImage]:
+    """The pictures `device` has sent itself, for it to ask after."""
+    return FieldImage.objects.filter(device=device).select_related("specimen__report")

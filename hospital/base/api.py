@@ -1,34 +1,88 @@
-"""The API's border: refusals as problem+json (RFC 9457), and nothing allowed by default."""
+"""The API's border: bodies read with a limit, refusals as problem+json (RFC 9457)."""
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.http import Http404
+from django.db import IntegrityError, OperationalError
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
-from rest_framework.permissions import BasePermission
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import exception_handler
 
-from hospital.base.problems import Refusal
+from hospital.base.problems import Conflict, NotFound, Overloaded, Refusal
+
+log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 
 
-class Denied(BasePermission):
-    """The default of every API view: a view that names no permission lets nobody in."""
+class TooLarge(Refusal):
+    """The body is larger than this address takes."""
 
-    def has_permission(self, request: Request, view: Any) -> bool:
-        """Never."""
-        return False
+    status = 413
+    code = "too_large"
+
+
+class BrokenBody(Refusal):
+    """The sender went away in the middle of the body."""
+
+    status = 400
+    code = "incomplete_body"
+
+
+class OnlyJson(BaseContentNegotiation):
+    """For machines whose Accept header means nothing: they always get JSON."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """The first; views that read the body themselves never ask."""
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
+        """The first, whatever was asked for."""
+        return renderers[0], renderers[0].media_type
+
+
+def read_body(request: Request, *, limit: int | None = None) -> bytes:
+    """The raw body, read once and never past `limit` (default: MAX_UPLOAD_BYTES).
+
+    Not `request.data`: DRF takes a body without Content-Length (chunked, as `curl -T -` sends it)
+    for an empty one, and asks for a parser by a Content-Type that microscopes get wrong.
+
+    Raises:
+        TooLarge: there is more than `limit`.
+        BrokenBody: the connection broke.
+    """
+    limit = settings.MAX_UPLOAD_BYTES if limit is None else limit
+    try:
+        body: bytes = request._request.read(limit + 1)
+    except RequestDataTooBig as error:
+        raise _too_large(limit) from error
+    except UnreadablePostError as error:
+        raise BrokenBody("The body did not arrive completely. Send it again.") from error
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def no_such_address(request: HttpRequest, path: str = "") -> JsonResponse:
+    """404 for machines: what every unknown address below /api/ answers."""
+    refusal = NotFound("There is nothing at this address. See /api/docs/ for those there are.")
+    body = _body(refusal.status, code=refusal.code, detail=refusal.detail)
+    return JsonResponse(body, status=refusal.status, content_type=PROBLEM_JSON)
 
 
 def problem_response(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: every error becomes problem+json with a stable code."""
-    if isinstance(exc, ModelValidationError):
-        exc = exceptions.ValidationError(as_serializer_error(exc))  # type: ignore[arg-type]
+    exc = _as_known(exc)
     if isinstance(exc, Refusal):
         return _from_refusal(exc)
     response = exception_handler(exc, context)
@@ -37,7 +91,31 @@ def problem_response(exc: Exception, context: dict[str, Any]) -> Response | None
     body: dict[str, Any] = {"code": _code(exc), "detail": _detail(exc)}
     if isinstance(exc, exceptions.ValidationError):
         body["errors"] = response.data
-    return _problem(response.status_code, body, headers=dict(response.headers))
+    headers = {k: v for k, v in response.headers.items() if k != "Content-Type"}
+    return _problem(response.status_code, headers=headers, **body)
+
+
+def _as_known(exc: Exception) -> Exception:
+    """Errors of the layers below, in the words of the border."""
+    if isinstance(exc, ModelValidationError):
+        return exceptions.ValidationError(as_serializer_error(exc))  # type: ignore[arg-type]
+    if isinstance(exc, RequestDataTooBig):
+        return _too_large(settings.MAX_UPLOAD_BYTES)
+    if isinstance(exc, IntegrityError):
+        log.warning("two writes met: %s", exc)
+        return Conflict("Somebody stored the same thing at the same moment. Look at it first.")
+    if isinstance(exc, OperationalError):
+        log.error("the database did not answer", exc_info=exc)
+        return Overloaded(
+            "The database does not answer just now. Nothing was stored; try again.",
+            code="storage_unavailable",
+            retry_after=30,
+        )
+    return exc
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The limit is {limit} bytes. Send a smaller or compressed picture.")
 
 
 def _from_refusal(refusal: Refusal) -> Response:
@@ -45,20 +123,20 @@ def _from_refusal(refusal: Refusal) -> Response:
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)
     if refusal.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = 'Bearer realm="leukolens"'
     body = {"code": refusal.code, "detail": refusal.detail, **refusal.extra}
-    return _problem(refusal.status, body, headers=headers)
+    return _problem(refusal.status, headers=headers, **body)
 
 
-def _problem(status: int, body: dict[str, Any], *, headers: dict[str, str]) -> Response:
-    title = HTTPStatus(status).phrase
-    headers.pop("Content-Type", None)
+def _problem(status: int, *, headers: dict[str, str], **body: Any) -> Response:
     return Response(
-        {"type": "about:blank", "title": title, "status": status, **body},
-        status=status,
-        headers=headers,
-        content_type=PROBLEM_JSON,
+        _body(status, **body), status=status, headers=headers, content_type=PROBLEM_JSON
     )
+
+
+def _body(status: int, **body: Any) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase
+    return {"type": "about:blank", "title": title, "status": status, **body}
 
 
 def _code(exc: Exception) -> str:

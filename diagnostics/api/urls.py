@@ -1,0 +1,9 @@
+"""Addresses of the device API that are about pictures."""
+
+from django.urls import path
+
+from diagnostics.api.device import ImageView
+
+# Any text, not Django's UUID: ids in capital letters are the same ids, and what is no id at all
+# deserves an answer that says so.
+urlpatterns = [path("images/<str:image_id>", ImageView.as_view(), name="device-image")]

@@ -1,0 +1,64 @@
+"""What the OpenAPI description says about refusals, once for all views."""
+
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, inline_serializer
+from rest_framework import serializers
+
+_problem = inline_serializer(
+    "Problem",
+    {
+        "type": serializers.CharField(help_text="Always 'about:blank'."),
+        "title": serializers.CharField(help_text="The status in words."),
+        "status": serializers.IntegerField(),
+        "code": serializers.CharField(help_text="Stable; for programs."),
+        "detail": serializers.CharField(help_text="A sentence for a person: what to do."),
+        "errors": serializers.DictField(
+            required=False, help_text="With code 'invalid': what is wrong, by field."
+        ),
+    },
+)
+
+# One example a status is enough to show the shape; docs/device-api.md lists every code.
+_EXAMPLES: dict[int, tuple[str, str]] = {
+    400: ("invalid", "Some fields are missing or wrong; 'errors' names them."),
+    401: ("key_missing", "Send the microscope's key as 'Authorization: Bearer <key>'."),
+    403: ("forbidden", "Your role does not let you do this in this clinic."),
+    404: ("not_found", "No such thing, or none that you may know of."),
+    409: ("stale_state", "This has changed meanwhile. Reload it and try again."),
+    413: ("too_large", "The limit is 31457280 bytes. Send a smaller or compressed picture."),
+    415: ("not_an_image", "These bytes are not a picture."),
+    422: ("digest_mismatch", "The picture was damaged on its way. Send it again."),
+    429: ("too_many_uploads", "More than 600 pictures in a minute. Wait, then send again."),
+    503: ("overloaded", "Too many pictures are waiting. Keep this one and send it again."),
+}
+
+
+def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
+    """Responses for `extend_schema`: each of `statuses` as problem+json with an example."""
+    return {
+        (status, "application/problem+json"): OpenApiResponse(
+            _problem,
+            description=HTTPStatus(status).phrase,
+            examples=[_example(status)],
+        )
+        for status in statuses
+    }
+
+
+def _example(status: int) -> OpenApiExample:
+    code, detail = _EXAMPLES[status]
+    return OpenApiExample(
+        code,
+        value={
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "code": code,
+            "detail": detail,
+        },
+        media_type="application/problem+json",
+        response_only=True,
+        status_codes=[str(status)],
+    )
