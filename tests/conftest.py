@@ -14,7 +14,7 @@ SHARED = Path(os.environ.get("LEUKOLENS_SHARED", Path(__file__).resolve().parent
 
 @pytest.fixture(autouse=True)
 def _files(settings: Any, tmp_path: Path) -> None:
-    """Files of a test go into its own folder, and nudges go nowhere unless a test wants them."""
+    """Files of a test go into its own folder."""
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {
@@ -22,8 +22,6 @@ def _files(settings: Any, tmp_path: Path) -> None:
             "OPTIONS": {"location": tmp_path / "files"},
         },
     }
-    # No broker by default: an address where nobody answers, which intake must survive anyway.
-    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import tempfile
 
 os.environ.setdefault("LEUKOLENS_VAR", tempfile.mkdtemp(prefix="leukolens-tests-"))
 os.environ.setdefault("SECRET_KEY", "for tests only")
+# No broker unless a test brings one: an address where nobody answers, which intake must survive.
+os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
 if "TEST_DATABASE_URL" in os.environ:
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
@@ -16,3 +18,8 @@ STORAGES["staticfiles"] = {  # noqa: F405
     "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
 }
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
+    # A file, so that threads meet in it as they do in an installation.
+    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "tests.sqlite3")}  # noqa: F405
+LIVE_TICK_SECONDS = 0.2

@@ -54,6 +54,7 @@ class Certainty(models.TextChoices):
 S = ReportStatus
 SIGNED = (S.FINAL, S.AMENDED, S.CORRECTED)
 UNSIGNED = (S.REGISTERED, S.PARTIAL, S.PRELIMINARY)
+WITHDRAWN = (S.CANCELLED, S.ENTERED_IN_ERROR)
 
 
 class DiagnosticReport(models.Model):

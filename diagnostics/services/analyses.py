@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
@@ -47,10 +48,9 @@ def queue(image: FieldImage) -> Analysis:
 
 def nudge(analysis_id: UUID) -> None:
     """Tell the broker that there is work. Failing is harmless: the sweep nudges again."""
-    from diagnostics.tasks import analyse  # noqa: PLC0415 - tasks import services
-
     try:
-        analyse.delay(str(analysis_id))
+        # By name: the web process has no business importing the pipeline.
+        current_app.send_task("diagnostics.tasks.analyse", args=[str(analysis_id)])
     except Exception as error:
         log.warning("broker not reached (%s); the sweep will queue %s again", error, analysis_id)
 

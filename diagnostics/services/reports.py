@@ -19,7 +19,7 @@ from diagnostics.models import (
     ReportVersion,
     Specimen,
 )
-from diagnostics.models.report import UNSIGNED
+from diagnostics.models.report import UNSIGNED, WITHDRAWN
 from hospital.accounts.models import ReleaseRule
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
@@ -249,7 +249,7 @@ def _save_and_tell(report: DiagnosticReport, *, bump: bool = True) -> None:
         _audit(Actor.system("release rule"), "report.released", report)
     report.save()
     topics = [clinic_topic(report.clinic_id)]
-    if report.released_at:
+    if visible or (report.status in WITHDRAWN and report.released_at):
         topics.append(patient_topic(report.patient_id))
     publish("report.changed", report.pk, version=report.version, topics=topics)
 

@@ -1,5 +1,7 @@
 """Files that survive a power cut: on disk and fsynced before anyone is told so."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import tempfile

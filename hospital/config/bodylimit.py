@@ -19,21 +19,11 @@ class BodyLimit:
         if declared.isdigit() and int(declared) > self.limit:
             await self._refuse(send)
             return
-        await self.app(scope, self._counting(receive), send)
-
-    def _counting(self, receive: Any) -> Any:
-        taken = 0
-
-        async def counted() -> Message:
-            nonlocal taken
-            message: Message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self.limit:
-                # A chunked body that never ends: to the application the client has hung up.
-                return {"type": "http.disconnect"}
-            return message
-
-        return counted
+        body = _Counted(receive, self.limit)
+        await self.app(scope, body.receive, send)
+        if body.too_large:
+            # The application saw a client hang up and has answered nothing.
+            await self._refuse(send)
 
     async def _refuse(self, send: Any) -> None:
         problem = {
@@ -50,3 +40,21 @@ class BodyLimit:
         ]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
+
+
+class _Counted:
+    """A body without a declared length (chunked), cut off where it exceeds the limit."""
+
+    def __init__(self, receive: Any, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+        self.too_large = False
+
+    async def receive(self) -> Message:
+        """The next message; once the limit is passed, word that the client has gone."""
+        message: Message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left >= 0:
+            return message
+        self.too_large = True
+        return {"type": "http.disconnect"}

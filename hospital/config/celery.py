@@ -14,6 +14,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hospital.config.settings")
 app = Celery("leukolens")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+# Requests are served in threads of their own; without this they would see Celery's default app.
+app.set_default()
 
 
 @setup_logging.connect

@@ -146,7 +146,7 @@ CHANNEL_LAYERS = {
         "CONFIG": {
             # socket_timeout None: otherwise channels-redis with redis-py 8 closes every idle
             # socket after five seconds (django/channels_redis issue 422).
-            "hosts": [{"address": REDIS_URL, "socket_timeout": None}],
+            "hosts": [{"address": REDIS_URL, "socket_timeout": None, "socket_connect_timeout": 2}],
             "prefix": "leukolens",
         },
     }
@@ -169,6 +169,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_timeout": 30,
     "retry_on_timeout": True,
+    "max_retries": 1,
+    "interval_start": 0.1,
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TIMEZONE = "UTC"

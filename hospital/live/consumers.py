@@ -33,13 +33,16 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     sends {"tick": last id}, by which the page knows that it is live.
     """
 
-    topics_for: Callable[[Any], list[str]] = staticmethod(lambda user: [])
+    def __init__(self, *, topics_for: Callable[[Any], list[str]]) -> None:
+        super().__init__()
+        self.topics_for = topics_for
+        self.topics: list[str] = []
+        self.sent: set[int] = set()
+        self.last_id = 0
+        self.ticker: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         """Accept a signed-in user with something to listen to; close 4401/4403 otherwise."""
-        self.topics: list[str] = []
-        self.sent: set[int] = set()
-        self.ticker: asyncio.Task[None] | None = None
         self.user = self.scope["user"]
         await self.accept()
         if not self.user.is_authenticated:

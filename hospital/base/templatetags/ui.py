@@ -1,0 +1,52 @@
+"""What every page draws: icons and points in time."""
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """A symbol of img/icons.svg; without a label it is decoration for the word beside it."""
+    hidden = format_html(' role="img" aria-label="{}"', label) if label else ""
+    return format_html(
+        '<svg class="icon"{} focusable="false"><use href="{}#{}"></use></svg>',
+        hidden or format_html(' aria-hidden="true"'),
+        static("img/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def moment(at: datetime | None, *, relative: bool = False) -> SafeString | str:
+    """A <time>; `relative` ones are rewritten as '5 min ago' and kept so by js/ages.js."""
+    if at is None:
+        return "–"
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}"{}>{}</time>',
+        local.isoformat(timespec="seconds"),
+        date_format(local, "DATETIME_FORMAT"),
+        format_html(" data-relative") if relative else "",
+        date_format(local, "j M Y, H:i"),
+    )
+
+
+@register.filter
+def share(part: Any, whole: Any) -> str:
+    """`part` of `whole` as a percentage for an SVG attribute, e.g. '37.5%'."""
+    return f"{100 * float(part or 0) / float(whole):.1f}%" if whole else "0%"
+
+
+@register.filter
+def get(mapping: dict[str, Any], key: str) -> Any:
+    """`mapping[key]`, or '' when it is not there."""
+    return mapping.get(key, "")

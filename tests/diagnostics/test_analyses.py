@@ -1,0 +1,133 @@
+"""Promises of the queue: every picture is worked on, each result counts once, none is forgotten."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from diagnostics.models import Analysis, AnalysisState, DiagnosticReport, ImageState, Outcome
+from diagnostics.services import analyses
+from hospital.base.problems import Conflict, Forbidden
+from hospital.base.states import IllegalTransition
+from tests.world import SURE, World, result_of
+
+
+def let_lease_expire(analysis: Analysis) -> None:
+    past = timezone.now() - timedelta(seconds=1)
+    Analysis.objects.filter(pk=analysis.pk).update(lease_until=past)
+
+
+def finish(analysis: Analysis) -> bool:
+    result = result_of(analysis, SURE, Outcome.CLASSIFIED)
+    return analyses.succeed(analysis, outcome=Outcome.CLASSIFIED, rejection="", result=result)
+
+
+def test_a_run_is_claimed_by_one_worker_only(world: World) -> None:
+    world.receive()
+    first = analyses.claim(worker="a", limit=8)
+    assert len(first) == 1
+    assert analyses.claim(worker="b", limit=8) == []
+
+
+def test_a_worker_is_handed_only_what_it_claimed_just_now(world: World) -> None:
+    world.receive(1)
+    (earlier,) = analyses.claim(worker="a", limit=8)
+    world.receive(2)
+    (later,) = analyses.claim(worker="a", limit=8)
+    assert earlier.pk != later.pk
+
+
+def test_the_oldest_picture_is_read_first(world: World) -> None:
+    images = [world.receive(seed) for seed in range(3)]
+    claimed = analyses.claim(worker="a", limit=2)
+    assert [a.image_id for a in claimed] == [i.pk for i in images[:2]]
+
+
+def test_a_result_makes_the_picture_accepted_and_the_report_partial(world: World) -> None:
+    image = world.receive()
+    world.succeed(image)
+    image.refresh_from_db()
+    report = DiagnosticReport.objects.get(specimen=world.specimen)
+    assert image.state == ImageState.ACCEPTED
+    assert (report.status, report.impression) == ("partial", "pre_b")
+
+
+def test_a_picture_that_is_no_smear_is_rejected_with_its_reason_and_gets_no_class(
+    world: World,
+) -> None:
+    image = world.receive()
+    world.succeed(image, outcome=Outcome.NOT_A_SMEAR, rejection="not_a_smear")
+    image.refresh_from_db()
+    report = DiagnosticReport.objects.get(specimen=world.specimen)
+    assert (image.state, image.rejection) == (ImageState.REJECTED, "not_a_smear")
+    assert (report.impression, report.findings["probabilities"]) == ("", None)
+
+
+def test_what_a_dead_worker_held_is_given_to_another(world: World) -> None:
+    image = world.receive()
+    dead = world.claim(image, worker="dead")
+    assert analyses.sweep()["requeued"] == 0  # its lease still runs
+    let_lease_expire(dead)
+    assert analyses.sweep()["requeued"] == 1
+    assert finish(world.claim(image, worker="living"))
+    assert image.analyses.count() == 1
+
+
+def test_a_worker_that_comes_back_from_the_dead_cannot_write_a_second_result(
+    world: World,
+) -> None:
+    image = world.receive()
+    zombie = world.claim(image, worker="zombie")
+    let_lease_expire(zombie)
+    analyses.sweep()
+    assert finish(world.claim(image, worker="living"))
+    report = DiagnosticReport.objects.get(specimen=world.specimen)
+    assert not finish(zombie)
+    assert not analyses.fail(zombie, code="internal")
+    assert DiagnosticReport.objects.get(pk=report.pk).version == report.version
+
+
+def test_a_picture_that_kills_every_worker_is_set_aside_with_a_reason(
+    world: World, settings: Any
+) -> None:
+    image = world.receive()
+    for _ in range(settings.ANALYSIS_MAX_ATTEMPTS):
+        let_lease_expire(world.claim(image))
+        analyses.sweep()
+    analysis = image.analyses.get()
+    assert (analysis.state, analysis.failure) == (AnalysisState.FAILED, "worker_lost")
+    assert analyses.FAILURES[analysis.failure]
+    assert DiagnosticReport.objects.get().findings["fields"]["failed"] == 1
+
+
+def test_a_lost_message_is_sent_again_by_the_sweep(world: World, monkeypatch: Any) -> None:
+    image = world.receive()
+    told: list[Any] = []
+    monkeypatch.setattr(analyses, "nudge", told.append)
+    assert analyses.sweep()["nudged"] == 0  # it has only just been queued
+    long_ago = timezone.now() - timedelta(minutes=5)
+    Analysis.objects.update(nudged_at=long_ago)
+    assert analyses.sweep()["nudged"] == 1
+    assert told == [image.analyses.get().pk]
+
+
+def test_a_technician_restarts_a_failed_run_with_one_click(world: World) -> None:
+    image = world.receive()
+    analysis = world.claim(image)
+    analyses.fail(analysis, code="internal")
+    analyses.retry(user=world.technician, analysis=analysis)
+    assert finish(world.claim(image))
+
+
+def test_only_a_failed_run_can_be_restarted_and_only_by_the_clinics_own(world: World) -> None:
+    image = world.receive()
+    analysis = world.claim(image)
+    with pytest.raises(Conflict):
+        analyses.retry(user=world.technician, analysis=analysis)
+    finish(analysis)
+    with pytest.raises(IllegalTransition):
+        analyses.retry(user=world.technician, analysis=analysis)
+    for user in (world.outsider, world.device_manager, world.guardian):
+        with pytest.raises(Forbidden):
+            analyses.retry(user=user, analysis=analysis)

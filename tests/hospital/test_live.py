@@ -1,0 +1,219 @@
+"""Promises of the socket: yours at once, others' never, and what you missed when you come back."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from diagnostics.models import DiagnosticReport
+from hospital.accounts.models import Membership
+from hospital.config.asgi import application
+from hospital.live import consumers
+from hospital.live.models import Event
+from hospital.live.services import publish
+from patients.services import revoke_portal_access
+from tests.world import PASSWORD, SETUP, World
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ORIGIN = b"http://localhost"
+
+
+def cookie_of(user: Any) -> bytes:
+    client = Client()
+    assert client.login(username=user.username, password=PASSWORD)
+    return "; ".join(f"{k}={v.value}" for k, v in client.cookies.items()).encode()
+
+
+@asynccontextmanager
+async def socket(
+    path: str, user: Any = None, *, origin: bytes = ORIGIN
+) -> AsyncIterator[WebsocketCommunicator]:
+    """A page's socket through the whole ASGI application, origin check and session included."""
+    headers = [(b"origin", origin), (b"host", b"localhost")]
+    if user is not None:
+        headers.append((b"cookie", await sync_to_async(cookie_of)(user)))
+    communicator = WebsocketCommunicator(application, path, headers=headers)
+    try:
+        yield communicator
+    finally:
+        await communicator.disconnect()
+
+
+async def until(communicator: WebsocketCommunicator, wanted: Callable[[Any], bool]) -> Any:
+    """The first message that is `wanted`; ticks and others are passed over."""
+    for _ in range(50):
+        message = await communicator.receive_json_from(timeout=5)
+        if wanted(message):
+            return message
+    raise AssertionError("it never came")
+
+
+async def close_code(communicator: WebsocketCommunicator) -> int:
+    while True:
+        message = await communicator.receive_output(timeout=5)
+        if message["type"] == "websocket.close":
+            return message["code"]
+
+
+def is_event(message: dict[str, Any]) -> bool:
+    return "event" in message
+
+
+@sync_to_async
+def a_result_arrives(world: World, seed: int = 0) -> DiagnosticReport:
+    world.succeed(world.receive(seed))
+    return DiagnosticReport.objects.get(specimen=world.specimen)
+
+
+async def test_a_result_reaches_the_clinics_open_page_with_ids_only(world: World) -> None:
+    async with socket("/ws/clinic/", world.haematologist) as page:
+        await page.connect()
+        await until(page, lambda m: "hello" in m)
+        report = await a_result_arrives(world)
+        event = (await until(page, is_event))["event"]
+        assert event["subject"] == str(report.pk)
+        assert set(event) == {"id", "kind", "subject", "version"}
+
+
+async def test_another_clinics_page_hears_nothing(world: World) -> None:
+    async with socket("/ws/clinic/", world.outsider) as page:
+        await page.connect()
+        await until(page, lambda m: "hello" in m)
+        await a_result_arrives(world)
+        ticks = [await page.receive_json_from(timeout=5) for _ in range(3)]
+        assert all("tick" in message for message in ticks)
+
+
+async def test_a_page_that_was_away_gets_what_it_missed_once(world: World) -> None:
+    report = await a_result_arrives(world)
+    first = await Event.objects.order_by("id").afirst()
+    assert first is not None
+    async with socket(f"/ws/clinic/?since={first.pk}", world.haematologist) as page:
+        await page.connect()
+        missed = []
+        while "hello" not in (message := await page.receive_json_from(timeout=5)):
+            missed.append(message["event"])
+        assert missed[-1]["version"] == report.version
+        ids = [event["id"] for event in missed]
+        assert len(set(ids)) == len(ids)
+
+
+async def test_a_page_that_missed_too_much_is_told_to_reload(
+    world: World, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(consumers, "REPLAY_LIMIT", 1)
+    first = await sync_to_async(Event.objects.count)()
+    await a_result_arrives(world)
+    async with socket(f"/ws/clinic/?since={first}", world.haematologist) as page:
+        await page.connect()
+        assert await until(page, lambda m: "reload" in m)
+
+
+async def test_an_event_whose_push_was_lost_still_comes(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr("hospital.live.services._push", lambda event: None)
+    async with socket("/ws/clinic/", world.haematologist) as page:
+        await page.connect()
+        await until(page, lambda m: "hello" in m)
+        report = await a_result_arrives(world)
+        assert (await until(page, is_event))["event"]["subject"] == str(report.pk)
+
+
+async def test_a_patient_is_told_only_when_the_release_rule_lets_the_report_through(
+    world: World,
+) -> None:
+    async with socket("/ws/portal/", world.guardian) as page:
+        await page.connect()
+        await until(page, lambda m: "hello" in m)
+        await a_result_arrives(world)
+        assert "tick" in await page.receive_json_from(timeout=5)
+        world.clinic.release_rule = "immediate"
+        await world.clinic.asave()
+        report = await a_result_arrives(world, seed=1)
+        assert (await until(page, is_event))["event"]["subject"] == str(report.pk)
+
+
+@pytest.mark.parametrize("path", ["/ws/clinic/", "/ws/portal/"])
+async def test_nobody_listens_without_signing_in(world: World, path: str) -> None:
+    async with socket(path) as page:
+        await page.connect()
+        assert await close_code(page) == 4401
+
+
+async def test_a_guardian_has_no_place_on_the_clinics_socket_nor_staff_on_the_portals(
+    world: World,
+) -> None:
+    for path, user in [("/ws/clinic/", world.guardian), ("/ws/portal/", world.haematologist)]:
+        async with socket(path, user) as page:
+            await page.connect()
+            assert await close_code(page) == 4403
+
+
+async def test_a_page_of_another_site_cannot_open_a_socket(world: World) -> None:
+    async with socket("/ws/clinic/", world.haematologist, origin=b"http://evil.example") as page:
+        connected, _ = await page.connect()
+        assert not connected
+
+
+@sync_to_async
+def role_taken(world: World) -> None:
+    Membership.objects.filter(user=world.haematologist).delete()
+
+
+@sync_to_async
+def account_closed(world: World) -> None:
+    get_user_model().objects.filter(pk=world.haematologist.pk).update(is_active=False)
+
+
+@sync_to_async
+def signed_out(world: World) -> None:
+    from django.contrib.sessions.models import Session
+
+    Session.objects.all().delete()
+
+
+@pytest.mark.parametrize("loss", [role_taken, account_closed, signed_out])
+async def test_who_loses_the_right_loses_the_socket(world: World, loss: Any) -> None:
+    async with socket("/ws/clinic/", world.haematologist) as page:
+        await page.connect()
+        await until(page, lambda m: "hello" in m)
+        await loss(world)
+        assert await close_code(page) == 4403
+
+
+async def test_a_guardian_whose_access_is_revoked_loses_the_socket(world: World) -> None:
+    async with socket("/ws/portal/", world.guardian) as page:
+        await page.connect()
+        await until(page, lambda m: "hello" in m)
+        access = await world.guardian.portal_access.select_related("patient").aget()
+        await sync_to_async(revoke_portal_access)(actor=SETUP, access=access)
+        assert await close_code(page) == 4403
+
+
+@pytest.mark.parametrize("query", ["since=abc", "since=-1", "since=" + "9" * 40, "since", "%ff"])
+async def test_a_nonsense_since_is_no_since(world: World, query: str) -> None:
+    async with socket(f"/ws/clinic/?{query}", world.haematologist) as page:
+        await page.connect()
+        assert "hello" in await page.receive_json_from(timeout=5)
+
+
+async def test_a_rolled_back_write_tells_nobody(world: World) -> None:
+    from django.db import transaction
+
+    def attempt() -> None:
+        try:
+            with transaction.atomic():
+                topic = f"clinic.{world.clinic.pk}"
+                publish("report.changed", world.specimen.pk, version=1, topics=[topic])
+                raise ZeroDivisionError
+        except ZeroDivisionError:
+            pass
+
+    before = await sync_to_async(Event.objects.count)()
+    await sync_to_async(attempt)()
+    assert await sync_to_async(Event.objects.count)() == before
