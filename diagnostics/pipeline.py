@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from django.conf import settings
-from ml.reading import Reader, Reading
 
 from diagnostics.models import Analysis, Outcome
 from diagnostics.services import analyses
 from hospital.base import files
 from ml import images, reading
+from ml.reading import Reader, Reading
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +83,12 @@ def _open(analysis: Analysis) -> np.ndarray | None:
 
 
 def _store(model: Reader, analysis: Analysis, picture: np.ndarray, result: Reading) -> bool:
-    rejected = result.outcome in analyses.REJECTING
+    outcome = Outcome(result.outcome)
+    reason = result.quality.code or outcome.value
     return analyses.succeed(
         analysis,
-        outcome=Outcome(result.outcome),
-        rejection=(result.quality.code or str(result.outcome)) if rejected else "",
+        outcome=outcome,
+        rejection=reason if outcome in analyses.REJECTING else "",
         result={
             "package_name": model.package.name,
             "package_digest": model.package.digest,

@@ -68,4 +68,4 @@ def read(key: str) -> bytes:
         FileNotFoundError: nothing is stored there.
     """
     with default_storage.open(key, "rb") as file:
-        return file.read()
+        return bytes(file.read())

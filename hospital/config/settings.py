@@ -21,7 +21,7 @@ VAR_DIR.mkdir(parents=True, exist_ok=True)
 def _secret_key() -> str:
     """The key from the environment, else one made once and kept beside the data."""
     if given := env.str("SECRET_KEY", ""):
-        return given
+        return str(given)
     path = VAR_DIR / "secret-key"
     if not path.exists():
         path.touch(mode=0o600)

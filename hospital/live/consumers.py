@@ -43,7 +43,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     async def connect(self) -> None:
         """Accept a signed-in user with something to listen to; close 4401/4403 otherwise."""
-        self.user = self.scope["user"]
+        self.user: Any = self.scope["user"]
         await self.accept()
         if not self.user.is_authenticated:
             await self.close(code=4401)

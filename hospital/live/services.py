@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -21,11 +22,11 @@ def publish(kind: str, subject: UUID, *, version: int, topics: Iterable[str]) ->
     """
     for topic in topics:
         event = Event.objects.create(topic=topic, kind=kind, subject=subject, version=version)
-        transaction.on_commit(lambda event=event: _push(event), robust=True)  # type: ignore[misc]
+        transaction.on_commit(lambda event=event: _push(event), robust=True)
 
 
 def _push(event: Event) -> None:
-    layer = get_channel_layer()
+    layer: Any = get_channel_layer()
     message = {"type": "event.happened", "event": event.message()}
     try:
         async_to_sync(layer.group_send)(event.topic, message)
