@@ -1,21 +1,272 @@
-"""What codes mean in words, for people at the bench. One place, so that API and pages agree."""
+"""What people read: plain words for patients, exact ones for staff. No markup, no numbers.
 
-_ASK_AGAIN = "Take the picture again; if it recurs, tell the person in charge of the microscope."
+Patients are never given a probability, a class name alone, or a message without a next step.
+The tone follows the paper's page (section 6): reassuring for Benign, 'see a specialist' for a
+malignant class.
+"""
 
-# By the codes of `ml.quality` and by outcome: why a picture was rejected, and what to do.
-ADVICE = {
-    "out_of_focus": "The picture is out of focus. Focus on the cells and take it again.",
-    "too_dark": "The picture is too dark. Turn up the light and take it again.",
-    "too_bright": "The picture is too bright. Turn down the light and take it again.",
-    "no_contrast": "The picture shows hardly anything. Check light and slide, then take it again.",
-    "poor_stain": "The stain is too weak or its colours are off. Stain another slide.",
-    "empty": "There are no stained cells in this field. Move to another field.",
-    "too_small": "The picture is too small to be read. Set the camera to a higher resolution.",
-    "not_a_smear": "This does not look like a blood smear. Check the slide and the objective.",
-    "unusable": f"The picture cannot be used. {_ASK_AGAIN}",
+from dataclasses import dataclass
+
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
+from diagnostics.models import Analysis, Certainty, Conclusion, DiagnosticReport
+from diagnostics.models.analysis import CLASS_NAMES
+
+DISCLAIMER = gettext_lazy("Computer-aided. Assists a qualified reader; not a diagnosis.")
+
+
+class Tone:
+    """How a patient's message feels; picks its picture and colour."""
+
+    CALM = "calm"
+    SPECIALIST = "specialist"
+    MORE_TESTS = "more_tests"
+
+
+@dataclass(frozen=True)
+class PatientMessage:
+    """A report in a patient's words."""
+
+    tone: str
+    title: str
+    paragraphs: list[str]
+    next_steps: list[str]
+    reviewed: str  # who stands behind it, in a word
+
+
+def patient_message(report: DiagnosticReport, *, guardian: bool) -> PatientMessage:
+    """The report as the patient or a guardian reads it.
+
+    Before a signature only a clear and unanimous benign result reassures; anything less says
+    that more is to come.
+    """
+    tone = _tone(report)
+    signed = report.is_signed
+    builder = {
+        Tone.CALM: _calm,
+        Tone.SPECIALIST: _specialist,
+        Tone.MORE_TESTS: _more_tests,
+    }[tone]
+    title, paragraphs = builder(signed=signed)
+    return PatientMessage(
+        tone=tone,
+        title=title,
+        paragraphs=paragraphs,
+        next_steps=_next_steps(tone, signed=signed, name=report.patient, guardian=guardian),
+        reviewed=_("Reviewed by a doctor") if signed else _("Not yet reviewed by a doctor"),
+    )
+
+
+def _tone(report: DiagnosticReport) -> str:
+    if report.is_signed:
+        conclusion = Conclusion(report.conclusion)
+        if conclusion == Conclusion.BENIGN:
+            return Tone.CALM
+        return Tone.SPECIALIST if conclusion.malignant else Tone.MORE_TESTS
+    unsure = report.certainty in {"", Certainty.UNCERTAIN}
+    if report.impression == Conclusion.BENIGN:
+        unanimous = report.certainty == Certainty.CLEAR and not report.findings.get("dissent")
+        return Tone.CALM if unanimous else Tone.MORE_TESTS
+    return Tone.MORE_TESTS if unsure else Tone.SPECIALIST
+
+
+def _calm(*, signed: bool) -> tuple[str, list[str]]:
+    if signed:
+        return _("Good news: no signs of leukaemia in this blood smear"), [
+            _(
+                "A doctor has looked at the blood cells under the microscope, helped by a "
+                "computer. The cells look healthy."
+            ),
+            _(
+                "Some young cells in the blood can look unusual and still be harmless. They are "
+                "common in children and after an infection."
+            ),
+        ]
+    return _("So far, the cells look healthy"), [
+        _(
+            "A computer has compared the blood cells with many others and saw no signs of "
+            "leukaemia."
+        ),
+        _("A doctor still has to look at the result. Please wait for that before you rely on it."),
+    ]
+
+
+def _specialist(*, signed: bool) -> tuple[str, list[str]]:
+    title = _("Please see a specialist about this result")
+    if signed:
+        return title, [
+            _(
+                "A doctor has looked at the blood smear and saw cells that a specialist for blood "
+                "(a haematologist) should look into soon."
+            ),
+            _(
+                "Such cells can be a sign of leukaemia, an illness of the blood. One smear alone "
+                "cannot prove it: more tests are needed to be sure, and there are good treatments "
+                "if they are needed."
+            ),
+        ]
+    return title, [
+        _("A computer has looked at the blood smear and found cells that a doctor should look at."),
+        _(
+            "A computer can be wrong, and this is not a diagnosis. A doctor has not looked at it "
+            "yet; a specialist for blood (a haematologist) will find out what it means."
+        ),
+    ]
+
+
+def _more_tests(*, signed: bool) -> tuple[str, list[str]]:
+    if signed:
+        return _("More tests are needed"), [
+            _(
+                "A doctor has looked at the blood smear. It does not give a clear answer, neither "
+                "a good nor a bad one."
+            ),
+            _("This happens often. Another sample or another kind of test will tell more."),
+        ]
+    return _("The result is not clear yet"), [
+        _(
+            "A computer has looked at the blood smear and could not tell for sure what it shows. "
+            "This says nothing good and nothing bad."
+        ),
+        _("A doctor will look at it and decide whether more tests are needed."),
+    ]
+
+
+def _next_steps(tone: str, *, signed: bool, name: object, guardian: bool) -> list[str]:
+    given = getattr(name, "given_names", "")
+    unwell = (
+        _("Call a doctor at once if %(name)s has a fever, bleeds or is very tired and pale.")
+        % {"name": given}
+        if guardian
+        else _("Call a doctor at once if you have a fever, bleed, or are very tired and pale.")
+    )
+    if tone == Tone.CALM:
+        return (
+            [
+                _("Nothing more is needed because of this smear. Keep the appointments you have."),
+                unwell,
+            ]
+            if signed
+            else [
+                _(
+                    "You do not need to do anything now. This page changes when a doctor has looked."
+                ),
+                unwell,
+            ]
+        )
+    if tone == Tone.SPECIALIST:
+        see = (
+            _("Arrange for %(name)s to see a haematologist in the next days.") % {"name": given}
+            if guardian
+            else _("Arrange to see a haematologist in the next days.")
+        )
+        return [
+            see,
+            _("Call the clinic if you have not heard from it by tomorrow; it will help you."),
+            unwell,
+        ]
+    return [
+        _("The clinic will tell you which test comes next. You may also call and ask."),
+        unwell,
+    ]
+
+
+# --- staff ------------------------------------------------------------------------------------
+
+_IMPRESSIONS = {
+    Certainty.CLEAR: pgettext_lazy("the model's impression", "Suggests {name}"),
+    Certainty.LEANING: pgettext_lazy("the model's impression", "Leans towards {name}"),
+    Certainty.UNCERTAIN: pgettext_lazy("the model's impression", "Uncertain, nearest to {name}"),
 }
 
 
+def impression_in_words(report: DiagnosticReport) -> str:
+    """The model's impression of a specimen, hedged as far as it is unsure."""
+    if report.impression:
+        template = _IMPRESSIONS[Certainty(report.certainty)]
+        return str(format_lazy(template, name=CLASS_NAMES[report.impression]))
+    fields = report.findings.get("fields", {})
+    if fields.get("pending"):
+        return _("Being analysed")
+    if fields.get("failed"):
+        return _("Analysis failed")
+    return _("No usable picture")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one picture, and what to do about it."""
+
+    code: str
+    title: str
+    advice: str
+
+
+_VERDICTS: dict[str, tuple[str, str]] = {
+    "queued": (gettext_lazy("Waiting for analysis"), gettext_lazy("It starts by itself.")),
+    "running": (gettext_lazy("Being analysed"), gettext_lazy("Usually done within seconds.")),
+    "failed": (gettext_lazy("Analysis failed"), ""),
+    "unfamiliar": (
+        gettext_lazy("Unlike what the model was trained on"),
+        gettext_lazy(
+            "The model gives no opinion on this field. Read it by eye; stain or lighting may "
+            "differ from usual."
+        ),
+    ),
+    "not_a_smear": (
+        gettext_lazy("Not recognised as a blood smear"),
+        gettext_lazy("Check the slide and the field, then take the picture again."),
+    ),
+    "unusable": (
+        gettext_lazy("Picture not usable"),
+        gettext_lazy("Take the picture again."),
+    ),
+}
+
+# What the quality gate found wrong (ml.quality), for the person who takes the next picture.
+REJECTIONS: dict[str, tuple[str, str]] = {}
+
+
+def verdict_on(analysis: Analysis | None, failures: dict[str, str]) -> Verdict:
+    """What became of a picture, in a technician's words."""
+    code = analysis.outcome or analysis.state if analysis else "queued"
+    if analysis and code == "classified":
+        return Verdict(code, CLASS_NAMES.get(analysis.label, ""), "")
+    title, advice = _VERDICTS[code]
+    if analysis and code == "failed":
+        advice = failures.get(analysis.failure, failures["internal"])
+    if analysis and code in {"unusable", "not_a_smear"}:
+        title, advice = REJECTIONS.get(analysis.image.rejection, (title, advice))
+    return Verdict(code, str(title), str(advice))
+
+
 def advice_for(rejection: str) -> str:
-    """One sentence or two on a rejection code; '' for the empty code."""
-    return ADVICE.get(rejection, ADVICE["unusable"]) if rejection else ""
+    """What to do about a picture rejected with this code; the device API passes it on."""
+    fallback = _VERDICTS.get(rejection, _VERDICTS["unusable"])
+    return str(REJECTIONS.get(rejection, fallback)[1])
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing the quality gate measured."""
+
+    name: str
+    value: str
+
+
+_MEASURES: dict[str, str] = {
+    "focus": gettext_lazy("Focus"),
+    "exposure": gettext_lazy("Exposure"),
+    "stain": gettext_lazy("Stain"),
+}
+
+
+def quality_notes(quality: dict[str, object]) -> list[Note]:
+    """The quality gate's measurements in words, in its own order."""
+    return [
+        Note(str(_MEASURES[name]), f"{value:.3g}")
+        for name, value in quality.items()
+        if name in _MEASURES and isinstance(value, int | float)
+    ]
