@@ -8,6 +8,7 @@ import os
 import socket
 from functools import cache
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 from django.conf import settings
@@ -24,6 +25,8 @@ WORKER = f"{socket.gethostname()}:{os.getpid()}"
 OVERLAY_QUALITY = 88
 THUMBNAIL_SIDE = 160
 
+_stopping = Event()
+
 
 @cache
 def reader() -> Reader:
@@ -34,12 +37,20 @@ def reader() -> Reader:
     return loaded
 
 
+def stop() -> None:
+    """Let `drain` end after the batch in hand: the worker is told to stop."""
+    _stopping.set()
+
+
 def drain() -> int:
-    """Work until nothing is queued; return how many runs were finished."""
+    """Work until nothing is queued or the worker stops; return how many runs were finished."""
     # Before claiming: a model that takes its time to load must not eat the lease.
     model = reader()
     finished = 0
-    while batch := analyses.claim(worker=WORKER, limit=settings.ANALYSIS_BATCH):
+    while not _stopping.is_set():
+        batch = analyses.claim(worker=WORKER, limit=settings.ANALYSIS_BATCH)
+        if not batch:
+            break
         finished += _work(model, batch)
     return finished
 

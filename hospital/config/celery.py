@@ -9,6 +9,8 @@ import os
 from celery import Celery
 from celery.signals import setup_logging
 
+from hospital.config import workers  # noqa: F401 - connects what a worker does at start and end
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hospital.config.settings")
 
 app = Celery("leukolens")

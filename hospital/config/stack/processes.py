@@ -1,0 +1,91 @@
+"""The processes of the product, each as the command line an administrator would type."""
+
+import os
+import sys
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from hospital.config.stack.broker import Broker
+from hospital.config.stack.child import Child
+from hospital.config.stack.ports import LOOPBACK
+
+HTTP_SERVER_ERROR = 500
+CELERY = [sys.executable, "-m", "celery", "-A", "hospital.config"]
+# Each worker is alone in its queue here; the extras are for fleets and cost seconds at the start.
+LONER = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+
+
+def broker(server: Broker, environment: Mapping[str, str], logs: Path) -> Child:
+    """The embedded broker."""
+    return Child(
+        "broker",
+        server.command(),
+        environment,
+        logs / "broker.log",
+        ready=lambda child: server.answers(),
+        stop_order=2,
+    )
+
+
+def web(port: int, environment: Mapping[str, str], logs: Path, *, host: str = LOOPBACK) -> Child:
+    """HTTP and websockets."""
+    command = [sys.executable, "-m", "uvicorn", "hospital.config.asgi:application"]
+    command += ["--host", host, "--port", str(port), "--lifespan", "off", "--no-use-colors"]
+    # Addresses may hold what somebody searched for, a patient's name for one: not logged.
+    command += ["--no-access-log", "--timeout-graceful-shutdown", "5"]
+    # Pages have nothing to say over the socket.
+    command += ["--ws-max-size", "65536"]
+    return Child("web", command, environment, logs / "web.log", ready=lambda child: _serves(port))
+
+
+def worker(queue: str, environment: Mapping[str, str], logs: Path, run: Path) -> Child:
+    """A Celery worker for one queue. Solo: TensorFlow hangs in a forked process."""
+    announcement = run / f"{queue}.ready"
+    command = [*CELERY, "worker", "--pool", "solo", "--queues", queue, *LONER]
+    command += ["--hostname", f"{queue}@%h", "--loglevel", "INFO"]
+    return Child(
+        queue,
+        command,
+        {**environment, "LEUKOLENS_READY_FILE": str(announcement), "TF_CPP_MIN_LOG_LEVEL": "2"},
+        logs / f"{queue}.log",
+        ready=lambda child: _announced(announcement, child.pid),
+        # The batch in hand is finished first.
+        patience=60.0,
+    )
+
+
+def beat(environment: Mapping[str, str], logs: Path) -> Child:
+    """The clock that starts the sweeps."""
+    command = [*CELERY, "beat", "--pidfile", "", "--loglevel", "WARNING"]
+    return Child("beat", command, environment, logs / "beat.log", stop_order=-1)
+
+
+def environment(var: Path, *, redis_url: str) -> dict[str, str]:
+    """What every process of the stack is told."""
+    return {
+        **os.environ,
+        "LEUKOLENS_VAR": str(var.resolve()),
+        "REDIS_URL": redis_url,
+        "CELERY_BROKER_URL": os.environ.get("CELERY_BROKER_URL", redis_url),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _serves(port: int) -> bool:
+    connection = HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", "/login/")
+        return connection.getresponse().status < HTTP_SERVER_ERROR
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _announced(path: Path, pid: int | None) -> bool:
+    """Whether this very process, not an earlier one, has announced itself."""
+    try:
+        return path.read_text() == str(pid)
+    except FileNotFoundError:
+        return False

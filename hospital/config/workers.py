@@ -1,0 +1,51 @@
+"""What a Celery worker does at its start and at its end, whoever started it.
+
+Only the worker of the analyses queue loads the model: before it takes its first task, so that no
+lease runs out over it, and never in the web process or the housekeeping worker.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
+
+log = logging.getLogger(__name__)
+
+ANALYSES = "analyses"
+# sysexits.h: something is configured wrongly, and starting again will not help by itself.
+EX_CONFIG = 78
+
+
+@celeryd_after_setup.connect
+def load_model(sender: str, instance: Any, **_: Any) -> None:
+    """Load the model, or refuse to start with a sentence that says why."""
+    if ANALYSES not in instance.app.amqp.queues.consume_from:
+        return
+    from diagnostics import pipeline  # noqa: PLC0415 - the model is this worker's alone
+
+    try:
+        pipeline.reader()
+    except Exception as error:
+        log.debug("the model cannot be loaded", exc_info=True)
+        log.critical("The model package cannot be used, so no picture is analysed: %s", error)
+        # Not an exception: Celery would log it and carry on without a model.
+        sys.exit(EX_CONFIG)
+
+
+@worker_ready.connect
+def announce(**_: Any) -> None:
+    """Tell whoever started this worker that it takes work from now on."""
+    if path := os.environ.get("LEUKOLENS_READY_FILE"):
+        draft = Path(f"{path}.{os.getpid()}")
+        draft.write_text(str(os.getpid()))
+        draft.replace(path)
+
+
+@worker_shutting_down.connect
+def finish_batch(**_: Any) -> None:
+    """Let the pipeline end after the batch in hand; what is queued stays queued."""
+    if pipeline := sys.modules.get("diagnostics.pipeline"):
+        pipeline.stop()
