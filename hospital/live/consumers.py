@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
@@ -43,8 +43,8 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     async def connect(self) -> None:
         """Accept a signed-in user with something to listen to; close 4401/4403 otherwise."""
-        self.user: Any = self.scope["user"]
         await self.accept()
+        self.user = cast(Any, self.scope["user"])
         if not self.user.is_authenticated:
             await self.close(code=4401)
             return

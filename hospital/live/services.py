@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ def publish(kind: str, subject: UUID, *, version: int, topics: Iterable[str]) ->
     """
     for topic in topics:
         event = Event.objects.create(topic=topic, kind=kind, subject=subject, version=version)
-        transaction.on_commit(lambda event=event: _push(event), robust=True)
+        transaction.on_commit(partial(_push, event), robust=True)
 
 
 def _push(event: Event) -> None:
