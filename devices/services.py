@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from devices.models import Device, DeviceKey, DeviceState
 from hospital.accounts.models import Clinic
+from hospital.accounts.services import ensure_clinic_kept
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Refusal
 from hospital.base.states import advance
@@ -55,8 +56,10 @@ def save_device(*, actor: Actor, device: Device) -> Device:
 
     Raises:
         django.core.exceptions.ValidationError: as for `register_device`.
+        hospital.base.problems.Conflict: the clinic was changed.
     """
     created = device._state.adding
+    ensure_clinic_kept(device)
     device.full_clean()
     device.save()
     action = "device.registered" if created else "device.changed"

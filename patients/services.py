@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hospital.accounts.models import Clinic
+from hospital.accounts.services import account_for_portal, ensure_clinic_kept
 from hospital.audit.services import Actor, record
 from patients.models import Patient, PortalAccess
 
@@ -46,8 +47,10 @@ def save_patient(*, actor: Actor, patient: Patient) -> Patient:
 
     Raises:
         django.core.exceptions.ValidationError: as for `register_patient`.
+        hospital.base.problems.Conflict: the clinic was changed.
     """
     created = patient._state.adding
+    ensure_clinic_kept(patient)
     patient.full_clean()
     patient.save()
     record(
@@ -86,6 +89,29 @@ def grant_portal_access(
             relation=relation,
         )
     return access
+
+
+@transaction.atomic
+def invite_to_portal(
+    *,
+    actor: Actor,
+    patient: Patient,
+    username: str,
+    relation: str,
+    expires_at: datetime | None = None,
+    full_name: str = "",
+    password: str = "",
+) -> PortalAccess:
+    """Grant access to the account `username`; given a name and a password, open that account.
+
+    Raises: as `hospital.accounts.services.account_for_portal` and `open_account`.
+    """
+    user = account_for_portal(
+        actor=actor, username=username, full_name=full_name, password=password
+    )
+    return grant_portal_access(
+        actor=actor, patient=patient, user=user, relation=relation, expires_at=expires_at
+    )
 
 
 @transaction.atomic

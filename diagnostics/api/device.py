@@ -58,7 +58,7 @@ class RejectionSerializer(serializers.Serializer[Any]):
     advice = serializers.CharField()
 
 
-class AnalysisStandingSerializer(serializers.Serializer[Any]):
+class LatestAnalysisSerializer(serializers.Serializer[Any]):
     """Where the picture's latest analysis stands."""
 
     state = serializers.ChoiceField(AnalysisState.choices)
@@ -89,11 +89,11 @@ class StandingSerializer(serializers.Serializer[FieldImage]):
             return None
         return {"code": image.rejection, "advice": advice_for(image.rejection)}
 
-    @extend_schema_field(AnalysisStandingSerializer(allow_null=True))
+    @extend_schema_field(LatestAnalysisSerializer(allow_null=True))
     def get_analysis(self, image: FieldImage) -> dict[str, Any] | None:
         """The latest one."""
         latest = image.analyses.order_by("-queued_at").first()
-        return AnalysisStandingSerializer(latest).data if latest else None
+        return LatestAnalysisSerializer(latest).data if latest else None
 
     @extend_schema_field(ReportStandingSerializer(allow_null=True))
     def get_report(self, image: FieldImage) -> dict[str, Any] | None:

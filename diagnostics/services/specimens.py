@@ -6,6 +6,7 @@ from django.db import transaction
 
 from diagnostics.models import Specimen, Stain
 from hospital.audit.services import Actor, record
+from hospital.base.problems import Conflict
 from patients.models import Patient
 
 
@@ -35,8 +36,10 @@ def save_specimen(*, actor: Actor, specimen: Specimen) -> Specimen:
 
     Raises:
         django.core.exceptions.ValidationError: as for `register_specimen`.
+        Conflict: another patient or accession number, and pictures have come under the old one.
     """
     created = specimen._state.adding
+    _ensure_identity_kept(specimen)
     specimen.clinic_id = specimen.patient.clinic_id
     specimen.full_clean()
     specimen.save()
@@ -48,3 +51,15 @@ def save_specimen(*, actor: Actor, specimen: Specimen) -> Specimen:
         patient_id=specimen.patient_id,
     )
     return specimen
+
+
+def _ensure_identity_kept(specimen: Specimen) -> None:
+    """Pictures, report and audit trail speak of the patient and label they came under."""
+    stored = Specimen.objects.filter(pk=specimen.pk, images__isnull=False)
+    same = {"patient_id": specimen.patient_id, "accession": specimen.accession}
+    if stored.exclude(**same).exists():
+        raise Conflict(
+            "Pictures have arrived for this specimen, so its patient and accession number stay. "
+            "Register another specimen instead.",
+            code="specimen_in_use",
+        )

@@ -1,9 +1,20 @@
 """Writes about people and clinics."""
 
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from hospital.accounts.models import Clinic, Membership, ReleaseRule, User
 from hospital.audit.services import Actor, record
+from hospital.base.problems import Conflict, Refusal
+
+
+class AccountTaken(Conflict):
+    """Somebody else has this user name."""
+
+    code = "account_exists"
 
 
 @transaction.atomic
@@ -74,3 +85,65 @@ def revoke_role(*, actor: Actor, membership: Membership) -> None:
         user.is_staff = False
         user.save(update_fields=["is_staff"])
     record(actor, "role.revoked", user, clinic_id=clinic_id, role=role)
+
+
+@transaction.atomic
+def save_clinic(*, actor: Actor, clinic: Clinic) -> Clinic:
+    """Validate and store a new or changed clinic."""
+    created = clinic._state.adding
+    clinic.full_clean()
+    clinic.save()
+    action = "clinic.founded" if created else "clinic.changed"
+    record(actor, action, clinic, clinic_id=clinic.pk, release_rule=clinic.release_rule)
+    return clinic
+
+
+def account_for_portal(
+    *, actor: Actor, username: str, full_name: str = "", password: str = ""
+) -> User:
+    """The account of that user name; with a full name and a password a new one.
+
+    Raises:
+        AccountTaken: a new one was asked for, but the name is somebody's already. Silently taking
+            theirs would show a patient's reports to a stranger.
+        Refusal: an existing one was asked for, and there is none.
+        ValidationError: the password is too weak.
+    """
+    user = User.objects.filter(username=username).first()
+    if not full_name and not password:
+        if user is None:
+            raise Refusal(
+                "No account has this user name. Give a full name and a password to open one.",
+                code="unknown_account",
+            )
+        return user
+    if user is not None:
+        raise AccountTaken("This user name is taken. Choose another for the new account.")
+    check_password_strength(password, user=User(username=username, last_name=full_name))
+    return open_account(actor=actor, username=username, password=password, full_name=full_name)
+
+
+def check_password_strength(password: str, *, user: User) -> None:
+    """Let only a password through that the validators accept.
+
+    Raises:
+        ValidationError: it is not, under the field's name.
+    """
+    try:
+        validate_password(password, user=user)
+    except ValidationError as error:
+        raise ValidationError({"password": error.messages}) from error
+
+
+def ensure_clinic_kept(row: Any) -> None:
+    """A patient or microscope stays in the clinic where its specimens and pictures are.
+
+    Raises:
+        Conflict: `row.clinic` differs from what is stored.
+    """
+    stored = type(row)._base_manager.filter(pk=row.pk)
+    if stored.exclude(clinic_id=row.clinic_id).exists():
+        raise Conflict(
+            f"A {row._meta.verbose_name} cannot move to another clinic. Register it there anew.",
+            code="clinic_fixed",
+        )

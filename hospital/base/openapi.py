@@ -1,8 +1,10 @@
-"""What the OpenAPI description says about refusals, once for all views."""
+"""What the OpenAPI description says about keys, sessions and refusals, once for all views."""
 
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
@@ -62,3 +64,31 @@ def _example(status: int) -> OpenApiExample:
         response_only=True,
         status_codes=[str(status)],
     )
+
+
+class _Key(OpenApiAuthenticationExtension):  # type: ignore[misc, no-untyped-call]
+    target_class = "devices.api.authentication.KeyAuthentication"
+    name = "deviceKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """A bearer token."""
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A microscope's key, issued in the admin and shown there once.",
+        }
+
+
+class _Session(OpenApiAuthenticationExtension):  # type: ignore[misc, no-untyped-call]
+    target_class = "hospital.accounts.api.StaffSession"
+    name = "staffSession"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """The session's cookie."""
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "Sign in at /login/; send the CSRF cookie's value as X-CSRFToken with "
+            "every POST, PATCH and DELETE.",
+        }

@@ -271,16 +271,20 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "hospital.base.api.problem_response",
-    "PAGE_SIZE": 50,
+    "DEFAULT_PAGINATION_CLASS": "hospital.base.paging.ByCursor",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Leukolens",
     "DESCRIPTION": "Leukaemia screening from blood smears. Computer-aided; not a diagnosis.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "DeviceStateEnum": "devices.models.DeviceState",
+        "ImageStateEnum": "diagnostics.models.ImageState",
+        "AnalysisStateEnum": "diagnostics.models.AnalysisState",
+        "ClassEnum": "ml.classes.Class",
+    },
 }
 
 LOGGING = {

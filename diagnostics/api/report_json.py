@@ -1,0 +1,172 @@
+"""A report as JSON: what the model found, what a person concluded, and every picture."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from diagnostics.models import (
+    Analysis,
+    AnalysisState,
+    Certainty,
+    Conclusion,
+    DiagnosticReport,
+    FieldImage,
+    ImageState,
+    Outcome,
+    ReportStatus,
+)
+from diagnostics.selectors import images_with_analyses
+from diagnostics.wording import DISCLAIMER
+from ml.classes import CLASSES
+
+
+class ProbabilitiesSerializer(serializers.Serializer[Any]):
+    """Calibrated probabilities of the four classes; their sum is 1."""
+
+    benign = serializers.FloatField()
+    early_pre_b = serializers.FloatField()
+    pre_b = serializers.FloatField()
+    pro_b = serializers.FloatField()
+
+
+class AnalysisStandingSerializer(serializers.Serializer[Analysis]):
+    """Where an analysis stands. `outcome` and `failure` are empty until there is one."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(AnalysisState.choices)
+    outcome = serializers.ChoiceField(Outcome.choices, allow_blank=True)
+    failure = serializers.CharField(allow_blank=True)
+
+
+class ReportImageSerializer(serializers.Serializer[Any]):
+    """One picture and what its latest analysis says."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(ImageState.choices)
+    rejection = serializers.CharField(allow_blank=True, help_text="Why it was rejected: a code.")
+    analysis = serializers.UUIDField(allow_null=True, help_text="Its id, to try it again.")
+    analysis_state = serializers.ChoiceField(AnalysisState.choices, allow_null=True)
+    failure = serializers.CharField(allow_blank=True)
+    outcome = serializers.ChoiceField(Outcome.choices, allow_blank=True)
+    label = serializers.ChoiceField(  # type: ignore[assignment]
+        [(c.value, c.name) for c in CLASSES],
+        allow_blank=True,
+        help_text="The picture's leading class.",
+    )
+    probabilities = ProbabilitiesSerializer(allow_null=True)
+    quality = serializers.DictField()
+    cell_count = serializers.IntegerField(allow_null=True)
+
+
+class PatientRefSerializer(serializers.Serializer[Any]):
+    """Whose blood it is, without the name."""
+
+    id = serializers.UUIDField()
+    mrn = serializers.CharField()
+
+
+class FieldCountsSerializer(serializers.Serializer[Any]):
+    """How many pictures there are, by what became of them."""
+
+    total = serializers.IntegerField(default=0)
+    pending = serializers.IntegerField(default=0)
+    failed = serializers.IntegerField(default=0)
+    classified = serializers.IntegerField(default=0)
+    unfamiliar = serializers.IntegerField(default=0)
+    not_a_smear = serializers.IntegerField(default=0)
+    unusable = serializers.IntegerField(default=0)
+
+
+class ReportSummarySerializer(serializers.Serializer[DiagnosticReport]):
+    """A report without its pictures."""
+
+    id = serializers.UUIDField()
+    accession = serializers.CharField(source="specimen.accession")
+    patient = PatientRefSerializer()
+    clinic = serializers.UUIDField(source="clinic_id")
+    status = serializers.ChoiceField(ReportStatus.choices)
+    version = serializers.IntegerField(help_text="Send it back when you verify or sign.")
+    updated_at = serializers.DateTimeField()
+    impression = serializers.ChoiceField(
+        [(c.value, c.name) for c in CLASSES],
+        allow_blank=True,
+        help_text="The model's leading class.",
+    )
+    impression_display = serializers.CharField(source="get_impression_display", allow_blank=True)
+    certainty = serializers.ChoiceField(Certainty.choices, allow_blank=True)
+    probabilities = serializers.SerializerMethodField()
+    conclusion = serializers.ChoiceField(Conclusion.choices, allow_blank=True)
+    comment = serializers.CharField(allow_blank=True)
+    signed_by = serializers.SerializerMethodField()
+    signed_at = serializers.DateTimeField(allow_null=True)
+    released_at = serializers.DateTimeField(allow_null=True)
+    synthetic = serializers.SerializerMethodField()
+    packages = serializers.SerializerMethodField()
+    disclaimer = serializers.SerializerMethodField()
+
+    def get_fields(self) -> dict[str, Any]:
+        """The declared ones, and 'fields': a name the class itself needs."""
+        return {**super().get_fields(), "fields": FieldCountsSerializer(source="findings.fields")}
+
+    @extend_schema_field(ProbabilitiesSerializer(allow_null=True))
+    def get_probabilities(self, report: DiagnosticReport) -> Any:
+        """Mean over the classified pictures."""
+        return report.findings.get("probabilities")
+
+    def get_signed_by(self, report: DiagnosticReport) -> str | None:
+        """The signer's name."""
+        return str(report.signed_by) if report.signed_by else None
+
+    def get_synthetic(self, report: DiagnosticReport) -> bool:
+        """Whether any picture was made by a program."""
+        return bool(report.findings.get("synthetic"))
+
+    def get_packages(self, report: DiagnosticReport) -> list[str]:
+        """Name and digest of every model package involved."""
+        return list(report.findings.get("packages", []))
+
+    def get_disclaimer(self, report: DiagnosticReport) -> str:
+        """What must stand beside every result."""
+        return str(DISCLAIMER)
+
+
+class ReportSerializer(ReportSummarySerializer):
+    """A report with its pictures."""
+
+    images = serializers.SerializerMethodField()
+
+    @extend_schema_field(ReportImageSerializer(many=True))
+    def get_images(self, report: DiagnosticReport) -> Any:
+        """In order of arrival."""
+        return [_image(image) for image in images_with_analyses(report)]
+
+
+class VerificationSerializer(serializers.Serializer[Any]):
+    """The version that was looked at."""
+
+    version = serializers.IntegerField(min_value=1)
+
+
+class SignatureSerializer(VerificationSerializer):
+    """A haematologist's conclusion, under their password."""
+
+    conclusion = serializers.ChoiceField(Conclusion.choices)
+    comment = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+    password = serializers.CharField(write_only=True, trim_whitespace=False, max_length=200)
+
+
+def _image(image: FieldImage) -> dict[str, Any]:
+    analysis = next(iter(image.latest_analyses), None)  # type: ignore[attr-defined]
+    said = {
+        "analysis": analysis.pk if analysis else None,
+        "analysis_state": analysis.state if analysis else None,
+        "failure": analysis.failure if analysis else "",
+        "outcome": analysis.outcome if analysis else "",
+        "label": analysis.label if analysis else "",
+        "probabilities": analysis.probabilities if analysis else None,
+        "quality": analysis.quality if analysis else {},
+        "cell_count": analysis.cell_count if analysis else None,
+    }
+    known = {"id": image.pk, "state": image.state, "rejection": image.rejection}
+    return dict(ReportImageSerializer(known | said).data)

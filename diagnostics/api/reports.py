@@ -1,0 +1,150 @@
+"""Reports for staff: read (audited), verified, signed; and failed analyses tried again."""
+
+from typing import Any
+
+import django_filters  # type: ignore[import-untyped]
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from diagnostics.api.report_json import (
+    AnalysisStandingSerializer,
+    ReportSerializer,
+    ReportSummarySerializer,
+    SignatureSerializer,
+    VerificationSerializer,
+)
+from diagnostics.models import Analysis, Certainty, DiagnosticReport, ReportStatus
+from diagnostics.selectors import analyses_visible_to, reports_visible_to
+from diagnostics.services import analyses, reports
+from hospital.accounts.api import ScopedViewSet
+from hospital.audit.services import record
+from hospital.base.openapi import problems
+from hospital.base.search import Filters, matching
+
+
+class ReportFilter(Filters):
+    """Ways to find a report."""
+
+    clinic = django_filters.UUIDFilter(field_name="clinic_id")
+    patient = django_filters.UUIDFilter(field_name="patient_id")
+    status = django_filters.MultipleChoiceFilter(choices=ReportStatus.choices)
+    certainty = django_filters.ChoiceFilter(choices=Certainty.choices)
+    accession = django_filters.CharFilter(field_name="specimen__accession")
+    mrn = django_filters.CharFilter(field_name="patient__mrn", lookup_expr="iexact")
+    updated_after = django_filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="gt")
+    search = django_filters.CharFilter(
+        method="by_words", label="Words of accession, record number or patient's name"
+    )
+
+    class Meta:
+        model = DiagnosticReport
+        fields = ["impression", "conclusion"]
+
+    def by_words(
+        self, rows: QuerySet[DiagnosticReport], name: str, value: str
+    ) -> QuerySet[DiagnosticReport]:
+        """Every word in the label or the patient."""
+        columns = ("patient__mrn", "patient__family_name", "patient__given_names")
+        return matching(rows, value, "specimen__accession", *columns)
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Reports of your clinics, latest change first"),
+    retrieve=extend_schema(
+        summary="One report with its pictures (audited)",
+        responses={200: ReportSerializer, **problems(401, 403, 404)},
+    ),
+)
+class ReportViewSet(ListModelMixin, RetrieveModelMixin, ScopedViewSet[DiagnosticReport]):
+    """The reports of the clinics where the signed-in user may see them."""
+
+    model = DiagnosticReport
+    filterset_class = ReportFilter
+    ordering = ("-updated_at", "id")
+    permissions = {
+        "list": "diagnostics.view_diagnosticreport",
+        "retrieve": "diagnostics.view_diagnosticreport",
+        "sign": "diagnostics.sign_diagnosticreport",
+        "verify": "diagnostics.verify_diagnosticreport",
+    }
+
+    def get_serializer_class(self) -> Any:
+        """Lists leave the pictures out."""
+        return ReportSummarySerializer if self.action == "list" else ReportSerializer
+
+    def visible(self) -> QuerySet[DiagnosticReport]:
+        """The clinics' reports."""
+        return reports_visible_to(self.request.user)
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """One report, with a note in the audit trail of who looked."""
+        report = self.get_object()
+        record(
+            self.actor,
+            "report.read",
+            report,
+            clinic_id=report.clinic_id,
+            patient_id=report.patient_id,
+            version=report.version,
+        )
+        return Response(ReportSerializer(report).data)
+
+    @extend_schema(
+        summary="Sign as a haematologist",
+        request=SignatureSerializer,
+        responses={200: ReportSerializer, **problems(400, 401, 403, 404, 409)},
+    )
+    @action(detail=True, methods=["post"])
+    def sign(self, request: Request, pk: str) -> Response:
+        """Conclude: the report becomes final and is frozen. Needs the password once more."""
+        report = self.get_object()
+        signature = SignatureSerializer(data=request.data)
+        signature.is_valid(raise_exception=True)
+        signed = reports.sign(user=request.user, report=report, **signature.validated_data)
+        return Response(ReportSerializer(signed).data)
+
+    @extend_schema(
+        summary="Verify as a technician",
+        request=VerificationSerializer,
+        responses={200: ReportSerializer, **problems(400, 401, 403, 404, 409)},
+    )
+    @action(detail=True, methods=["post"])
+    def verify(self, request: Request, pk: str) -> Response:
+        """Confirm that the pictures show this specimen and can be read."""
+        report = self.get_object()
+        verification = VerificationSerializer(data=request.data)
+        verification.is_valid(raise_exception=True)
+        verified = reports.verify(user=request.user, report=report, **verification.validated_data)
+        return Response(ReportSerializer(verified).data)
+
+
+class AnalysisViewSet(ScopedViewSet[Analysis]):
+    """Runs of the model over pictures of the signed-in user's clinics."""
+
+    model = Analysis
+    serializer_class = AnalysisStandingSerializer
+    permissions = {"retry": "diagnostics.retry_analysis"}
+
+    def visible(self) -> QuerySet[Analysis]:
+        """The clinics' analyses."""
+        return analyses_visible_to(self.request.user)
+
+    def clinic_of(self, row: Analysis) -> Any:
+        """The specimen's."""
+        return row.image.specimen.clinic_id
+
+    @extend_schema(
+        summary="Try a failed analysis again",
+        request=None,
+        responses={202: AnalysisStandingSerializer, **problems(401, 403, 404, 409)},
+    )
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: str) -> Response:
+        """Put it back on the queue."""
+        analysis = self.get_object()
+        analyses.retry(user=request.user, analysis=analysis)
+        return Response(AnalysisStandingSerializer(analysis).data, status=202)
