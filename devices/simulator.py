@@ -9,10 +9,11 @@ import argparse
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
+from uuid import UUID, uuid4
 
 from rich.console import Console
 from rich.progress import track
@@ -24,11 +25,19 @@ FIRMWARE = "simulated 1.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """What came of one picture: a receipt, or the reason why there is none."""
+class Job:
+    """A picture to send, under an id that is fixed before the first attempt."""
 
     picture: Path
     accession: str
+    image_id: UUID = field(default_factory=uuid4)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came of one job: a receipt, or the reason why there is none."""
+
+    job: Job
     seconds: float
     receipt: Receipt | None
     problem: str = ""
@@ -45,49 +54,57 @@ def pictures_in(folder: Path) -> list[Path]:
     )
 
 
-def round_robin(pictures: Iterable[Path], accessions: Sequence[str]) -> Iterator[tuple[Path, str]]:
+def round_robin(pictures: Iterable[Path], accessions: Sequence[str]) -> list[Job]:
     """Deal the pictures out over the accession numbers, one after another."""
-    return zip(pictures, cycle(accessions), strict=False)
+    return [Job(*dealt) for dealt in zip(pictures, cycle(accessions), strict=False)]
 
 
-def deliver(microscope: Microscope, work: Sequence[tuple[Path, str]]) -> Iterator[Delivery]:
-    """Send every (picture, accession number), with a heartbeat whenever the hospital wants one.
+def deliver(microscope: Microscope, jobs: Sequence[Job]) -> Iterator[Delivery]:
+    """Send every picture, with a heartbeat whenever the hospital wants one.
 
     A refused picture does not keep the next from being sent.
+
+    Raises:
+        Refused, Unreachable: not even a heartbeat is taken, so the key or the network is at fault.
     """
     next_heartbeat = 0.0
-    for done, (picture, accession) in enumerate(work):
+    for done, job in enumerate(jobs):
         if time.monotonic() >= next_heartbeat:
-            interval = microscope.heartbeat(firmware=FIRMWARE, queue_length=len(work) - done)
+            interval = microscope.heartbeat(firmware=FIRMWARE, queue_length=len(jobs) - done)
             next_heartbeat = time.monotonic() + interval
-        yield _deliver_one(microscope, picture, accession)
+        yield _deliver_one(microscope, job)
     microscope.heartbeat(firmware=FIRMWARE, queue_length=0)
 
 
-def _deliver_one(microscope: Microscope, picture: Path, accession: str) -> Delivery:
+def _deliver_one(microscope: Microscope, job: Job) -> Delivery:
     began = time.monotonic()
     receipt, problem = None, ""
     try:
-        receipt = microscope.send(picture, accession=accession, captured_at=datetime.now(UTC))
+        receipt = microscope.send(
+            job.picture,
+            accession=job.accession,
+            image_id=job.image_id,
+            captured_at=datetime.now(UTC),
+        )
     except (Refused, Unreachable, OSError) as error:
         problem = str(error)
-    return Delivery(picture, accession, time.monotonic() - began, receipt, problem)
+    return Delivery(job, time.monotonic() - began, receipt, problem)
 
 
 def main() -> int:
-    """The command line; returns how many pictures were not delivered, 1 at most."""
+    """The command line; returns 1 if a picture was not delivered."""
     options = _options()
     console = Console()
     pictures = pictures_in(options.folder)
-    work = list(round_robin(pictures, options.accession))[: options.count]
+    jobs = round_robin(pictures, options.accession)[: options.count]
     failures = 0
     with Microscope(options.url, options.key) as microscope:
-        deliveries = deliver(microscope, work)
-        for delivery in track(deliveries, "Sending", total=len(work), console=console):
+        deliveries = deliver(microscope, jobs)
+        for delivery in track(deliveries, "Sending", total=len(jobs), console=console):
             if delivery.receipt is None:
                 failures += 1
-                console.print(f"{delivery.picture.name}: {delivery.problem}", markup=False)
-    console.print(f"{len(work) - failures} of {len(work)} pictures are safe.")
+                console.print(f"{delivery.job.picture.name}: {delivery.problem}", markup=False)
+    console.print(f"{len(jobs) - failures} of {len(jobs)} pictures are safe.")
     return min(failures, 1)
 
 

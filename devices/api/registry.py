@@ -103,11 +103,11 @@ class DeviceFilter(Filters):
     ),
 )
 class DeviceViewSet(
+    ScopedViewSet[Device],
     ListModelMixin,
     CreateModelMixin,
     RetrieveModelMixin,
     UpdateModelMixin,
-    ScopedViewSet[Device],
 ):
     """The microscopes of the clinics where the signed-in user may see them."""
 

@@ -59,7 +59,7 @@ class ReportFilter(Filters):
         responses={200: ReportSerializer, **problems(401, 403, 404)},
     ),
 )
-class ReportViewSet(ListModelMixin, RetrieveModelMixin, ScopedViewSet[DiagnosticReport]):
+class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveModelMixin):
     """The reports of the clinics where the signed-in user may see them."""
 
     model = DiagnosticReport

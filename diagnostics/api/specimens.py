@@ -86,11 +86,11 @@ class SpecimenFilter(Filters):
     ),
 )
 class SpecimenViewSet(
+    ScopedViewSet[Specimen],
     ListModelMixin,
     CreateModelMixin,
     RetrieveModelMixin,
     UpdateModelMixin,
-    ScopedViewSet[Specimen],
 ):
     """The specimens of the clinics where the signed-in user may see them."""
 

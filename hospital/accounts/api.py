@@ -68,7 +68,7 @@ class ScopedViewSet(GenericViewSet[Row], Generic[Row]):
     """Rows of the clinics somebody works in: another clinic's are 404, a role too small is 403.
 
     A subclass names the permission of every action, takes its queryset from a selector and stores
-    through a service.
+    through a service. It names this class before DRF's mixins, whose ways of storing it replaces.
     """
 
     model: type[Row]
@@ -137,7 +137,7 @@ class ClinicSerializer(serializers.ModelSerializer[Clinic]):
         responses={200: ClinicSerializer(many=True), **problems(401, 403)},
     )
 )
-class ClinicViewSet(ListModelMixin, ScopedViewSet[Clinic]):
+class ClinicViewSet(ScopedViewSet[Clinic], ListModelMixin):
     """The clinics the signed-in user works in."""
 
     model = Clinic

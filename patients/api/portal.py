@@ -72,7 +72,7 @@ class PortalAccessFilter(Filters):
 
 
 @extend_schema_view(list=extend_schema(summary="Who may read about your clinics' patients"))
-class PortalAccessViewSet(ListModelMixin, ScopedViewSet[PortalAccess]):
+class PortalAccessViewSet(ScopedViewSet[PortalAccess], ListModelMixin):
     """Portal access to the patients of the clinics that the signed-in user administers."""
 
     model = PortalAccess

@@ -77,11 +77,11 @@ class PatientFilter(Filters):
     ),
 )
 class PatientViewSet(
+    ScopedViewSet[Patient],
     ListModelMixin,
     CreateModelMixin,
     RetrieveModelMixin,
     UpdateModelMixin,
-    ScopedViewSet[Patient],
 ):
     """The patients of the clinics where the signed-in user may see them."""
 

@@ -198,7 +198,10 @@ def test_a_folder_gives_its_pictures_and_nothing_else(tmp_path):
 
 def test_pictures_are_dealt_out_over_the_specimens():
     paths = [Path(f"{n}.jpg") for n in range(5)]
-    assert [accession for _, accession in round_robin(paths, ["A", "B"])] == list("ABABA")
+    jobs = round_robin(paths, ["A", "B"])
+    assert [job.accession for job in jobs] == list("ABABA")
+    assert [job.picture for job in jobs] == paths
+    assert len({job.image_id for job in jobs}) == 5
 
 
 def test_one_refused_picture_does_not_stop_the_others(tmp_path):
@@ -208,7 +211,7 @@ def test_one_refused_picture_does_not_stop_the_others(tmp_path):
     heartbeat = httpx.Response(200, json={"interval_seconds": 60})
     hospital = Hospital(heartbeat, problem(404, "unknown_accession"))
 
-    deliveries = list(deliver(hospital.microscope(), [(path, "A-1") for path in paths]))
+    deliveries = list(deliver(hospital.microscope(), round_robin(paths, ["A-1"])))
 
     assert [delivery.receipt is None for delivery in deliveries] == [True, False, False]
     assert "unknown_accession" in deliveries[0].problem
