@@ -1,3 +1,29 @@
 """Addresses of the worklist, the case, the portal and their pictures."""
 
-urlpatterns: list = []
+from django.urls import path
+
+from diagnostics.pages import case, pictures, portal, worklist
+
+urlpatterns = [
+    path("worklist/", worklist.worklist, name="worklist"),
+    path("worklist/live/", worklist.worklist_rows, name="worklist-live"),
+    path("cases/<uuid:report_id>/", case.case, name="case"),
+    path("cases/<uuid:report_id>/live/", case.case_live, name="case-live"),
+    path("cases/<uuid:report_id>/verify/", case.verify, name="case-verify"),
+    path("cases/<uuid:report_id>/sign/", case.sign, name="case-sign"),
+    path("analyses/<uuid:analysis_id>/retry/", case.retry, name="analysis-retry"),
+    path("pictures/<uuid:image_id>/<slug:kind>", pictures.picture, name="picture"),
+    path("portal/", portal.portal, name="portal"),
+    path("portal/live/", portal.portal_live, name="portal-live"),
+    path("portal/reports/<uuid:report_id>/", portal.portal_report, name="portal-report"),
+    path(
+        "portal/reports/<uuid:report_id>/live/",
+        portal.portal_report_live,
+        name="portal-report-live",
+    ),
+    path(
+        "portal/reports/<uuid:report_id>/pictures/<uuid:image_id>/<slug:kind>",
+        pictures.portal_picture,
+        name="portal-picture",
+    ),
+]

@@ -1,0 +1,150 @@
+"""Which reports a worklist shows, in which order, a page at a time."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import Case, IntegerField, Max, Q, QuerySet, Value, When
+from django.http import QueryDict
+from django.utils import timezone
+
+from diagnostics.models import Analysis, Certainty, DiagnosticReport, FieldImage
+from diagnostics.models.analysis import OPEN
+from diagnostics.models.report import SIGNED, UNSIGNED
+
+PAGE = 40
+REVIEW, SIGNED_TAB, ALL = "review", "signed", "all"
+TABS = {REVIEW: "Needs review", SIGNED_TAB: "Signed", ALL: "All"}
+
+_STATUSES = {REVIEW: Q(status__in=UNSIGNED), SIGNED_TAB: Q(status__in=SIGNED), ALL: Q()}
+
+# What a person should look at first: the model is unsure, or pictures could not be analysed.
+NEEDS_ATTENTION = Q(status__in=UNSIGNED) & (
+    Q(certainty=Certainty.UNCERTAIN)
+    | Q(findings__fields__failed__gt=0)
+    | Q(findings__fields__unfamiliar__gt=0)
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the person asked to see, as it stands in the address."""
+
+    tab: str = REVIEW
+    words: str = ""
+    clinic: str = ""
+    after: str = ""
+
+    @classmethod
+    def of(cls, query: QueryDict) -> "Choice":
+        """Read from the address; what makes no sense there falls back to the default."""
+        tab = query.get("show", REVIEW)
+        return cls(
+            tab=tab if tab in TABS else REVIEW,
+            words=query.get("q", "").strip()[:80],
+            clinic=query.get("clinic", "").strip(),
+            after=query.get("after", ""),
+        )
+
+    def query(self) -> str:
+        """Back to an address."""
+        pairs = {"show": self.tab, "q": self.words, "clinic": self.clinic, "after": self.after}
+        return urlencode({key: value for key, value in pairs.items() if value})
+
+    def with_tab(self, tab: str) -> "Choice":
+        """The same search on another tab, from its start."""
+        return replace(self, tab=tab, after="")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the list."""
+
+    reports: list[DiagnosticReport]
+    older: str  # cursor of the next page, '' on the last
+
+
+def page_of(reports: QuerySet[DiagnosticReport], choice: Choice) -> Page:
+    """The asked page: what needs attention first, then the newest; stable while it updates."""
+    ranked = _found(reports, choice).filter(_STATUSES[choice.tab])
+    ranked = ranked.annotate(
+        rank=Case(
+            When(NEEDS_ATTENTION, then=Value(0)), default=Value(1), output_field=IntegerField()
+        )
+    ).order_by("rank", "-created_at", "-pk")
+    if cursor := _parse_cursor(choice.after):
+        ranked = ranked.filter(_behind(*cursor))
+    rows: list[Any] = list(ranked[: PAGE + 1])
+    last = rows[PAGE - 1] if len(rows) > PAGE else None
+    older = f"{last.rank}_{last.created_at.isoformat()}_{last.pk}" if last else ""
+    return Page(reports=rows[:PAGE], older=older)
+
+
+def counts_of(reports: QuerySet[DiagnosticReport], choice: Choice) -> dict[str, int]:
+    """How many reports each tab holds under the same search."""
+    found = _found(reports, choice)
+    return {tab: found.filter(statuses).count() for tab, statuses in _STATUSES.items()}
+
+
+def tiles_of(
+    reports: QuerySet[DiagnosticReport], images: QuerySet[FieldImage]
+) -> list[dict[str, Any]]:
+    """Today in figures."""
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    waiting = Analysis.objects.filter(state__in=OPEN, image__in=images.values("pk"))
+    return [
+        {
+            "name": "Pictures today",
+            "icon": "microscope",
+            "count": images.filter(received_at__gte=midnight).count(),
+        },
+        {"name": "Being analysed", "icon": "clock", "count": waiting.count()},
+        {
+            "name": "Look closely",
+            "icon": "attention",
+            "count": reports.filter(NEEDS_ATTENTION).count(),
+        },
+        {
+            "name": "Signed today",
+            "icon": "signed",
+            "count": reports.filter(status__in=SIGNED, signed_at__gte=midnight).count(),
+        },
+    ]
+
+
+def microscopes_of(images: QuerySet[FieldImage]) -> list[dict[str, Any]]:
+    """The microscopes that sent something, the last heard first."""
+    rows = images.order_by().values("device__name").annotate(last=Max("received_at"))
+    return list(rows.order_by("-last")[:6])
+
+
+def _found(reports: QuerySet[DiagnosticReport], choice: Choice) -> QuerySet[DiagnosticReport]:
+    if choice.clinic:
+        reports = reports.filter(clinic__code=choice.clinic)
+    for word in choice.words.split():
+        reports = reports.filter(
+            Q(specimen__accession__icontains=word)
+            | Q(patient__mrn__icontains=word)
+            | Q(patient__family_name__icontains=word)
+            | Q(patient__given_names__icontains=word)
+        )
+    return reports
+
+
+def _parse_cursor(text: str) -> tuple[int, datetime, UUID] | None:
+    rank, _, rest = text.partition("_")
+    created, _, pk = rest.partition("_")
+    try:
+        return int(rank), datetime.fromisoformat(created), UUID(pk)
+    except ValueError:
+        return None
+
+
+def _behind(rank: int, created_at: datetime, pk: UUID) -> Q:
+    return (
+        Q(rank__gt=rank)
+        | Q(rank=rank, created_at__lt=created_at)
+        | Q(rank=rank, created_at=created_at, pk__lt=pk)
+    )

@@ -1,0 +1,108 @@
+"""Pictures, each behind the permission of the page that shows it. Never by their storage name."""
+
+import hashlib
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
+from django.shortcuts import get_object_or_404
+from django.utils.cache import get_conditional_response
+from django.utils.http import quote_etag
+from django.views.decorators.http import require_safe
+
+from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ImageState
+from diagnostics.selectors import images_visible_to, portal_reports
+from diagnostics.services import reading
+from hospital.base import files
+from ml import images
+
+_SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png"}
+_KINDS = ("original", "segmented", "overlay", "thumbnail")
+_PORTAL_KINDS = ("original", "overlay")
+
+
+@require_safe
+def picture(request: HttpRequest, image_id: UUID, kind: str) -> HttpResponse:
+    """A picture for staff of the clinic it belongs to."""
+    if kind not in _KINDS:
+        raise Http404
+    image = get_object_or_404(images_visible_to(request.user), pk=image_id)
+    report = DiagnosticReport.objects.filter(specimen_id=image.specimen_id).first()
+    if report is not None:
+        reading.note_seen(user=request.user, report=report)
+    return _answer(request, image, kind, name=f"{image.specimen.accession}-{kind}")
+
+
+@require_safe
+def portal_picture(
+    request: HttpRequest, report_id: UUID, image_id: UUID, kind: str
+) -> HttpResponse:
+    """A picture of a released report, for the patient or a guardian."""
+    if kind not in _PORTAL_KINDS:
+        raise Http404
+    report = get_object_or_404(portal_reports(request.user), pk=report_id)
+    good = FieldImage.objects.filter(
+        specimen_id=report.specimen_id, state=ImageState.ACCEPTED
+    ).select_related("specimen")
+    image = get_object_or_404(good, pk=image_id)
+    reading.note_seen(user=request.user, report=report, action=reading.IN_PORTAL)
+    return _answer(request, image, kind, name=f"blood-smear-{kind}")
+
+
+def _answer(request: HttpRequest, image: FieldImage, kind: str, *, name: str) -> HttpResponse:
+    key, media_type = _stored(image, kind)
+    # Stored names never get other bytes, so the name stands for the content.
+    etag = quote_etag(hashlib.sha256(key.encode()).hexdigest())
+    response = get_conditional_response(request, etag=etag)
+    if not isinstance(response, HttpResponseNotModified):
+        try:
+            response = HttpResponse(files.read(key), content_type=media_type)
+        except FileNotFoundError as missing:
+            raise Http404 from missing
+    filename = f"{name}{_SUFFIXES[media_type]}"
+    response.headers.update(
+        {
+            "ETag": etag,
+            "Content-Disposition": f'inline; filename="{filename}"',
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            # Kept by the browser, shown only after asking again whether it still may be.
+            "Cache-Control": "private, no-cache",
+        }
+    )
+    return response
+
+
+def _stored(image: FieldImage, kind: str) -> tuple[str, str]:
+    """Where the picture lies and what type we vouch for: never one that the sender named."""
+    if kind != "original":
+        analysis = image.analyses.exclude(overlay_key="").order_by("-queued_at").first()
+        if analysis is not None:
+            return _derived(analysis, kind)
+        if kind != "thumbnail":
+            raise Http404
+    if image.media_type in _SUFFIXES:
+        return image.storage_key, image.media_type
+    return _as_png(image), "image/png"
+
+
+def _derived(analysis: Analysis, kind: str) -> tuple[str, str]:
+    key = {
+        "segmented": analysis.segmented_key,
+        "overlay": analysis.overlay_key,
+        "thumbnail": analysis.thumbnail_key,
+    }[kind]
+    return key, "image/png" if key.endswith(".png") else "image/jpeg"
+
+
+def _as_png(image: FieldImage) -> str:
+    """A TIFF as a browser can show it, made once."""
+    key = f"derived/shown/{image.sha256}.png"
+    try:
+        files.read(key)
+    except FileNotFoundError:
+        try:
+            files.put(key, images.encode_png(images.decode(files.read(image.storage_key))))
+        except (FileNotFoundError, images.ImageRefused) as unreadable:
+            raise Http404 from unreadable
+    return key

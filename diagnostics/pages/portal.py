@@ -1,0 +1,95 @@
+"""The portal: patients and guardians read released reports in plain words."""
+
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from diagnostics import wording
+from diagnostics.models import DiagnosticReport, FieldImage, ImageState
+from diagnostics.selectors import portal_reports
+from diagnostics.services import reading
+from hospital.live.selectors import newest_event_id
+from patients.models import PortalAccess, Relation
+from patients.selectors import live_access
+
+PICTURES = 4
+
+
+@never_cache
+@require_safe
+def portal(request: HttpRequest) -> HttpResponse:
+    """The page: every patient of this account with their released reports."""
+    return render(request, "portal/list.html", _list_context(request))
+
+
+@never_cache
+@require_safe
+def portal_live(request: HttpRequest) -> HttpResponse:
+    """The list alone, for a page that heard an event."""
+    return render(request, "portal/list/live.html", _list_context(request) | {"swap": True})
+
+
+@never_cache
+@require_safe
+def portal_report(request: HttpRequest, report_id: UUID) -> HttpResponse:
+    """One report. Opening it is noted in the audit trail."""
+    since = newest_event_id()
+    report = get_object_or_404(portal_reports(request.user), pk=report_id)
+    reading.note_opened(user=request.user, report=report, action=reading.IN_PORTAL)
+    context = _report_context(request, report) | {"since": since, "live": "/ws/portal/"}
+    return render(request, "portal/report.html", context)
+
+
+@never_cache
+@require_safe
+def portal_report_live(request: HttpRequest, report_id: UUID) -> HttpResponse:
+    """The report alone, for a page that heard an event; 404 once it is withdrawn."""
+    report = get_object_or_404(portal_reports(request.user), pk=report_id)
+    reading.note_seen(user=request.user, report=report, action=reading.IN_PORTAL)
+    context = _report_context(request, report) | {"swap": True}
+    return render(request, "portal/report/live.html", context)
+
+
+def _list_context(request: HttpRequest) -> dict[str, Any]:
+    since = newest_event_id()
+    links = list(live_access(request.user).select_related("patient__clinic"))
+    released = portal_reports(request.user).order_by("patient_id", "-released_at")
+    by_patient = {
+        patient: list(reports) for patient, reports in groupby(released, lambda r: r.patient_id)
+    }
+    return {
+        "since": since,
+        "live": "/ws/portal/" if links else "",
+        "people": [
+            {
+                "patient": link.patient,
+                "own": link.relation == Relation.SELF,
+                "reports": [
+                    {"report": report, "message": _message(report, link)}
+                    for report in by_patient.get(link.patient_id, [])
+                ],
+            }
+            for link in sorted(links, key=lambda link: link.relation != Relation.SELF)
+        ],
+    }
+
+
+def _report_context(request: HttpRequest, report: DiagnosticReport) -> dict[str, Any]:
+    link = get_object_or_404(live_access(request.user), patient_id=report.patient_id)
+    good = FieldImage.objects.filter(specimen_id=report.specimen_id, state=ImageState.ACCEPTED)
+    return {
+        "report": report,
+        "message": _message(report, link),
+        "own": link.relation == Relation.SELF,
+        "synthetic": bool(report.findings.get("synthetic")),
+        "pictures": good.order_by("received_at")[:PICTURES],
+    }
+
+
+def _message(report: DiagnosticReport, link: PortalAccess) -> wording.PatientMessage:
+    return wording.patient_message(report, guardian=link.relation == Relation.GUARDIAN)

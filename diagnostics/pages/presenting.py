@@ -1,0 +1,155 @@
+"""Rows and fields as the templates want them: words, icons and shares, no decisions."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.utils import timezone
+
+from diagnostics import wording
+from diagnostics.models import Analysis, Certainty, DiagnosticReport, FieldImage, ReportStatus
+from diagnostics.services.analyses import FAILURES
+
+_STATUS_ICONS = {
+    ReportStatus.REGISTERED: "clock",
+    ReportStatus.PARTIAL: "computer",
+    ReportStatus.PRELIMINARY: "verified",
+    ReportStatus.FINAL: "signed",
+    ReportStatus.AMENDED: "signed",
+    ReportStatus.CORRECTED: "signed",
+    ReportStatus.CANCELLED: "cross",
+    ReportStatus.ENTERED_IN_ERROR: "cross",
+}
+_STATUS_WORDS = {
+    ReportStatus.REGISTERED: "Waiting",
+    ReportStatus.PARTIAL: "Unverified",
+    ReportStatus.PRELIMINARY: "Verified",
+}
+_BANDS = {Certainty.CLEAR: 3, Certainty.LEANING: 2, Certainty.UNCERTAIN: 1}
+
+
+class Row:
+    """A report on the worklist, and the summary of a case."""
+
+    def __init__(self, report: DiagnosticReport) -> None:
+        self.report = report
+        self.fields = {
+            "total": 0,
+            "pending": 0,
+            "failed": 0,
+            "classified": 0,
+            "unfamiliar": 0,
+            "not_a_smear": 0,
+            "unusable": 0,
+        } | report.findings.get("fields", {})
+        self.analysed = self.fields["total"] - self.fields["pending"]
+        self.unread = (
+            self.fields["unfamiliar"] + self.fields["not_a_smear"] + self.fields["unusable"]
+        )
+        self.impression = wording.impression_in_words(report)
+        self.tone = tone_of(report.impression, report.certainty)
+        self.certainty = report.get_certainty_display().partition(",")[0]
+        self.band = _BANDS.get(Certainty(report.certainty), 0) if report.certainty else 0
+        self.status_icon = _STATUS_ICONS[ReportStatus(report.status)]
+        self.status_word = _STATUS_WORDS.get(
+            ReportStatus(report.status), report.get_status_display()
+        )
+        self.synthetic = bool(report.findings.get("synthetic"))
+        self.dissent = report.findings.get("dissent", 0)
+
+    @property
+    def news(self) -> str:
+        """What a screen reader is told when this row changes."""
+        if self.report.is_signed:
+            return f"{self.report.specimen.accession}: signed"
+        return f"{self.report.specimen.accession}: {self.impression}"
+
+
+def tone_of(label: str, certainty: str = "") -> str:
+    """The colour family of an impression; always beside a word and an icon."""
+    if not label:
+        return "none"
+    if certainty == Certainty.UNCERTAIN:
+        return "uncertain"
+    return "benign" if label == "benign" else "malignant"
+
+
+_FIELD_ICONS = {
+    "queued": "clock",
+    "running": "clock",
+    "failed": "cross",
+    "unfamiliar": "question",
+    "not_a_smear": "cross",
+    "unusable": "cross",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One picture of a case with its latest analysis."""
+
+    number: int
+    image: FieldImage
+    analysis: Analysis | None
+
+    @property
+    def verdict(self) -> wording.Verdict:
+        """What became of it."""
+        return wording.verdict_on(self.analysis, FAILURES)
+
+    @property
+    def stamp(self) -> str:
+        """Changes when the pictures on show change; keeps them from flickering otherwise."""
+        drawn = self.analysis is not None and self.analysis.overlay_key
+        return f"{self.image.pk}-{self.analysis.pk if self.analysis and drawn else 'raw'}"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there are outlines and cells to show."""
+        return bool(self.analysis and self.analysis.overlay_key)
+
+    @property
+    def tone(self) -> str:
+        """Colour family of the verdict."""
+        if self.verdict.code == "classified" and self.analysis:
+            return tone_of(self.analysis.label)
+        return {"queued": "none", "running": "none", "unfamiliar": "uncertain"}.get(
+            self.verdict.code, "failed"
+        )
+
+    @property
+    def icon(self) -> str:
+        """Symbol of the verdict."""
+        return _FIELD_ICONS.get(self.verdict.code) or (
+            "benign" if self.tone == "benign" else "malignant"
+        )
+
+    @property
+    def quality(self) -> list[wording.Note]:
+        """What the quality gate measured."""
+        return wording.quality_notes(self.analysis.quality if self.analysis else {})
+
+    @property
+    def doubt(self) -> tuple[int, float, int]:
+        """Sorts the least certain first, what is still open last."""
+        order = {"failed": 0, "unfamiliar": 1, "unusable": 1, "not_a_smear": 1, "classified": 2}
+        shares = (self.analysis.probabilities if self.analysis else None) or {}
+        top = max(shares.values(), default=0.0) if self.verdict.code == "classified" else 0.0
+        return order.get(self.verdict.code, 3), top, self.number
+
+
+def fields_of(images: Any) -> list[Field]:
+    """The fields of a case, numbered by arrival, the least certain first."""
+    fields = [
+        Field(number, image, image.latest_analyses[0] if image.latest_analyses else None)
+        for number, image in enumerate(images, start=1)
+    ]
+    return sorted(fields, key=lambda field: field.doubt)
+
+
+def age_in_words(birth: date) -> str:
+    """A patient's age: in months below two years, as paediatricians count."""
+    today = timezone.localdate()
+    months = (today.year - birth.year) * 12 + today.month - birth.month
+    months -= today.day < birth.day
+    return f"{months} months" if months < 24 else f"{months // 12} years"

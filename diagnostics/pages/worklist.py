@@ -1,0 +1,60 @@
+"""The worklist: the clinic's reports, what needs a person first."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from diagnostics.pages import listing
+from diagnostics.pages.presenting import Row
+from diagnostics.selectors import images_visible_to, reports_visible_to
+from hospital.accounts.selectors import clinics_where
+from hospital.live.selectors import newest_event_id
+
+
+@never_cache
+@require_safe
+def worklist(request: HttpRequest) -> HttpResponse:
+    """The page."""
+    return render(request, "diagnostics/worklist.html", _context(request))
+
+
+@never_cache
+@require_safe
+def worklist_rows(request: HttpRequest) -> HttpResponse:
+    """The parts of the page that change, for a page that heard an event."""
+    return render(request, "diagnostics/worklist/live.html", _context(request) | {"swap": True})
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
+    clinics = list(clinics_where(request.user, "diagnostics.view_diagnosticreport"))
+    if not clinics:
+        raise PermissionDenied("The worklist is for those who read cases.")
+    since = newest_event_id()
+    choice = listing.Choice.of(request.GET)
+    reports = reports_visible_to(request.user)
+    images = images_visible_to(request.user)
+    page = listing.page_of(reports, choice)
+    counts = listing.counts_of(reports, choice)
+    return {
+        "since": since,
+        "live": "/ws/clinic/",
+        "clinics": clinics,
+        "choice": choice,
+        "tabs": [
+            {
+                "name": name,
+                "count": counts[tab],
+                "query": choice.with_tab(tab).query(),
+                "current": tab == choice.tab,
+            }
+            for tab, name in listing.TABS.items()
+        ],
+        "rows": [Row(report) for report in page.reports],
+        "older": page.older,
+        "tiles": listing.tiles_of(reports, images),
+        "microscopes": listing.microscopes_of(images),
+    }

@@ -1,0 +1,41 @@
+"""Reads of patient data leave a trace too: who opened what, when, at which version."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from diagnostics.models import DiagnosticReport
+from hospital.audit.models import Entry
+from hospital.audit.services import Actor, record
+
+# An open page refetches with every event; that is one reading, not hundreds.
+ONE_READING = timedelta(minutes=15)
+
+BY_STAFF = "report.read"
+IN_PORTAL = "report.read_in_portal"
+
+
+def note_opened(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) -> None:
+    """Record that `user` opened the report's page."""
+    record(
+        Actor.user(user),
+        action,
+        report,
+        clinic_id=report.clinic_id,
+        patient_id=report.patient_id,
+        version=report.version,
+    )
+
+
+def note_seen(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) -> None:
+    """Record that `user` was shown a part of the report, unless a recent entry covers it."""
+    recent = Entry.objects.filter(
+        subject_type=report._meta.label_lower,
+        subject_id=str(report.pk),
+        actor_id=str(user.pk),
+        action=action,
+        at__gt=timezone.now() - ONE_READING,
+    )
+    if not recent.exists():
+        note_opened(user=user, report=report, action=action)

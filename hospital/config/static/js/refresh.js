@@ -1,0 +1,124 @@
+// Keeps the live parts of a page up to date: fetches them again when something happened.
+//
+// <div data-refresh="/worklist/live/" [data-subject="…"]> names where they come from and, on a page
+// about one report, whose events matter. The answer's parts are swapped in by id
+// (hx-swap-oob), so focus, scrolling and what is being typed elsewhere stay as they are.
+// Bursts become one request; a request that failed is made again; a button may hold the list still.
+
+const source = document.querySelector("[data-refresh]");
+const news = document.getElementById("news");
+const holder = document.querySelector("[data-hold]");
+const waiting = document.querySelector("[data-hold-waiting]");
+const GAP = 600;
+
+let wanted = false;
+let busy = false;
+let pressed = false;
+let scheduled = 0;
+let startedAt = 0;
+let failures = 0;
+
+function want() {
+  wanted = true;
+  if (held()) waiting.hidden = false;
+  schedule(Math.max(120, startedAt + GAP - Date.now()));
+}
+
+function schedule(delay) {
+  if (!scheduled) scheduled = window.setTimeout(run, delay);
+}
+
+function run() {
+  scheduled = 0;
+  // Not under a finger: the row about to be clicked must not move away.
+  if (!wanted || busy || pressed || held()) return;
+  wanted = false;
+  busy = true;
+  startedAt = Date.now();
+  window.htmx.ajax("GET", source.dataset.refresh, { source, target: source, swap: "none" });
+}
+
+function held() {
+  return holder?.getAttribute("aria-pressed") === "true";
+}
+
+function finished({ detail }) {
+  if (detail.elt !== source) return;
+  busy = false;
+  const { status } = detail.xhr;
+  if ([401, 403, 404].includes(status)) return location.reload();
+  if (detail.successful) {
+    failures = 0;
+    if (wanted) want();
+    return;
+  }
+  wanted = true;
+  schedule(Math.min(30_000, 1_000 * 2 ** failures++));
+}
+
+function guard(event) {
+  const { xhr } = event.detail;
+  if (event.detail.elt !== source || !xhr.responseURL) return;
+  const asked = new URL(source.dataset.refresh, location.href).pathname;
+  if (new URL(xhr.responseURL).pathname !== asked) {
+    // Sent elsewhere, to sign in: what stands on this screen may not stay.
+    event.detail.shouldSwap = false;
+    location.reload();
+  }
+}
+
+// --- what changed, for eyes and ears ----------------------------------------------------------
+
+const changed = new Set();
+const heard = [];
+
+function compare({ detail: { target, fragment } }) {
+  const before = new Map(newsIn(target).map((part) => [part.id, part.dataset]));
+  for (const part of newsIn(fragment)) {
+    const old = before.get(part.id);
+    if (old?.version !== part.dataset.version) changed.add(part.id);
+    if (old?.news !== part.dataset.news) heard.push(part.dataset.news);
+  }
+  for (const open of target.querySelectorAll("details[open][id]")) {
+    fragment.querySelector(`#${CSS.escape(open.id)}`)?.setAttribute("open", "");
+  }
+}
+
+function newsIn(root) {
+  const parts = [...root.querySelectorAll("[data-news]")];
+  return root.dataset?.news ? [root, ...parts] : parts;
+}
+
+function announce() {
+  for (const id of changed) document.getElementById(id)?.classList.add("is-changed");
+  changed.clear();
+  if (heard.length && news) {
+    const text = heard.length > 3 ? news.dataset.many.replace("%n", heard.length) : heard.join(". ");
+    news.textContent = text;
+  }
+  heard.length = 0;
+}
+
+if (source) {
+  const { subject } = source.dataset;
+  document.addEventListener("leukolens:event", ({ detail }) => {
+    if (!subject || detail.subject === subject) want();
+  });
+  document.addEventListener("leukolens:refetch", want);
+  document.addEventListener("htmx:afterRequest", finished);
+  document.addEventListener("htmx:beforeSwap", guard);
+  document.addEventListener("htmx:oobBeforeSwap", compare);
+  document.addEventListener("htmx:afterSettle", announce);
+  document.addEventListener("pointerdown", () => (pressed = true));
+  for (const up of ["pointerup", "pointercancel"]) {
+    document.addEventListener(up, () => {
+      pressed = false;
+      if (wanted) want();
+    });
+  }
+  holder?.addEventListener("click", () => {
+    holder.setAttribute("aria-pressed", String(!held()));
+    waiting.hidden = true;
+    if (wanted) want();
+  });
+}
