@@ -90,7 +90,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 # Unsafe beside threads; a supervisor has none.
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509
+                preexec_fn=tied_to_this_process(),  # noqa: PLW1509
             )
         self.started = time.monotonic()
         self.standing = Standing.STARTING
@@ -145,14 +145,15 @@ class Child:
             os.killpg(self.process.pid, number)
 
 
-def _die_with(parent: int) -> Callable[[], None] | None:
-    """What a new process does first: ask the kernel to be killed when `parent` dies.
+def tied_to_this_process() -> Callable[[], None] | None:
+    """What a new process does first: ask the kernel to be killed when this one dies.
 
     So that even a supervisor that is killed hard leaves nothing running. Linux only; elsewhere
     the processes outlive such an accident.
     """
     if sys.platform != "linux":
         return None
+    parent = os.getpid()
     # Loaded here: between fork and exec little more than a system call is safe.
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
