@@ -1,0 +1,101 @@
+"""From a decoded picture to what the network sees. Training and reading share this one door.
+
+The order is part of the version: blank the scale-bar corner, judge the quality, find the white
+cells (both on the full-size picture), balance the light, then shrink the field and its segmented
+twin to 128 x 128.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ml import segmentation
+from ml.quality import Quality, judge
+from ml.segmentation import Segmentation, segment
+
+SIZE = 128  # pixels: the side of both inputs (paper section 3.4)
+
+# The Taleqani pictures carry a scale bar in three looks that go with the class. Over all 2,778
+# the widest label begins at row 194 and column 193 of 224; JPEG smears it no further than its
+# 16-pixel block, which begins at 192. 5/32 blanks rows and columns from 189 on.
+CORNER_SHARE = 5 / 32
+
+# Empty glass is brought to this grey. The lamp's colour goes with the class in the Taleqani set,
+# so a network could read the lamp instead of the cells; on VGG16 features this balance raised
+# the accuracy on validation groups from 77 to 81 % (logistic regression, training groups only).
+GLASS = 240
+
+VERSION = f"corner-5/32+{segmentation.VERSION}+glass-{GLASS}+area-128"
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One picture, ready for the network.
+
+    `original` and `segmented` are (128, 128, 3) uint8 RGB; the network divides nothing by
+    itself, so use `unit` before feeding them. `balanced` is the full-size picture with the corner
+    blanked and the light evened. `quality` speaks of the picture before the light was evened.
+    """
+
+    original: Picture
+    segmented: Picture
+    balanced: Picture
+    quality: Quality
+    segmentation: Segmentation
+
+
+def prepare(rgb: Picture) -> Prepared:
+    """Everything between `ml.images.decode` and the network, for one (H, W, 3) uint8 RGB."""
+    field = blank_corner(rgb)
+    cells = segment(field)
+    balanced = balance(field)
+    return Prepared(
+        original=shrink(balanced),
+        segmented=shrink(cells.isolate(balanced)),
+        balanced=balanced,
+        quality=judge(field),
+        segmentation=cells,
+    )
+
+
+def blank_corner(rgb: Picture) -> Picture:
+    """A copy of the (H, W, 3) uint8 picture with its lower right 5/32 x 5/32 made background.
+
+    Done at training and at reading alike: a network that has never seen the bar cannot lean on
+    it, and a microscope that burns one in cannot sway the answer. A cell there is lost, too.
+    """
+    height, width = rgb.shape[:2]
+    rows, columns = round(height * CORNER_SHARE), round(width * CORNER_SHARE)
+    field = rgb.copy()
+    field[height - rows :, width - columns :] = background_colour(rgb)
+    return field
+
+
+def background_colour(rgb: Picture) -> Picture:
+    """The (3,) uint8 median colour of the brighter half of the picture: the empty glass."""
+    step = max(1, max(rgb.shape[:2]) // 448)  # every pixel of a small field, enough of a large one
+    seen = rgb[::step, ::step]
+    grey = seen.mean(axis=2)
+    median = np.median(seen[grey >= np.median(grey)], axis=0)
+    return np.asarray(median, dtype=np.uint8)
+
+
+def balance(rgb: Picture) -> Picture:
+    """(H, W, 3) uint8 with every channel scaled so that the empty glass becomes `GLASS` grey."""
+    gain = GLASS / np.maximum(background_colour(rgb).astype(np.float32), 1)
+    table = np.clip(np.rint(np.arange(256)[:, None] * gain), 0, 255).astype(np.uint8)
+    return cv2.LUT(rgb, table.reshape(1, 256, 3)).astype(np.uint8, copy=False)
+
+
+def shrink(rgb: Picture) -> Picture:
+    """(H, W, 3) uint8 to (128, 128, 3) uint8, averaging areas so that nothing aliases."""
+    return cv2.resize(rgb, (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def unit(pictures: Picture) -> NDArray[np.float32]:
+    """uint8 0..255 to float32 0..1, any shape: the scale the paper feeds (section 3.4)."""
+    return pictures.astype(np.float32) / np.float32(255)
