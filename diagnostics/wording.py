@@ -5,14 +5,20 @@ The tone follows the paper's page (section 6): reassuring for Benign, 'see a spe
 malignant class.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from diagnostics.models import Analysis, Certainty, Conclusion, DiagnosticReport
+from diagnostics.models import Analysis, Certainty, Conclusion, DiagnosticReport, Outcome
 from diagnostics.models.analysis import CLASS_NAMES
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 DISCLAIMER = gettext_lazy("Computer-aided. Assists a qualified reader; not a diagnosis.")
 
@@ -150,9 +156,7 @@ def _next_steps(tone: str, *, signed: bool, name: object, guardian: bool) -> lis
             ]
             if signed
             else [
-                _(
-                    "You do not need to do anything now. This page changes when a doctor has looked."
-                ),
+                _("You need not do anything now. This page changes when a doctor has looked."),
                 unwell,
             ]
         )
@@ -204,7 +208,7 @@ class Verdict:
     advice: str
 
 
-_VERDICTS: dict[str, tuple[str, str]] = {
+_VERDICTS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "queued": (gettext_lazy("Waiting for analysis"), gettext_lazy("It starts by itself.")),
     "running": (gettext_lazy("Being analysed"), gettext_lazy("Usually done within seconds.")),
     "failed": (gettext_lazy("Analysis failed"), ""),
@@ -225,27 +229,53 @@ _VERDICTS: dict[str, tuple[str, str]] = {
     ),
 }
 
-# What the quality gate found wrong (ml.quality), for the person who takes the next picture.
-REJECTIONS: dict[str, tuple[str, str]] = {}
+# What the quality gate found wrong, by its codes (`ml.quality`), and what to do at the microscope.
+_SPOILT: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
+    "too_dark": (
+        gettext_lazy("Too dark"),
+        gettext_lazy("Turn up the light or open the diaphragm, then take the picture again."),
+    ),
+    "too_bright": (
+        gettext_lazy("Over-exposed"),
+        gettext_lazy("Turn down the light or shorten the exposure, then take the picture again."),
+    ),
+    "no_contrast": (
+        gettext_lazy("Nothing but haze"),
+        gettext_lazy("Check light, condenser and slide, then take the picture again."),
+    ),
+    "out_of_focus": (
+        gettext_lazy("Out of focus"),
+        gettext_lazy("Focus on the nuclei, then take the picture again."),
+    ),
+    "black_frame": (
+        gettext_lazy("Black frame around the field"),
+        gettext_lazy("Use the camera adapter, or crop to the field, then send the picture again."),
+    ),
+    "unstained": (
+        gettext_lazy("No stained nucleus in view"),
+        gettext_lazy("Move to a field with white cells. If every field is like this, check stain."),
+    ),
+    "not_a_smear": _VERDICTS["not_a_smear"],
+    "unusable": _VERDICTS["unusable"],
+}
+
+
+def advice_for(rejection: str) -> str:
+    """What to do about a rejected picture, by its code; '' for the empty code."""
+    return str(_SPOILT.get(rejection, _SPOILT["unusable"])[1]) if rejection else ""
 
 
 def verdict_on(analysis: Analysis | None, failures: dict[str, str]) -> Verdict:
     """What became of a picture, in a technician's words."""
     code = analysis.outcome or analysis.state if analysis else "queued"
-    if analysis and code == "classified":
+    if analysis and code == Outcome.CLASSIFIED:
         return Verdict(code, CLASS_NAMES.get(analysis.label, ""), "")
     title, advice = _VERDICTS[code]
     if analysis and code == "failed":
         advice = failures.get(analysis.failure, failures["internal"])
-    if analysis and code in {"unusable", "not_a_smear"}:
-        title, advice = REJECTIONS.get(analysis.image.rejection, (title, advice))
+    if analysis and code in {Outcome.UNUSABLE, Outcome.NOT_A_SMEAR}:
+        title, advice = _SPOILT.get(analysis.image.rejection, (title, advice))
     return Verdict(code, str(title), str(advice))
-
-
-def advice_for(rejection: str) -> str:
-    """What to do about a picture rejected with this code; the device API passes it on."""
-    fallback = _VERDICTS.get(rejection, _VERDICTS["unusable"])
-    return str(REJECTIONS.get(rejection, fallback)[1])
 
 
 @dataclass(frozen=True)
@@ -256,17 +286,20 @@ class Note:
     value: str
 
 
-_MEASURES: dict[str, str] = {
+_MEASURES: dict[str, StrOrPromise] = {
     "focus": gettext_lazy("Focus"),
-    "exposure": gettext_lazy("Exposure"),
-    "stain": gettext_lazy("Stain"),
+    "brightness": gettext_lazy("Brightness"),
+    "contrast": gettext_lazy("Contrast"),
 }
 
 
-def quality_notes(quality: dict[str, object]) -> list[Note]:
-    """The quality gate's measurements in words, in its own order."""
-    return [
-        Note(str(_MEASURES[name]), f"{value:.3g}")
-        for name, value in quality.items()
-        if name in _MEASURES and isinstance(value, int | float)
+def quality_notes(quality: dict[str, Any]) -> list[Note]:
+    """What the quality gate says of a picture: its verdict, then what it measured."""
+    if not quality:
+        return []
+    passed = quality.get("verdict", "ok") == "ok"
+    notes = [Note(_("Picture quality"), _("good enough") if passed else _("not good enough"))]
+    metrics = quality.get("metrics", {})
+    return notes + [
+        Note(str(name), f"{metrics[key]:.3g}") for key, name in _MEASURES.items() if key in metrics
     ]

@@ -1,7 +1,5 @@
 """The one form of the pages: a haematologist's signature."""
 
-from typing import Any
-
 from django import forms
 
 from diagnostics.models import Conclusion
@@ -35,6 +33,4 @@ class SignForm(forms.Form):
 
     def about_present_version(self, version: int) -> None:
         """Let the form, shown again, speak of the report as it stands now."""
-        data: Any = self.data.copy()
-        data["version"] = str(version)
-        self.data = data
+        self.data = {**self.data.dict(), "version": str(version)}  # type: ignore[attr-defined]

@@ -116,8 +116,8 @@ def tiles_of(
 
 def microscopes_of(images: QuerySet[FieldImage]) -> list[dict[str, Any]]:
     """The microscopes that sent something, the last heard first."""
-    rows = images.order_by().values("device__name").annotate(last=Max("received_at"))
-    return list(rows.order_by("-last")[:6])
+    heard = images.order_by().values("device__name").annotate(last=Max("received_at"))
+    return [dict(row) for row in heard.order_by("-last")[:6]]
 
 
 def _found(reports: QuerySet[DiagnosticReport], choice: Choice) -> QuerySet[DiagnosticReport]:

@@ -18,6 +18,14 @@ from ml import images
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png"}
 _KINDS = ("original", "segmented", "overlay", "thumbnail")
 _PORTAL_KINDS = ("original", "overlay")
+# Whatever the bytes are: they are a picture, of this type, and run nothing.
+_ARMOUR = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Kept by the browser, shown only after asking again whether it still may be.
+    "Cache-Control": "private, no-cache",
+}
 
 
 @require_safe
@@ -59,17 +67,10 @@ def _answer(request: HttpRequest, image: FieldImage, kind: str, *, name: str) ->
         except FileNotFoundError as missing:
             raise Http404 from missing
     filename = f"{name}{_SUFFIXES[media_type]}"
-    response.headers.update(
-        {
-            "ETag": etag,
-            "Content-Disposition": f'inline; filename="{filename}"',
-            "X-Content-Type-Options": "nosniff",
-            "Content-Security-Policy": "sandbox; default-src 'none'",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            # Kept by the browser, shown only after asking again whether it still may be.
-            "Cache-Control": "private, no-cache",
-        }
-    )
+    response["ETag"] = etag
+    response["Content-Disposition"] = f'inline; filename="{filename}"'
+    for header, value in _ARMOUR.items():
+        response[header] = value
     return response
 
 
