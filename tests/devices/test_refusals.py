@@ -158,7 +158,9 @@ def test_an_id_is_never_given_to_another_microscope_or_specimen(
     expect(taken, 409, "image_id_taken")
 
 
-@pytest.mark.parametrize("image_id", ["1", "not-a-uuid", "0" * 32, "7c94a8fb-64df-427f-b334-13057fdc52f10"])
+@pytest.mark.parametrize(
+    "image_id", ["1", "not-a-uuid", "0" * 32, "7c94a8fb-64df-427f-b334-13057fdc52f10"]
+)
 def test_an_id_must_be_a_uuid(
     world: World, microscope: Microscope, row_counts: RowCounts, image_id: str
 ) -> None:
