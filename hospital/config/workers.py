@@ -12,11 +12,11 @@ from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
 
+from hospital.config.stack.child import EX_CONFIG
+
 log = logging.getLogger(__name__)
 
 ANALYSES = "analyses"
-# sysexits.h: something is configured wrongly, and starting again will not help by itself.
-EX_CONFIG = 78
 
 
 @celeryd_after_setup.connect

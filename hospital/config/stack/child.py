@@ -15,6 +15,8 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 # A process that ran this long had a good start; its next death begins with a short pause again.
 GOOD_RUN = 60.0
+# sysexits.h: the process says that its configuration is wrong; hurrying will not help it.
+EX_CONFIG = 78
 PR_SET_PDEATHSIG = 1
 LOG_LIMIT = 10 * 1024 * 1024
 
@@ -102,6 +104,8 @@ class Child:
         self.last_exit = self.process.returncode
         if self.running_for > GOOD_RUN:
             self._pause = FIRST_PAUSE
+        if self.last_exit == EX_CONFIG:
+            self._pause = LONGEST_PAUSE
         self.due = time.monotonic() + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self.process = None
@@ -133,12 +137,12 @@ class Child:
         self.process = None
 
     def last_words(self) -> str:
-        """The last line it logged."""
+        """The last line it logged, without time, level and logger."""
         try:
             lines = self.log.read_text(errors="replace").strip().splitlines()
         except FileNotFoundError:
             return ""
-        return lines[-1] if lines else ""
+        return lines[-1].partition(": ")[2] or lines[-1] if lines else ""
 
     def _signal(self, number: int) -> None:
         if self.process and self.process.poll() is None:

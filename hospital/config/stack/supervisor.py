@@ -43,6 +43,7 @@ class Supervisor:
         self.say = say
         self.changed = changed
         self.stopping = False
+        self.laments: dict[str, str] = {}
 
     @property
     def ready(self) -> bool:
@@ -79,9 +80,13 @@ class Supervisor:
         how = child.last_exit or 0
         ended = f"killed by {signal.Signals(-how).name}" if how < 0 else f"ended with code {how}"
         pause = max(0.0, child.due - time.monotonic())
-        self.say(f"{child.name} {ended}; starting it again in {pause:.1f} s (see {child.log})")
-        if how > 0 and (words := child.last_words()):
-            self.say(f"  {words}")
+        why = f": {words}" if how > 0 and (words := child.last_words()) else ""
+        lament = f"{child.name} {ended}{why}"
+        # What goes on failing for the same reason is said once.
+        if how < 0 or self.laments.get(child.name) != lament:
+            log = os.path.relpath(child.log)
+            self.say(f"{lament}; starting it again in {pause:.1f} s (see {log})")
+        self.laments[child.name] = lament
 
     def _pause(self) -> float:
         if any(child.standing is Standing.STARTING for child in self.children):
