@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.backends.sqlite3.operations import DatabaseOperations
+from django.db.backends.sqlite3.base import DatabaseOperations
 
 SHARED = Path(os.environ.get("LEUKOLENS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
