@@ -120,6 +120,8 @@ class ScopedViewSet(GenericViewSet[Row], Generic[Row]):
         row = serializer.instance
         for name, value in serializer.validated_data.items():
             setattr(row, name, value)
+        # Once more: a specimen given another patient lands in that patient's clinic.
+        ensure_may(self.request.user, self.permissions[self.action], self.clinic_of(row))
         serializer.instance = self.store(row)
 
 

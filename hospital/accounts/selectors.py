@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 
 from hospital.accounts.models import Clinic, Membership, User
 from hospital.accounts.roles import GRANTS, roles_granting
+from hospital.audit.models import Entry
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -51,6 +52,37 @@ def staff_visible_to(user: User) -> QuerySet[User]:
     clinics = clinics_where(user, "accounts.view_user")
     colleagues = Membership.objects.filter(clinic__in=clinics)
     return User.objects.filter(pk__in=colleagues.values("user_id"))
+
+
+def may_manage_account(user: User, account: User) -> bool:
+    """Whether `user` may change `account` or set its password.
+
+    Only where they administer every clinic in which it works: else an administrator could take
+    over a colleague's account and with it another clinic.
+    """
+    if user.is_superuser:
+        return True
+    clinics = clinics_where(user, "accounts.change_user")
+    works_in = Membership.objects.filter(user=account)
+    own = works_in.filter(clinic__in=clinics).exists()
+    return own and not account.is_superuser and not works_in.exclude(clinic__in=clinics).exists()
+
+
+def memberships_visible_to(user: User) -> QuerySet[Membership]:
+    """Who works as what in the clinics whose staff `user` administers."""
+    clinics = clinics_where(user, "accounts.view_membership")
+    return Membership.objects.filter(clinic__in=clinics).select_related("user", "clinic")
+
+
+def audit_visible_to(user: User) -> QuerySet[Entry]:
+    """The part of the audit trail about the clinics whose trail `user` may read.
+
+    Here and not in `hospital.audit`, which knows nobody.
+    """
+    if user.is_superuser:
+        return Entry.objects.all()
+    clinics = clinics_where(user, "audit.view_entry")
+    return Entry.objects.filter(clinic_id__in=clinics.values("pk"))
 
 
 def live_topics(user: User) -> list[str]:

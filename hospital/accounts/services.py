@@ -65,6 +65,52 @@ def open_account(
 
 
 @transaction.atomic
+def save_account(*, actor: Actor, user: User) -> User:
+    """Validate and store a changed account; one that is deactivated is shut out at once."""
+    user.full_clean(exclude=["password"])
+    user.save(update_fields=["username", "first_name", "last_name", "email", "is_active"])
+    record(actor, "account.changed", user, active=user.is_active)
+    return user
+
+
+@transaction.atomic
+def set_password(*, actor: Actor, user: User, password: str) -> None:
+    """Give an account a new password. Its open sessions end.
+
+    Raises:
+        ValidationError: it is too weak.
+    """
+    check_password_strength(password, user=user)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    record(actor, "account.password_set", user)
+
+
+@transaction.atomic
+def hire(
+    *,
+    actor: Actor,
+    username: str,
+    password: str,
+    full_name: str,
+    email: str,
+    clinic: Clinic,
+    role: str,
+) -> User:
+    """Open an account for a new colleague, with their first role.
+
+    Raises:
+        ValidationError: the user name is taken or the password too weak.
+    """
+    check_password_strength(password, user=User(username=username, last_name=full_name))
+    user = open_account(
+        actor=actor, username=username, password=password, full_name=full_name, email=email
+    )
+    grant_role(actor=actor, user=user, clinic=clinic, role=role)
+    return user
+
+
+@transaction.atomic
 def grant_role(*, actor: Actor, user: User, clinic: Clinic, role: str) -> Membership:
     """Give `user` the role in the clinic; granting it twice changes nothing."""
     membership, created = Membership.objects.get_or_create(user=user, clinic=clinic, role=role)

@@ -1,0 +1,200 @@
+"""Specimens in the admin; pictures, analyses and reports to look at."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from diagnostics import selectors
+from diagnostics.models import Analysis, AnalysisState, DiagnosticReport, FieldImage, Specimen
+from diagnostics.services import analyses
+from diagnostics.services.specimens import save_specimen
+from diagnostics.wording import advice_for
+from hospital.accounts.scoped_admin import ReadOnlyAdmin, ScopedAdmin
+from hospital.audit.services import Actor
+from hospital.base.problems import Refusal
+from patients.selectors import patients_visible_to
+
+
+def _case_link(report: DiagnosticReport | None, text: str) -> str:
+    if report is None:
+        return "-"
+    return format_html('<a href="{}">{}</a>', reverse("case", args=[report.pk]), text)
+
+
+@admin.register(Specimen)
+class SpecimenAdmin(ScopedAdmin):
+    """Blood samples by accession number."""
+
+    visible = selectors.specimens_visible_to
+    fixed = ("patient", "clinic")
+    list_display = ["accession", "patient", "clinic", "stain", "collected_at", "case"]
+    list_filter = [("clinic", admin.RelatedOnlyFieldListFilter), "stain"]
+    search_fields = ["accession", "patient__mrn", "patient__family_name"]
+    search_help_text = "Accession, record number or family name"
+    autocomplete_fields = ["patient"]
+    date_hierarchy = "registered_at"
+    ordering = ["-registered_at"]
+    readonly_fields = ["case", "registered_at", "id"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With their reports."""
+        return super().get_queryset(request).select_related("report")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Specimen | None = None) -> Any:
+        """The clinic follows from the patient, so it is shown once there is one."""
+        whose = ["patient", "clinic"] if obj else ["patient"]
+        record = [("Record", {"fields": ["case", "registered_at", "id"]})] if obj else []
+        return [
+            (None, {"fields": ["accession", *whose]}),
+            ("Sample", {"fields": ["collected_at", "stain"]}),
+            *record,
+        ]
+
+    def clinic_of(self, row: Specimen) -> Any:
+        """The patient's, also before the row is stored."""
+        return row.patient.clinic_id
+
+    def choices_for(self, db_field: Any, request: HttpRequest) -> Any:
+        """Patients of the clinics where the user may register specimens."""
+        return patients_visible_to(request.user, "diagnostics.add_specimen")
+
+    @admin.display(description="Report")
+    def case(self, specimen: Specimen) -> str:
+        """A link to the case, once there is one."""
+        report = getattr(specimen, "report", None)
+        return _case_link(report, report.get_status_display() if report else "")
+
+    def store(self, actor: Actor, row: Specimen, *, form: Any) -> None:
+        """Through the specimens' service."""
+        save_specimen(actor=actor, specimen=row)
+
+
+@admin.register(FieldImage)
+class FieldImageAdmin(ReadOnlyAdmin):
+    """Pictures as the microscopes sent them."""
+
+    visible = selectors.images_visible_to
+    clinic_path = "specimen__clinic_id"
+    list_display = ["thumbnail", "specimen", "device", "state", "rejection", "received_at"]
+    list_display_links = ["thumbnail", "specimen"]
+    list_filter = [
+        "state",
+        ("specimen__clinic", admin.RelatedOnlyFieldListFilter),
+        ("device", admin.RelatedOnlyFieldListFilter),
+        "synthetic",
+    ]
+    search_fields = ["=id", "specimen__accession", "sha256"]
+    search_help_text = "Accession, picture id or SHA-256"
+    date_hierarchy = "received_at"
+    ordering = ["-received_at"]
+    fieldsets = [
+        (None, {"fields": ["thumbnail", "specimen", "device", "state", "rejection", "advice"]}),
+        ("File", {"fields": ["media_type", "size", "width", "height", "synthetic", "sha256"]}),
+        ("Record", {"fields": ["captured_at", "received_at", "id"]}),
+    ]
+    readonly_fields = ["thumbnail", "advice"]
+
+    @admin.display(description="Picture")
+    def thumbnail(self, image: FieldImage) -> str:
+        """Small, through the permission-checked address."""
+        address = reverse("picture", args=[image.pk, "thumbnail"])
+        return format_html(
+            '<img class="thumbnail" src="{}" alt="Field of {}" loading="lazy">',
+            address,
+            image.specimen,
+        )
+
+    @admin.display(description="What to do")
+    def advice(self, image: FieldImage) -> str:
+        """For a rejected picture."""
+        return advice_for(image.rejection) if image.rejection else "-"
+
+
+@admin.register(Analysis)
+class AnalysisAdmin(ReadOnlyAdmin):
+    """Runs of the model; failed ones can be tried again."""
+
+    visible = selectors.analyses_visible_to
+    clinic_path = "image__specimen__clinic_id"
+    list_display = ["short", "specimen", "state", "outcome", "label", "failure", "queued_at"]
+    list_filter = [
+        "state",
+        "outcome",
+        "failure",
+        "package_name",
+        ("image__specimen__clinic", admin.RelatedOnlyFieldListFilter),
+    ]
+    search_fields = ["=id", "image__specimen__accession"]
+    search_help_text = "Accession or analysis id"
+    date_hierarchy = "queued_at"
+    ordering = ["-queued_at"]
+    actions = ["retry"]
+
+    @admin.display(description="Analysis", ordering="id")
+    def short(self, analysis: Analysis) -> str:
+        """The beginning of its id."""
+        return str(analysis.pk)[:8]
+
+    @admin.display(description="Specimen", ordering="image__specimen__accession")
+    def specimen(self, analysis: Analysis) -> str:
+        """The accession number."""
+        return analysis.image.specimen.accession
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Whether the action is offered at all; the service asks for each clinic."""
+        return request.user.has_perm("diagnostics.retry_analysis")
+
+    @admin.action(description="Try failed analyses again", permissions=["retry"])
+    def retry(self, request: HttpRequest, queryset: Any) -> None:
+        """Queue the chosen ones that failed."""
+        queued = 0
+        for analysis in queryset.filter(state=AnalysisState.FAILED):
+            try:
+                analyses.retry(user=request.user, analysis=analysis)
+                queued += 1
+            except Refusal as refusal:
+                messages.error(request, f"{analysis.image.specimen}: {refusal.detail}")
+        messages.info(request, f"{queued} queued again.")
+
+
+@admin.register(DiagnosticReport)
+class DiagnosticReportAdmin(ReadOnlyAdmin):
+    """Reports; the case page is where they are read and signed."""
+
+    visible = selectors.reports_visible_to
+    list_display = [
+        "specimen",
+        "patient",
+        "clinic",
+        "status",
+        "impression",
+        "certainty",
+        "conclusion",
+        "updated_at",
+        "case",
+    ]
+    list_filter = [
+        "status",
+        "certainty",
+        "conclusion",
+        ("clinic", admin.RelatedOnlyFieldListFilter),
+    ]
+    search_fields = ["specimen__accession", "patient__mrn", "patient__family_name"]
+    search_help_text = "Accession, record number or family name"
+    date_hierarchy = "updated_at"
+    ordering = ["-updated_at"]
+    readonly_fields = ["case"]
+    fieldsets = [
+        (None, {"fields": ["case", "specimen", "patient", "clinic", "status", "version"]}),
+        ("The model", {"fields": ["impression", "certainty"]}),
+        ("The reader", {"fields": ["conclusion", "comment", "signed_by", "signed_at"]}),
+        ("Record", {"fields": ["verified_by", "verified_at", "released_at", "updated_at"]}),
+    ]
+
+    @admin.display(description="Case")
+    def case(self, report: DiagnosticReport) -> str:
+        """A link to the case page."""
+        return _case_link(report, "Open case")

@@ -1,0 +1,266 @@
+"""Clinics, colleagues, their roles and the audit trail in the admin."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.forms import SetPasswordForm
+from django.contrib.auth.models import Group
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from hospital.accounts import selectors, services
+from hospital.accounts.models import Clinic, Membership, User
+from hospital.accounts.roles import Role
+from hospital.accounts.scoped_admin import ReadOnlyAdmin, ScopedAdmin
+from hospital.audit.models import Entry
+from hospital.audit.services import Actor
+
+# Roles come from hospital.accounts.roles, not from groups.
+admin.site.unregister(Group)
+
+
+def _own_clinics(user: Any) -> Any:
+    return selectors.clinics_where(user, "accounts.view_clinic")
+
+
+@admin.register(Clinic)
+class ClinicAdmin(ScopedAdmin):
+    """Clinics, and when their patients may read reports."""
+
+    visible = _own_clinics
+    clinic_path = "pk"
+    list_display = ["name", "code", "release_rule", "telephone"]
+    list_filter = ["release_rule"]
+    search_fields = ["name", "code"]
+    readonly_fields = ["id"]
+    fixed = ("code",)
+    fieldsets = [
+        (None, {"fields": ["name", "code", "telephone"]}),
+        ("Patients", {"fields": ["release_rule"]}),
+        ("Record", {"fields": ["id"]}),
+    ]
+
+    def holds(self, request: HttpRequest, permission: str, row: Any = None) -> bool:
+        """A clinic that does not exist yet is nobody's but a superuser's."""
+        if row is not None and row._state.adding:
+            return request.user.has_perm(permission)
+        return super().holds(request, permission, row)
+
+    def store(self, actor: Actor, row: Clinic, *, form: Any) -> None:
+        """Through the accounts' service."""
+        services.save_clinic(actor=actor, clinic=row)
+
+
+if TYPE_CHECKING:
+    _Inline = admin.TabularInline[Membership, User]
+    _Form = forms.ModelForm[User]
+else:
+    _Inline = admin.TabularInline
+    _Form = forms.ModelForm
+
+
+class HiringForm(_Form):
+    """A new colleague: who, with which first password, where, as what."""
+
+    full_name = forms.CharField(max_length=200)
+    password = forms.CharField(
+        max_length=200,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 12 characters. Tell it to them in person.",
+    )
+    clinic = forms.ModelChoiceField(Clinic.objects.none())
+    role = forms.ChoiceField(choices=Role.choices)
+
+    class Meta:
+        model = User
+        fields = ["username", "email"]
+
+
+class MembershipInline(_Inline):
+    """The roles of a colleague, to look at."""
+
+    model = Membership
+    extra = 0
+    can_delete = False
+    fields = ["clinic", "role"]
+    readonly_fields = ["clinic", "role"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Those in clinics the user administers."""
+        return selectors.memberships_visible_to(request.user)  # type: ignore[arg-type]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Roles are granted under 'memberships'."""
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever sees the colleague."""
+        return request.user.has_perm("accounts.view_membership")
+
+
+@admin.register(User)
+class UserAdmin(ScopedAdmin):
+    """The staff of the clinics somebody administers."""
+
+    visible = selectors.staff_visible_to
+    list_display = ["username", "first_name", "last_name", "email", "is_active", "last_login"]
+    list_filter = [
+        "is_active",
+        "memberships__role",
+        ("memberships__clinic", admin.RelatedOnlyFieldListFilter),
+    ]
+    search_fields = ["username", "first_name", "last_name", "email"]
+    search_help_text = "User name, name or e-mail"
+    ordering = ["username"]
+    readonly_fields = ["is_superuser", "last_login", "date_joined"]
+    inlines = [MembershipInline]
+    change_form_template = "admin/accounts/user/change_form.html"
+
+    def holds(self, request: HttpRequest, permission: str, row: Any = None) -> bool:
+        """Somebody who also works elsewhere, or a superuser, may be seen and not changed."""
+        user: Any = request.user
+        if row is None or row._state.adding:
+            return request.user.has_perm(permission)
+        if permission == "accounts.view_user":
+            return selectors.staff_visible_to(user).filter(pk=row.pk).exists()
+        return user.has_perm(permission) and selectors.may_manage_account(user, row)
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """A hiring form for a new colleague, offering only clinics the user administers."""
+        if obj is not None:
+            return super().get_form(request, obj, change, **kwargs)
+        form = super().get_form(request, obj, change, form=HiringForm, **kwargs)
+        clinics = selectors.clinics_where(request.user, "accounts.add_membership")
+        form.base_fields["clinic"].queryset = clinics  # type: ignore[attr-defined]
+        return form
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        """No roles to show before there is somebody."""
+        return self.inlines if obj else []
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who they are, and for a new colleague where they start."""
+        if obj is None:
+            return [
+                (None, {"fields": ["username", "full_name", "email", "password"]}),
+                ("First role", {"fields": ["clinic", "role"]}),
+            ]
+        names = ["username", "first_name", "last_name", "email"]
+        return [
+            (None, {"fields": names}),
+            ("Account", {"fields": ["is_active", "is_superuser", "last_login", "date_joined"]}),
+        ]
+
+    def store(self, actor: Actor, row: User, *, form: Any) -> None:
+        """Through the accounts' services."""
+        if not row._state.adding:
+            services.save_account(actor=actor, user=row)
+            return
+        given = form.cleaned_data
+        opened = services.hire(
+            actor=actor,
+            username=given["username"],
+            password=given["password"],
+            full_name=given["full_name"],
+            email=given["email"],
+            clinic=given["clinic"],
+            role=given["role"],
+        )
+        row.__dict__.update(opened.__dict__)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Django's form, with a button for the password."""
+        user = kwargs.get("obj")
+        context["may_set_password"] = bool(user) and self.has_change_permission(request, user)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_urls(self) -> list[Any]:
+        """Django's, and the one that sets a password."""
+        view = self.admin_site.admin_view(self.set_password)
+        return [
+            path("<uuid:pk>/password/", view, name="accounts_user_password"),
+            *super().get_urls(),
+        ]
+
+    def set_password(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Give a colleague a new password."""
+        user = self.row_for(request, pk, "accounts.change_user")
+        form = SetPasswordForm(user, request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            actor, password = Actor.user(request.user), form.cleaned_data["new_password1"]
+            return self.back_to(
+                request,
+                user,
+                lambda: services.set_password(actor=actor, user=user, password=password),
+                "The password is set. Tell it to them in person.",
+            )
+        return self.ask(
+            request,
+            user,
+            title="Set a password",
+            question=f"A new password for {user}",
+            consequence="They are signed out everywhere.",
+            button="Set password",
+            form=form,
+        )
+
+
+@admin.register(Membership)
+class MembershipAdmin(ScopedAdmin):
+    """Who works where as what: granted and revoked, never rewritten."""
+
+    visible = selectors.memberships_visible_to
+    list_display = ["user", "role", "clinic"]
+    list_filter = ["role", ("clinic", admin.RelatedOnlyFieldListFilter)]
+    search_fields = ["user__username", "user__first_name", "user__last_name"]
+    search_help_text = "User name or name"
+    autocomplete_fields = ["user"]
+    fields = ["user", "clinic", "role"]
+    actions = None
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """In the row's clinic."""
+        return self.holds(request, "accounts.delete_membership", obj)
+
+    def store(self, actor: Actor, row: Membership, *, form: Any) -> None:
+        """Through the accounts' service."""
+        granted = services.grant_role(actor=actor, user=row.user, clinic=row.clinic, role=row.role)
+        row.__dict__.update(granted.__dict__)
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        """Through the accounts' service."""
+        services.revoke_role(actor=Actor.user(request.user), membership=obj)
+
+
+@admin.register(Entry)
+class EntryAdmin(ReadOnlyAdmin):
+    """The audit trail, to read."""
+
+    visible = selectors.audit_visible_to
+    list_display = ["at", "actor_name", "action", "subject_type", "subject_id", "patient_id"]
+    list_filter = ["actor_kind", "action", "subject_type"]
+    search_fields = ["actor_name", "action", "=subject_id", "=patient_id"]
+    search_help_text = "Name, action, or the id of a patient or object"
+    date_hierarchy = "at"
+    ordering = ["-id"]
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        """Also by subject: the 'History' button of other pages leads here."""
+        return lookup == "subject_id__exact" or super().lookup_allowed(lookup, value, request)
+
+    def holds(self, request: HttpRequest, permission: str, row: Any = None) -> bool:
+        """Entries without a clinic are a superuser's."""
+        if row is None:
+            return request.user.has_perm(permission)
+        user: Any = request.user
+        return selectors.audit_visible_to(user).filter(pk=row.pk).exists()

@@ -1,0 +1,202 @@
+"""The admin within clinics: every list from a selector, every write through a service."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Field, Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from hospital.accounts.selectors import clinics_where, may
+from hospital.audit.services import Actor
+from hospital.base.problems import Refusal
+
+if TYPE_CHECKING:
+    _Admin = admin.ModelAdmin[Any]
+else:
+    _Admin = admin.ModelAdmin
+
+
+class ScopedAdmin(_Admin):
+    """Shows what `visible` returns, and lets each role do in each clinic what it may there.
+
+    A subclass gives `visible` (a selector) and `store` (a service). Nothing is deleted: registries
+    and reports outlive mistakes.
+    """
+
+    visible: ClassVar[Callable[[Any], QuerySet[Any]]]
+    # Where a row's clinic is, as Django spells it in a lookup.
+    clinic_path: ClassVar[str] = "clinic_id"
+    list_per_page = 50
+    show_full_result_count = False
+    # Given at creation and never changed afterwards.
+    fixed: ClassVar[tuple[str, ...]] = ()
+
+    def store(self, actor: Actor, row: Any, *, form: Any) -> None:
+        """Write `row` through its service."""
+        raise PermissionDenied
+
+    # --- who sees and does what -------------------------------------------------------------
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """What the selector shows."""
+        rows = type(self).visible(request.user)
+        return rows.order_by(*self.get_ordering(request) or rows.query.order_by or ["pk"])
+
+    def clinic_of(self, row: Any) -> Any:
+        """The id of the clinic that `row` belongs to."""
+        for step in self.clinic_path.split("__"):
+            row = getattr(row, step)
+        return row
+
+    def permission(self, action: str) -> str:
+        """The name of the permission for `action` on this model."""
+        return f"{self.opts.app_label}.{action}_{self.opts.model_name}"
+
+    def holds(self, request: HttpRequest, permission: str, row: Any = None) -> bool:
+        """Whether the user has the permission: in the row's clinic, or without a row anywhere."""
+        if row is None:
+            return request.user.has_perm(permission)
+        return may(request.user, permission, self.clinic_of(row))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """In the row's clinic."""
+        return self.holds(request, self.permission("view"), obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """In the row's clinic."""
+        return self.holds(request, self.permission("change"), obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer, and accept, only what the user may see or use."""
+        if "queryset" not in kwargs:
+            kwargs["queryset"] = self.choices_for(db_field, request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def choices_for(self, db_field: "Field[Any, Any]", request: HttpRequest) -> QuerySet[Any]:
+        """Clinics where the user may add rows of this kind; of other models what they see."""
+        if db_field.name == "clinic":
+            return clinics_where(request.user, self.permission("add"))
+        related: Any = db_field.remote_field.model  # type: ignore[union-attr]
+        neighbour = self.admin_site._registry.get(related)
+        if not isinstance(neighbour, ScopedAdmin):
+            return related._default_manager.none()  # type: ignore[no-any-return]
+        return neighbour.get_queryset(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """`fixed` fields are read-only once the row exists."""
+        fields = super().get_readonly_fields(request, obj)
+        return [*fields, *self.fixed] if obj else fields
+
+    # --- writing ----------------------------------------------------------------------------
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Through the service, into a clinic where the user may."""
+        if not self.holds(request, self.permission("change" if change else "add"), obj):
+            raise PermissionDenied
+        self.store(Actor.user(request.user), obj, form=form)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> Any:
+        """Django's page; what a service refuses becomes a message, with nothing written."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except (Refusal, ValidationError) as error:
+            self.tell(request, error)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def tell(self, request: HttpRequest, error: Refusal | ValidationError) -> None:
+        """Say on the next page why something was refused."""
+        texts = error.messages if isinstance(error, ValidationError) else [error.detail]
+        for text in texts:
+            messages.error(request, text)
+
+    # The audit trail is written by the services; a second one beside it would only differ.
+    def log_addition(self, *_: Any, **__: Any) -> Any:
+        """Nothing: see `hospital.audit`."""
+
+    def log_change(self, *_: Any, **__: Any) -> Any:
+        """Nothing: see `hospital.audit`."""
+
+    def log_deletions(self, *_: Any, **__: Any) -> Any:
+        """Nothing: see `hospital.audit`."""
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """The row's part of the audit trail."""
+        if not request.user.has_perm("audit.view_entry"):
+            raise PermissionDenied
+        address = reverse("admin:audit_entry_changelist")
+        return HttpResponseRedirect(f"{address}?subject_id__exact={object_id}")
+
+    # --- deeds: buttons with a page that asks once more -------------------------------------
+
+    def row_for(self, request: HttpRequest, object_id: Any, permission: str) -> Any:
+        """The row of the address, for someone who holds `permission` there.
+
+        Raises:
+            PermissionDenied: it is not theirs, or they may not.
+        """
+        row = self.get_queryset(request).filter(pk=object_id).first()
+        if row is None or not self.holds(request, permission, row):
+            raise PermissionDenied
+        return row
+
+    def ask(self, request: HttpRequest, row: Model, **texts: Any) -> HttpResponse:
+        """The page that asks once more before a deed."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": row,
+            "back": self.page_of(row),
+            **texts,
+        }
+        return TemplateResponse(request, "admin/deed.html", context)
+
+    def page_of(self, row: Model) -> str:
+        """The address of the row's own page."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(name, args=[row.pk])
+
+    def back_to(
+        self, request: HttpRequest, row: Model, deed: Callable[[], Any], done: str
+    ) -> HttpResponse:
+        """Do `deed`, say `done` or why not, and return to the row's page."""
+        try:
+            deed()
+        except (Refusal, ValidationError) as error:
+            return self.refuse(request, row, error)
+        messages.success(request, done)
+        return HttpResponseRedirect(self.page_of(row))
+
+    def refuse(
+        self, request: HttpRequest, row: Model, error: Refusal | ValidationError
+    ) -> HttpResponse:
+        """Say why not and return to the row's page."""
+        self.tell(request, error)
+        return HttpResponseRedirect(self.page_of(row))
+
+
+class ReadOnlyAdmin(ScopedAdmin):
+    """Rows that only the system writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False

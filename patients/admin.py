@@ -1,0 +1,213 @@
+"""Patients, and who reads about them, in the admin."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from hospital.accounts.scoped_admin import ScopedAdmin
+from hospital.audit.services import Actor, record
+from patients import services
+from patients.models import Patient, PortalAccess, Relation
+from patients.selectors import patients_visible_to, portal_access_visible_to
+
+
+@admin.register(Patient)
+class PatientAdmin(ScopedAdmin):
+    """The patient registry."""
+
+    visible = patients_visible_to
+    fixed = ("clinic",)
+    list_display = ["mrn", "family_name", "given_names", "birth_date", "sex", "clinic"]
+    list_display_links = ["mrn", "family_name"]
+    list_filter = [("clinic", admin.RelatedOnlyFieldListFilter), "sex", "language"]
+    search_fields = ["mrn", "family_name", "given_names"]
+    search_help_text = "Record number or words of the name"
+    date_hierarchy = "registered_at"
+    ordering = ["family_name", "given_names"]
+    readonly_fields = ["id", "registered_at", "portal"]
+    fieldsets = [
+        (None, {"fields": ["clinic", "mrn"]}),
+        ("Person", {"fields": ["family_name", "given_names", "birth_date", "sex", "language"]}),
+        ("Record", {"fields": ["portal", "registered_at", "id"]}),
+    ]
+
+    @admin.display(description="Portal")
+    def portal(self, patient: Patient) -> str:
+        """Who may read this patient's reports, as a link."""
+        if patient._state.adding:
+            return "-"
+        live = patient.portal_access.filter(revoked_at__isnull=True).count()
+        address = reverse("admin:patients_portalaccess_changelist")
+        return format_html(
+            '<a href="{}?patient__id__exact={}">{} with access</a>', address, patient.pk, live
+        )
+
+    def store(self, actor: Actor, row: Patient, *, form: Any) -> None:
+        """Through the registry's service."""
+        services.save_patient(actor=actor, patient=row)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """The patient's page; opening it is noted in the audit trail."""
+        patient = self.get_object(request, object_id)
+        if patient and request.method == "GET" and self.has_view_permission(request, patient):
+            record(
+                Actor.user(request.user),
+                "patient.read",
+                patient,
+                clinic_id=patient.clinic_id,
+                patient_id=patient.pk,
+            )
+        return super().change_view(request, object_id, form_url, extra_context)
+
+
+if TYPE_CHECKING:
+    _Form = forms.ModelForm[PortalAccess]
+else:
+    _Form = forms.ModelForm
+
+
+class InvitationForm(_Form):
+    """Access for an account that exists, or for one opened with it."""
+
+    username = forms.CharField(
+        max_length=150, help_text="Of the account that shall read the patient's reports."
+    )
+    full_name = forms.CharField(
+        max_length=200, required=False, help_text="Only to open a new account."
+    )
+    password = forms.CharField(
+        max_length=200,
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Only to open a new account: its first password, at least 12 characters.",
+    )
+
+    class Meta:
+        model = PortalAccess
+        fields = ["patient", "relation", "expires_at"]
+
+
+class StandingFilter(admin.SimpleListFilter):
+    """In force, expired or revoked."""
+
+    title = "standing"
+    parameter_name = "standing"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        """The three."""
+        return [("live", "In force"), ("expired", "Expired"), ("revoked", "Revoked")]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        """Those with the chosen standing."""
+        now = timezone.now()
+        if self.value() == "revoked":
+            return queryset.filter(revoked_at__isnull=False)
+        if self.value() == "expired":
+            return queryset.filter(revoked_at__isnull=True, expires_at__lte=now)
+        if self.value() == "live":
+            return queryset.filter(revoked_at__isnull=True).exclude(expires_at__lte=now)
+        return queryset
+
+
+@admin.register(PortalAccess)
+class PortalAccessAdmin(ScopedAdmin):
+    """Who reads which patient's reports."""
+
+    visible = portal_access_visible_to
+    clinic_path = "patient__clinic_id"
+    form = InvitationForm
+    list_display = ["user", "patient", "relation", "granted_at", "expires_at", "standing"]
+    list_filter = [
+        StandingFilter,
+        ("patient__clinic", admin.RelatedOnlyFieldListFilter),
+        "relation",
+    ]
+    search_fields = ["user__username", "user__last_name", "patient__mrn", "patient__family_name"]
+    search_help_text = "User name, record number or family name"
+    autocomplete_fields = ["patient"]
+    date_hierarchy = "granted_at"
+    change_form_template = "admin/patients/portalaccess/change_form.html"
+
+    def get_fieldsets(self, request: HttpRequest, obj: PortalAccess | None = None) -> Any:
+        """An invitation to fill in, or an access to look at."""
+        if obj is None:
+            return [
+                (None, {"fields": ["patient", "relation", "username", "expires_at"]}),
+                ("A new account", {"fields": ["full_name", "password"]}),
+            ]
+        shown = ["patient", "user", "relation", "granted_at", "expires_at", "revoked_at"]
+        return [(None, {"fields": shown})]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: an access is granted or revoked, not rewritten."""
+        return False
+
+    def choices_for(self, db_field: Any, request: HttpRequest) -> Any:
+        """Patients of the clinics whose portal access the user manages."""
+        if db_field.name == "patient":
+            return patients_visible_to(request.user, "patients.add_portalaccess")
+        return super().choices_for(db_field, request)
+
+    @admin.display(description="Standing")
+    def standing(self, access: PortalAccess) -> str:
+        """In a word."""
+        if access.revoked_at:
+            return "Revoked"
+        if access.expires_at and access.expires_at <= timezone.now():
+            return "Expired"
+        return "In force"
+
+    def store(self, actor: Actor, row: PortalAccess, *, form: Any) -> None:
+        """Through the service, which may hand back an access that stood already."""
+        given = form.cleaned_data
+        access = services.invite_to_portal(
+            actor=actor,
+            patient=row.patient,
+            username=given["username"],
+            relation=given["relation"] or Relation.GUARDIAN,
+            expires_at=given["expires_at"],
+            full_name=given["full_name"],
+            password=given["password"],
+        )
+        row.__dict__.update(access.__dict__)
+
+    def get_urls(self) -> list[Any]:
+        """Django's, and the one that ends an access."""
+        revoke = self.admin_site.admin_view(self.revoke)
+        return [
+            path("<uuid:pk>/revoke/", revoke, name="patients_portalaccess_revoke"),
+            *super().get_urls(),
+        ]
+
+    def revoke(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """End an access, after asking."""
+        access = self.row_for(request, pk, "patients.change_portalaccess")
+        if request.method != "POST":
+            return self.ask(
+                request,
+                access,
+                title="Revoke portal access",
+                question=f"Shall {access.user} no longer read the reports of {access.patient}?",
+                consequence="Pages that are open lose it within seconds. It can be granted anew.",
+                button="Revoke",
+                grave=True,
+            )
+        actor = Actor.user(request.user)
+        return self.back_to(
+            request,
+            access,
+            lambda: services.revoke_portal_access(actor=actor, access=access),
+            "Access revoked.",
+        )
