@@ -16,10 +16,10 @@ register = template.Library()
 @register.simple_tag
 def icon(name: str, label: str = "") -> SafeString:
     """A symbol of img/icons.svg; without a label it is decoration for the word beside it."""
-    hidden = format_html(' role="img" aria-label="{}"', label) if label else ""
+    named = ("aria-label", label) if label else ("aria-hidden", "true")
     return format_html(
-        '<svg class="icon"{} focusable="false"><use href="{}#{}"></use></svg>',
-        hidden or format_html(' aria-hidden="true"'),
+        '<svg class="icon" role="img" {}="{}" focusable="false"><use href="{}#{}"></use></svg>',
+        *named,
         static("img/icons.svg"),
         name,
     )
@@ -32,10 +32,10 @@ def moment(at: datetime | None, *, relative: bool = False) -> SafeString | str:
         return "–"
     local = timezone.localtime(at)
     return format_html(
-        '<time datetime="{}" title="{}"{}>{}</time>',
+        '<time class="{}" datetime="{}" title="{}">{}</time>',
+        "age" if relative else "moment",
         local.isoformat(timespec="seconds"),
         date_format(local, "DATETIME_FORMAT"),
-        format_html(" data-relative") if relative else "",
         date_format(local, "j M Y, H:i"),
     )
 

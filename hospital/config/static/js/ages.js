@@ -1,4 +1,4 @@
-// Rewrites <time data-relative> as "5 min. ago" in the page's language and keeps it true.
+// Rewrites <time class="age"> as "5 min. ago" in the page's language and keeps it true.
 
 const words = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", {
   numeric: "auto",
@@ -21,7 +21,7 @@ function age(element) {
 }
 
 function all() {
-  document.querySelectorAll("time[data-relative]").forEach(age);
+  document.querySelectorAll("time.age").forEach(age);
 }
 
 all();
