@@ -11,6 +11,7 @@ from diagnostics.api.reports import AnalysisViewSet, ReportViewSet
 from diagnostics.api.specimens import SpecimenViewSet
 from hospital.accounts.api import ClinicViewSet, IsStaff, StaffSession
 from hospital.base.api import no_such_address
+from hospital.config.api_docs import docs
 from patients.api.portal import PortalAccessViewSet
 from patients.api.registry import PatientViewSet
 
@@ -36,5 +37,6 @@ urlpatterns = [
     path("device/v1/", include("diagnostics.api.urls")),
     path("v1/", include(staff.urls)),
     path("schema/", schema, name="schema"),
+    path("docs/", docs, name="docs"),
     re_path(r"^(?P<path>.*)$", nothing, name="nothing-here"),
 ]

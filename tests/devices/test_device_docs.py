@@ -1,0 +1,88 @@
+"""docs/device-api.md is kept by these: its line and its program run, its codes are all there."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devices.admin import curl_line
+from diagnostics.models import FieldImage
+from ml.images import Refusal
+from tests.world import World
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "device-api.md").read_text()
+
+
+def block(language: str) -> str:
+    """The first block of that language."""
+    found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    assert found is not None
+    return found.group(1).strip()
+
+
+def run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
+    """The command's end, whatever it is."""
+    options |= {"check": False, "capture_output": True, "text": True, "timeout": 60}
+    return subprocess.run(command, **options)
+
+
+PROGRAM = [sys.executable, "-c", block("python")]
+
+
+@pytest.fixture
+def picture(world: World, tmp_path: Path) -> Path:
+    path = tmp_path / "smear.jpg"
+    path.write_bytes(world.smear(1))
+    return path
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_curl_line_sends_a_picture(world: World, live_server: Any, picture: Path) -> None:
+    line = block("sh").replace("KEY", world.key).replace("http://127.0.0.1:8000", live_server.url)
+    done = run(["bash", "-c", line], cwd=picture.parent)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["accession"] == "N-2026-0001", done.stdout
+    assert FieldImage.objects.get().size == picture.stat().st_size
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_python_program_sends_a_picture(world: World, live_server: Any, picture: Path) -> None:
+    done = run([*PROGRAM, live_server.url, world.key, "N-2026-0001", str(picture)])
+    assert done.returncode == 0, done.stderr
+    assert FieldImage.objects.get().size == picture.stat().st_size
+    assert len(block("python").splitlines()) <= 18
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_python_program_says_why_not(world: World, live_server: Any, picture: Path) -> None:
+    done = run([*PROGRAM, live_server.url, world.key, "X-404", str(picture)])
+    assert done.returncode == 1
+    assert "unknown_accession" in done.stderr
+
+
+def test_the_admin_shows_the_same_line() -> None:
+    line = curl_line("KEY", "http://127.0.0.1:8000/api/device/v1/images/")
+    assert line == block("sh")
+
+
+def test_every_code_is_explained() -> None:
+    table = set(re.findall(r"^\| \d{3} \| `(\w+)` \|", PAGE, re.MULTILINE))
+    raised = {code.value for code in Refusal}
+    for source in [
+        "devices/services.py",
+        "devices/api/authentication.py",
+        "devices/api/door.py",
+        "diagnostics/api/device.py",
+        "diagnostics/services/intake.py",
+        "hospital/base/api.py",
+    ]:
+        text = (ROOT / source).read_text()
+        raised |= set(re.findall(r'\bcode(?:: str)? ?= ?"(\w+)"', text))
+    # Names that only serve as a base and never reach the wire from these addresses.
+    raised -= {"unauthenticated", "device_not_active"}
+    assert raised <= table, raised - table
