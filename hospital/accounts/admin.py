@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import Group
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
@@ -53,10 +54,8 @@ class ClinicAdmin(ScopedAdmin):
 
 
 if TYPE_CHECKING:
-    _Inline = admin.TabularInline[Membership, User]
     _Form = forms.ModelForm[User]
 else:
-    _Inline = admin.TabularInline
     _Form = forms.ModelForm
 
 
@@ -78,28 +77,6 @@ class HiringForm(_Form):
         fields = ["username", "email"]
 
 
-class MembershipInline(_Inline):
-    """The roles of a colleague, to look at."""
-
-    model = Membership
-    extra = 0
-    can_delete = False
-    fields = ["clinic", "role"]
-    readonly_fields = ["clinic", "role"]
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        """Those in clinics the user administers."""
-        return selectors.memberships_visible_to(request.user)  # type: ignore[arg-type]
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Roles are granted under 'memberships'."""
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever sees the colleague."""
-        return request.user.has_perm("accounts.view_membership")
-
-
 @admin.register(User)
 class UserAdmin(ScopedAdmin):
     """The staff of the clinics somebody administers."""
@@ -114,9 +91,16 @@ class UserAdmin(ScopedAdmin):
     search_fields = ["username", "first_name", "last_name", "email"]
     search_help_text = "User name, name or e-mail"
     ordering = ["username"]
-    readonly_fields = ["is_superuser", "last_login", "date_joined"]
-    inlines = [MembershipInline]
+    readonly_fields = ["roles", "is_superuser", "last_login", "date_joined"]
     change_form_template = "admin/accounts/user/change_form.html"
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With their roles in the clinics that the user administers."""
+        user: Any = request.user
+        own = Prefetch(
+            "memberships", selectors.memberships_visible_to(user), to_attr="own_memberships"
+        )
+        return super().get_queryset(request).prefetch_related(own)
 
     def holds(self, request: HttpRequest, permission: str, row: Any = None) -> bool:
         """Somebody who also works elsewhere, or a superuser, may be seen and not changed."""
@@ -138,10 +122,6 @@ class UserAdmin(ScopedAdmin):
         form.base_fields["clinic"].queryset = clinics  # type: ignore[attr-defined]
         return form
 
-    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        """No roles to show before there is somebody."""
-        return self.inlines if obj else []
-
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who they are, and for a new colleague where they start."""
         if obj is None:
@@ -152,8 +132,15 @@ class UserAdmin(ScopedAdmin):
         names = ["username", "first_name", "last_name", "email"]
         return [
             (None, {"fields": names}),
+            ("Work", {"fields": ["roles"]}),
             ("Account", {"fields": ["is_active", "is_superuser", "last_login", "date_joined"]}),
         ]
+
+    @admin.display(description="Roles")
+    def roles(self, user: User) -> str:
+        """Where they work as what; granted and revoked under 'memberships'."""
+        held: list[Membership] = getattr(user, "own_memberships", [])
+        return "; ".join(f"{m.get_role_display()}, {m.clinic}" for m in held) or "-"
 
     def store(self, actor: Actor, row: User, *, form: Any) -> None:
         """Through the accounts' services."""

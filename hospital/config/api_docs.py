@@ -88,7 +88,7 @@ def groups() -> list[Group]:
 
 def _operation(schema: Any, path: str, method: str, told: Any) -> Operation:
     content: dict[str, Any] = told.get("requestBody", {}).get("content", {})
-    first = next((kind["schema"] for kind in content.values()), {})
+    first: Any = next((kind["schema"] for kind in content.values()), {})
     return Operation(
         anchor=told["operationId"],
         method=method.upper(),

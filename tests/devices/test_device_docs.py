@@ -27,8 +27,9 @@ def block(language: str) -> str:
 
 def run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
     """The command's end, whatever it is."""
-    options |= {"check": False, "capture_output": True, "text": True, "timeout": 60}
-    return subprocess.run(command, **options)
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=60, **options
+    )
 
 
 PROGRAM = [sys.executable, "-c", block("python")]
