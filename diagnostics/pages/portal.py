@@ -65,17 +65,18 @@ def _list_context(request: HttpRequest) -> dict[str, Any]:
     return {
         "since": since,
         "live": "/ws/portal/" if links else "",
-        "people": [
-            {
-                "patient": link.patient,
-                "own": link.relation == Relation.SELF,
-                "reports": [
-                    {"report": report, "message": _message(report, link)}
-                    for report in by_patient.get(link.patient_id, [])
-                ],
-            }
-            for link in sorted(links, key=lambda link: link.relation != Relation.SELF)
-        ],
+        "people": sorted(
+            (_person(link, by_patient.get(link.patient_id, [])) for link in links),
+            key=lambda person: (not person["own"], not person["reports"], str(person["patient"])),
+        ),
+    }
+
+
+def _person(link: PortalAccess, reports: list[DiagnosticReport]) -> dict[str, Any]:
+    return {
+        "patient": link.patient,
+        "own": link.relation == Relation.SELF,
+        "reports": [{"report": report, "message": _message(report, link)} for report in reports],
     }
 
 

@@ -41,8 +41,11 @@ def broker() -> Iterator[str]:
 
 
 @pytest.fixture
-def hospital(transactional_db: Any, settings: Any, broker: str) -> Iterator[Hospital]:
-    """The hospital with its web server."""
+def hospital(
+    transactional_db: Any, settings: Any, broker: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Hospital]:
+    """The hospital with its web server. No worker: the tests put the results in."""
+    monkeypatch.setattr("diagnostics.services.analyses.nudge", lambda analysis_id: None)
     settings.CHANNEL_LAYERS = {
         "default": {
             **product.CHANNEL_LAYERS["default"],

@@ -6,7 +6,7 @@ from django.core.management import call_command  # noqa: F401
 from playwright.sync_api import expect
 
 from hospital.accounts.models import ReleaseRule
-from tests.world import BENIGN, SURE
+from tests.world import SURE
 
 
 def test_both_screens_follow_the_microscope(hospital, screen) -> None:
@@ -31,5 +31,7 @@ def test_both_screens_follow_the_microscope(hospital, screen) -> None:
 
     expect(row).to_contain_text("Suggests Pre-B ALL")
     expect(worklist.locator("#news")).to_have_text("N-2026-0001: Suggests Pre-B ALL")
-    expect(portal.get_by_text("Please see a specialist about this result")).to_be_visible()
-    expect(portal.get_by_text("Not yet reviewed by a doctor")).to_be_visible()
+    expect(
+        portal.get_by_text("Please see a specialist about this result", exact=True)
+    ).to_be_visible()
+    expect(portal.get_by_text("Not yet reviewed by a doctor", exact=True)).to_be_visible()

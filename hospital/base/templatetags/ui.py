@@ -35,7 +35,7 @@ def moment(at: datetime | None, *, relative: bool = False) -> SafeString | str:
         '<time class="{}" datetime="{}" title="{}">{}</time>',
         "age" if relative else "moment",
         local.isoformat(timespec="seconds"),
-        date_format(local, "DATETIME_FORMAT"),
+        date_format(local, "l, j F Y, H:i"),
         date_format(local, "j M Y, H:i"),
     )
 

@@ -1,0 +1,104 @@
+"""Every page, wide and narrow: accessible by WCAG 2.2 AA, and photographed to be looked at."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import NARROW, WIDE
+from tests.browser.scenes import Morning, at_once, released, unlinked_child
+
+STANDARD = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }
+}
+WIDTHS = (WIDE, NARROW)
+
+
+def check(page: Page) -> None:
+    """No accessibility violation, nothing wider than the screen."""
+    found = Axe().run(page, options=STANDARD)
+    assert not found.response["violations"], found.generate_report()
+    too_wide = page.evaluate(
+        """[...document.querySelectorAll("body *")]
+            .filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
+            .filter((part) => !part.closest(".strip, thead, .visually-hidden"))
+            .map((part) => part.outerHTML.slice(0, 120))"""
+    )
+    assert not too_wide, f"wider than the screen: {too_wide}"
+
+
+def test_the_door(hospital: Any, screen: Any, photograph: Any) -> None:
+    for width in WIDTHS:
+        page = screen(None, "/login/", width=width)
+        photograph(page, f"login-{width}")
+        check(page)
+
+
+def test_staff_pages(hospital: Any, screen: Any, photograph: Any) -> None:
+    morning = Morning(hospital)
+    reader = hospital.world.haematologist
+    for width, dark in [(WIDE, False), (NARROW, False), (WIDE, True), (NARROW, True)]:
+        name = f"{width}{'-dark' if dark else ''}"
+        worklist = screen(reader, "/worklist/", width=width, dark=dark)
+        expect(worklist.locator("#live")).to_have_attribute("data-state", "live")
+        photograph(worklist, f"worklist-{name}")
+        check(worklist)
+        case = screen(reader, f"/cases/{morning.main.pk}/", width=width, dark=dark)
+        photograph(case, f"case-{name}")
+        check(case)
+        case.keyboard.press("s")
+        photograph(case, f"case-side-by-side-{name}")
+
+
+def test_the_signed_case(hospital: Any, screen: Any, photograph: Any) -> None:
+    report = released(hospital, conclusion="pre_b", kind="Pre")
+    page = screen(hospital.world.technician, f"/cases/{report.pk}/")
+    photograph(page, "case-signed-1280")
+    check(page)
+
+
+def test_empty_pages(hospital: Any, screen: Any, photograph: Any) -> None:
+    for name, user, path in [
+        ("worklist-empty", hospital.world.technician, "/worklist/"),
+        ("portal-empty", hospital.world.guardian, "/portal/"),
+        ("not-found", hospital.world.guardian, "/nothing/"),
+        ("forbidden", hospital.world.guardian, "/worklist/"),
+    ]:
+        page = screen(user, path)
+        photograph(page, f"{name}-1280")
+        check(page)
+
+
+def test_the_portal(hospital: Any, screen: Any, photograph: Any) -> None:
+    reports = {
+        "benign": released(hospital, conclusion="benign", kind="Benign"),
+        "malignant": released(hospital, conclusion="pre_b", kind="Pre"),
+        "undetermined": released(hospital, conclusion="undetermined", kind="Early"),
+    }
+    at_once(hospital)
+    reports["unsigned"] = hospital.report(kind="Pro")
+    unlinked_child(hospital)
+    guardian = hospital.world.guardian
+    for width, dark in [(WIDE, False), (NARROW, False), (NARROW, True)]:
+        suffix = f"{width}{'-dark' if dark else ''}"
+        portal = screen(guardian, "/portal/", width=width, dark=dark)
+        photograph(portal, f"portal-{suffix}")
+        check(portal)
+        for name, report in reports.items():
+            page = screen(guardian, f"/portal/reports/{report.pk}/", width=width, dark=dark)
+            photograph(page, f"portal-{name}-{suffix}")
+            check(page)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_everything_is_reached_by_keyboard(hospital: Any, screen: Any, width: int) -> None:
+    """The first stop is the way past the header, and focus is always to be seen."""
+    page = screen(hospital.world.technician, "/worklist/", width=width)
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
