@@ -1,0 +1,447 @@
+"""Who gets what at every address of the product: one table, and no address without a line in it.
+
+Columns are hands, lines are addresses; objects in the addresses belong to the clinic of the
+technician, the haematologist, the device manager and the administrator. The outsider is a
+haematologist of another clinic; the guardian may read about the clinic's patient in the portal,
+the stranger about a patient elsewhere; 'device' is a microscope's key and no session.
+'in' stands for a redirect to the sign-in page.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, get_resolver, reverse
+
+from diagnostics.models import Analysis, DiagnosticReport, FieldImage
+from diagnostics.services import analyses, reports
+from diagnostics.services.specimens import register_specimen
+from hospital.accounts.roles import GRANTS, Role
+from patients.models import PortalAccess
+from tests.world import PASSWORD, SETUP, World, content_digest
+
+pytestmark = pytest.mark.django_db
+
+HANDS = (
+    "anonymous",
+    "guardian",
+    "stranger",
+    "technician",
+    "haematologist",
+    "device_manager",
+    "administrator",
+    "outsider",
+    "device",
+)
+
+
+@dataclass
+class Scene:
+    """The world, with one of everything an address can speak of."""
+
+    world: World
+    report: DiagnosticReport
+    image: FieldImage
+    failed: Analysis
+    released: DiagnosticReport
+    released_image: FieldImage
+    access: PortalAccess
+
+
+@pytest.fixture
+def scene(world: World) -> Scene:
+    """One unsigned report, one signed and released, one failed analysis."""
+    report = world.reported()
+    second = register_specimen(
+        actor=SETUP,
+        patient=world.patient,
+        accession="N-2",
+        collected_at=world.specimen.collected_at,
+    )
+    released_image = world.receive(11, specimen=second)
+    world.succeed(released_image)
+    released = reports.sign(
+        user=world.haematologist,
+        password=PASSWORD,
+        report=second.report,
+        version=DiagnosticReport.objects.get(specimen=second).version,
+        conclusion="benign",
+    )
+    third = register_specimen(
+        actor=SETUP,
+        patient=world.patient,
+        accession="N-3",
+        collected_at=world.specimen.collected_at,
+    )
+    failed = world.claim(world.receive(12, specimen=third))
+    analyses.fail(failed, code="internal")
+    return Scene(
+        world=world,
+        report=DiagnosticReport.objects.get(pk=report.pk),
+        image=FieldImage.objects.get(specimen=world.specimen),
+        failed=failed,
+        released=released,
+        released_image=released_image,
+        access=PortalAccess.objects.get(user=world.guardian),
+    )
+
+
+@dataclass(frozen=True)
+class Line:
+    """What each of HANDS gets at one address, asked in one way."""
+
+    statuses: str
+    method: str
+    route: str
+    args: Callable[[Scene], dict[str, Any]] = lambda scene: {}
+    body: Callable[[Scene], Any] = lambda scene: {}
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.route}{' ' + self.note if self.note else ''}"
+
+
+def report(scene: Scene) -> dict[str, Any]:
+    return {"report_id": scene.report.pk}
+
+
+def released(scene: Scene) -> dict[str, Any]:
+    return {"report_id": scene.released.pk}
+
+
+def device(scene: Scene) -> dict[str, Any]:
+    return {"pk": scene.world.device.pk}
+
+
+def patient(scene: Scene) -> dict[str, Any]:
+    return {"pk": scene.world.patient.pk}
+
+
+def pk(name: str) -> Callable[[Scene], dict[str, Any]]:
+    return lambda scene: {"pk": getattr(scene, name).pk}
+
+
+def picture(kind: str) -> Callable[[Scene], dict[str, Any]]:
+    return lambda scene: {"image_id": scene.image.pk, "kind": kind}
+
+
+def portal_picture(scene: Scene) -> dict[str, Any]:
+    return {**released(scene), "image_id": scene.released_image.pk, "kind": "original"}
+
+
+def version(scene: Scene) -> dict[str, Any]:
+    return {"version": scene.report.version}
+
+
+def signature(scene: Scene) -> dict[str, Any]:
+    return {**version(scene), "conclusion": "pre_b", "password": PASSWORD}
+
+
+def new_patient(scene: Scene) -> dict[str, Any]:
+    return {
+        "clinic": str(scene.world.clinic.pk),
+        "mrn": "N-9",
+        "family_name": "New",
+        "given_names": "One",
+        "birth_date": "2015-01-01",
+        "sex": "male",
+    }
+
+
+def new_device(scene: Scene) -> dict[str, Any]:
+    words = {"name": "B", "make": "M", "model": "X", "serial": "9"}
+    return {"clinic": str(scene.world.clinic.pk), **words}
+
+
+def new_specimen(scene: Scene) -> dict[str, Any]:
+    return {
+        "accession": "N-9",
+        "patient": str(scene.world.patient.pk),
+        "collected_at": "2026-11-21T08:00:00Z",
+    }
+
+
+def new_access(scene: Scene) -> dict[str, Any]:
+    return {"patient": str(scene.world.patient.pk), "username": "stranger", "relation": "self"}
+
+
+def key(scene: Scene) -> dict[str, Any]:
+    return {**device(scene), "key_id": scene.world.device.keys.get().pk}
+
+
+def admin_key(scene: Scene) -> dict[str, Any]:
+    return {**device(scene), "key": scene.world.device.keys.get().pk}
+
+
+def sent_picture(scene: Scene) -> dict[str, Any]:
+    return {"image_id": scene.image.pk}
+
+
+def specimen(scene: Scene) -> dict[str, Any]:
+    return {"pk": scene.report.specimen_id}
+
+
+def app(label: str) -> Callable[[Scene], dict[str, Any]]:
+    return lambda scene: {"app_label": label}
+
+
+def a_picture_id(scene: Scene) -> dict[str, Any]:
+    return {"image_id": uuid.uuid4()}
+
+
+# fmt: off
+TABLE = [
+    #     ano gua str tec hae mgr adm out dev
+    # signing in
+    Line(" in 302 302 302 302 302 302 302  in", "GET", "home"),
+    Line("200 302 302 302 302 302 302 302 200", "GET", "login"),
+    Line(" in 302 302 302 302 302 302 302  in", "POST", "logout"),
+    # the worklist and the case
+    Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist"),
+    Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist-live"),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case", report),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case-live", report),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
+    Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",
+         lambda s: {"analysis_id": s.failed.pk}),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "picture", picture("original")),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "picture", picture("thumbnail"),
+         note="small"),
+    # the portal
+    Line(" in 200 200 200 200 200 200 200  in", "GET", "portal"),
+    Line(" in 200 200 200 200 200 200 200  in", "GET", "portal-live"),
+    Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-report", released),
+    Line(" in 404 404 404 404 404 404 404  in", "GET", "portal-report", report,
+         note="before release"),
+    Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-report-live", released),
+    Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-picture", portal_picture),
+    # microscopes
+    Line("401 401 401 401 401 401 401 401 200", "POST", "api:device-heartbeat"),
+    Line("401 401 401 401 401 401 401 401 201", "PUT", "api:device-image", a_picture_id),
+    Line("401 401 401 401 401 401 401 401 200", "GET", "api:device-image", sent_picture),
+    # the staff API
+    Line("401 403 403 200 200 200 200 200 401", "GET", "api:clinic-list"),
+    Line("401 403 403 200 200 403 200 200 401", "GET", "api:patient-list"),
+    Line("401 403 403 201 403 403 201 403 401", "POST", "api:patient-list", body=new_patient),
+    Line("401 403 403 200 200 403 200 404 401", "GET", "api:patient-detail", patient),
+    Line("401 403 403 200 403 403 200 403 401", "PATCH", "api:patient-detail", patient),
+    Line("401 403 403 403 403 403 200 403 401", "GET", "api:portal-access-list"),
+    Line("401 403 403 403 403 403 201 403 401", "POST", "api:portal-access-list", body=new_access),
+    Line("401 403 403 403 403 403 204 403 401", "DELETE", "api:portal-access-detail", pk("access")),
+    Line("401 403 403 200 403 200 200 403 401", "GET", "api:device-list"),
+    Line("401 403 403 403 403 201 201 403 401", "POST", "api:device-list", body=new_device),
+    Line("401 403 403 200 403 200 200 403 401", "GET", "api:device-detail", device),
+    Line("401 403 403 403 403 200 200 403 401", "PATCH", "api:device-detail", device),
+    Line("401 403 403 403 403 200 200 403 401", "GET", "api:device-keys", device),
+    Line("401 403 403 403 403 201 201 403 401", "POST", "api:device-keys", device),
+    Line("401 403 403 403 403 204 204 403 401", "DELETE", "api:device-revoke-key", key),
+    Line("401 403 403 403 403 200 200 403 401", "POST", "api:device-state", device,
+         lambda s: {"state": "suspended"}),
+    Line("401 403 403 200 200 403 200 200 401", "GET", "api:specimen-list"),
+    Line("401 403 403 201 403 403 201 403 401", "POST", "api:specimen-list", body=new_specimen),
+    Line("401 403 403 200 200 403 200 404 401", "GET", "api:specimen-detail", specimen),
+    Line("401 403 403 200 403 403 200 403 401", "PATCH", "api:specimen-detail", specimen),
+    Line("401 403 403 200 200 403 403 200 401", "GET", "api:report-list"),
+    Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-detail", pk("report")),
+    Line("401 403 403 403 200 403 403 404 401", "POST", "api:report-sign", pk("report"), signature),
+    Line("401 403 403 200 200 403 403 404 401", "POST", "api:report-verify", pk("report"), version),
+    Line("401 403 403 202 202 403 403 404 401", "POST", "api:analysis-retry", pk("failed")),
+    Line("401 403 403 200 200 200 200 200 401", "GET", "api:schema"),
+    Line(" in 403 403 200 200 200 200 200  in", "GET", "api:docs"),
+    Line("404 404 404 404 404 404 404 404 404", "GET", "api:nothing-here",
+         lambda s: {"path": "nothing"}),
+    # the admin: what is not the same for every model (see below for that)
+    Line(" in  in  in 200 200 200 200 200  in", "GET", "admin:index"),
+    Line("200 200 200 302 302 302 302 302 200", "GET", "admin:login"),
+    Line(" in 302 302 302 302 302 302 302  in", "POST", "admin:logout"),
+    Line(" in  in  in 200 200 200 200 200  in", "GET", "admin:password_change"),
+    Line(" in  in  in 200 200 200 200 200  in", "GET", "admin:password_change_done"),
+    Line(" in  in  in 200 200 200 200 200  in", "GET", "admin:jsi18n"),
+    Line(" in  in  in 200 200 403 200 200  in", "GET", "admin:autocomplete", body=lambda s: {
+         "app_label": "diagnostics", "model_name": "specimen", "field_name": "patient"}),
+    Line(" in  in  in 404 404 404 404 404  in", "GET", "admin:view_on_site",
+         lambda s: {"content_type_id": 1, "object_id": "1"}),
+    Line(" in  in  in 200 404 200 200 404  in", "GET", "admin:app_list", app("devices")),
+    Line(" in  in  in 200 200 200 200 200  in", "GET", "admin:app_list", app("accounts"),
+         note="of accounts"),
+    Line(" in  in  in 403 403 200 200 403  in", "POST", "admin:devices_device_issue_key", device),
+    Line(" in  in  in 403 403 302 302 403  in", "POST", "admin:devices_device_revoke_key",
+         admin_key),
+    Line(" in  in  in 403 403 302 302 403  in", "POST", "admin:devices_device_state",
+         lambda s: {**device(s), "to": "suspended"}),
+    Line(" in  in  in 403 403 403 302 403  in", "POST", "admin:patients_portalaccess_revoke",
+         pk("access")),
+    Line(" in  in  in 403 403 403 200 403  in", "GET", "admin:accounts_user_password",
+         lambda s: {"pk": s.world.technician.pk}),
+]
+# fmt: on
+
+
+def outcome(answer: Any) -> str:
+    """The status as text; a redirect to a sign-in page is 'in'."""
+    if answer.status_code == 302 and "/login/?next=" in answer["Location"]:
+        return "in"
+    return str(answer.status_code)
+
+
+def ask(line: Line, scene: Scene, hand: str) -> str:
+    """The status that `hand` gets, or 'in' when sent to sign in; whatever was written is undone."""
+    client = Client(raise_request_exception=True)
+    headers = {}
+    if hand == "device":
+        headers["Authorization"] = f"Bearer {scene.world.key}"
+    elif hand != "anonymous":
+        client.force_login(getattr(scene.world, hand))
+    address = reverse(line.route, kwargs=line.args(scene))
+    body: Any = line.body(scene)
+    options: dict[str, Any] = {"headers": headers}
+    if line.route.startswith("api:") and line.method != "GET":
+        options["content_type"] = "application/json"
+    if line.method == "PUT":
+        body = scene.world.smear(99)
+        headers |= {"Content-Digest": content_digest(body), "Accession-Number": "N-2"}
+        options["content_type"] = "image/jpeg"
+    call = getattr(client, line.method.lower())
+    with transaction.atomic():
+        answer = call(address, body, **options)
+        transaction.set_rollback(True)
+    return outcome(answer)
+
+
+@pytest.mark.parametrize("line", TABLE, ids=str)
+def test_every_hand_gets_what_the_table_says(scene: Scene, line: Line) -> None:
+    got = {hand: ask(line, scene, hand) for hand in HANDS}
+    expected = dict(zip(HANDS, line.statuses.split(), strict=True))
+    assert got == expected
+
+
+# --- no address without a line ----------------------------------------------------------------
+
+METHODS = ("get", "put", "post", "patch", "delete")
+STANDARD = ("changelist", "add", "change", "delete", "history")
+
+
+def addresses(resolver: Any = None, space: str = "") -> Iterator[tuple[str, URLPattern]]:
+    """Every named address of the product, with its namespace."""
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLPattern):
+            # Django's admin has two nameless ones: an old form of 'change', and a last resort.
+            if pattern.name or not space.startswith("admin:"):
+                yield f"{space}{pattern.name}", pattern
+        else:
+            inner = f"{pattern.namespace}:" if pattern.namespace else space
+            yield from addresses(pattern, inner)
+
+
+def ways(pattern: URLPattern) -> set[str]:
+    """The methods an API view answers; of a plain view that cannot be told from outside."""
+    view: Any = getattr(pattern.callback, "cls", None)
+    if view is None:
+        return set()
+    actions = getattr(pattern.callback, "actions", None)
+    answered = actions or [method for method in METHODS if hasattr(view, method)]
+    return {m.upper() for m in METHODS if m in answered and m in view.http_method_names}
+
+
+def is_standard(name: str) -> bool:
+    """Whether it is one of the addresses that the admin makes for every model."""
+    return name.startswith("admin:") and name.rsplit("_", 1)[-1] in STANDARD
+
+
+def test_every_address_has_its_line() -> None:
+    listed = {line.route for line in TABLE}
+    known = {name for name, _ in addresses()}
+    missing = {name for name in known - listed if not is_standard(name)}
+    assert not missing, f"say in TABLE who gets what at {sorted(missing)}"
+    assert listed <= known
+
+
+def test_every_method_of_the_api_has_its_line() -> None:
+    listed = {(line.route, line.method) for line in TABLE}
+    for name, pattern in addresses():
+        missing = {(name, way) for way in ways(pattern)} - listed
+        assert not missing, f"say in TABLE who gets what at {sorted(missing)}"
+
+
+# --- the admin: for every model, what the roles table grants ----------------------------------
+
+WRITABLE = {
+    "clinic": {"change"},
+    "user": {"add", "change"},
+    "membership": {"add", "delete"},
+    "patient": {"add", "change"},
+    "portalaccess": {"add"},
+    "device": {"add", "change"},
+    "specimen": {"add", "change"},
+}
+STAFF = {
+    "technician": Role.TECHNICIAN,
+    "haematologist": Role.HAEMATOLOGIST,
+    "device_manager": Role.DEVICE_MANAGER,
+    "administrator": Role.ADMINISTRATOR,
+}
+
+
+def granted(role: str, model: Any, action: str) -> bool:
+    """Whether the admin lets the role do it: by the roles table, where the admin offers it."""
+    name = model._meta.model_name
+    permission = f"{model._meta.app_label}.{action}_{name}"
+    return permission in GRANTS[role] and (action == "view" or action in WRITABLE.get(name, set()))
+
+
+def get(user: Any, model: Any, page: str, *args: Any) -> str:
+    client = Client()
+    if user is not None:
+        client.force_login(user)
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
+    return outcome(client.get(reverse(name, args=args)))
+
+
+@pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda m: m.__name__)
+def test_the_admin_grants_what_the_roles_table_says(scene: Scene, model: Any) -> None:
+    world = scene.world
+    own = admin.site._registry[model].get_queryset(_as(world.superuser))
+    row = _own_rows(own, world).first()
+    for hand, role in STAFF.items():
+        user = getattr(world, hand)
+        sees = "200" if granted(role, model, "view") else "403"
+        assert get(user, model, "changelist") == sees, hand
+        may_add = "200" if granted(role, model, "add") else "403"
+        assert get(user, model, "add") == may_add, hand
+        assert get(user, model, "change", row.pk) == sees, hand
+        if sees == "200":
+            deletes = "200" if granted(role, model, "delete") else "403"
+            assert get(user, model, "delete", row.pk) == deletes, hand
+        reads_trail = "302" if "audit.view_entry" in GRANTS[role] else "403"
+        assert get(user, model, "history", row.pk) == reads_trail, hand
+    for hand in ("guardian", "stranger"):
+        assert get(getattr(world, hand), model, "changelist") == "in"
+    assert get(None, model, "changelist") == "in"
+
+
+@pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda m: m.__name__)
+def test_the_admin_knows_nothing_of_another_clinics_rows(scene: Scene, model: Any) -> None:
+    everything = admin.site._registry[model].get_queryset(_as(scene.world.superuser))
+    row = _own_rows(everything, scene.world).first()
+    assert get(scene.world.outsider, model, "change", row.pk) in {"302", "403"}
+
+
+def _as(user: Any) -> Any:
+    return type("Request", (), {"user": user})()
+
+
+def _own_rows(rows: Any, world: World) -> Any:
+    """Those of the clinic of the table's staff."""
+    name = rows.model._meta.model_name
+    if name == "clinic":
+        return rows.filter(pk=world.clinic.pk)
+    if name == "user":
+        return rows.filter(pk=world.technician.pk)
+    path = admin.site._registry[rows.model].clinic_path  # type: ignore[attr-defined]
+    return rows.filter(**{path: world.clinic.pk})
