@@ -7,7 +7,6 @@ of a known kind and an allowed size. Pillow's own global settings are left as th
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,7 +56,8 @@ _TURNS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is taken. The defaults fit a 48-megapixel camera; decoding that takes about 200 MB.
+    """What is taken. The defaults fit a 48-megapixel camera. At that size :func:`inspect` needs
+    about 200 MB (a JPEG far less) and :func:`decode` up to 600 MB, when there is transparency.
 
     Above 178 million pixels Pillow refuses by itself, whatever ``max_pixels`` says.
     """
@@ -190,7 +190,8 @@ def _decoder(frame: Container) -> Iterator[Image.Image]:
     """Pillow, open on the bare picture; every way in which decoding fails becomes a refusal."""
     try:
         with Image.open(BytesIO(frame.bare), formats=[_FORMATS[frame.media_type]]) as picture:
-            if picture.size != (frame.width, frame.height):
+            unnamed = picture.mode in ("P", "PA") and picture.palette is None
+            if unnamed or picture.size != (frame.width, frame.height):
                 raise corrupt()
             if picture.mode not in _EIGHT_BIT | _SIXTEEN_BIT:
                 raise ImageRefused(
@@ -209,19 +210,10 @@ def _decoder(frame: Container) -> Iterator[Image.Image]:
         if "truncated" in str(error):
             raise truncated() from error
         raise corrupt() from error
-    except (
-        ArithmeticError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        NotImplementedError,
-        RuntimeError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-        struct.error,
-    ) as error:
-        # Pillow reports a broken file with whatever broke first.
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Pillow reports a broken file with whatever broke first, assertions included.
         raise corrupt() from error
 
 

@@ -105,6 +105,7 @@ def test_a_picture_is_known_by_its_content(media_type):
         (saved(RGB.resize((63, 200)), "PNG"), "too_small"),
         (png(0, 100), "zero_area"),
         (tiff((256, 3, 1, 0), (257, 3, 1, 100)), "zero_area"),
+        (png(100, 100, colour=3), "corrupt"),  # names colours of a palette that is not there
         (tiff((256, 3, 1, 100)), "corrupt"),
         (tiff(), "corrupt"),
         (WHOLE["image/png"][:-12], "truncated"),
