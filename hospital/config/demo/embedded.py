@@ -12,9 +12,10 @@ from typing import IO, Any
 from django.conf import settings
 
 from hospital.config.stack.child import tied_to_this_process
-from hospital.config.stack.record import read_note
+from hospital.config.stack.record import is_running, read_note
 
 PATIENCE = 120.0
+MODEL_PATIENCE = 90.0
 # The stack gives its own processes their time before it ends.
 STOP_PATIENCE = 90.0
 
@@ -24,13 +25,14 @@ class StackFailed(Exception):
 
 
 class EmbeddedStack:
-    """A running stack.
+    """A running stack: one that was started here, or one that ran already.
 
     Attributes:
+        process: the one started here, else None.
         url: where the web answers.
     """
 
-    def __init__(self, process: subprocess.Popen[str], var: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[str] | None", var: Path) -> None:
         self.process = process
         self.var = var
         self.url = ""
@@ -41,37 +43,47 @@ class EmbeddedStack:
         Raises:
             StackFailed: it ended first, or took too long.
         """
-        deadline = time.monotonic() + PATIENCE
+        if not self._await("web", PATIENCE):
+            raise StackFailed(f"The web did not answer in time. See {self.var}/logs/web.log")
+        note = read_note(self.var)
+        assert note is not None
+        self.url = note["url"]
+
+    def await_model(self) -> bool:
+        """Wait until the analyses worker has its model; False when it takes too long.
+
+        Nothing depends on it, pictures would only wait longer. But then the times that are shown
+        would be the start's and not the product's.
+        """
+        return self._await("analyses", MODEL_PATIENCE)
+
+    def _await(self, name: str, patience: float) -> bool:
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise StackFailed("The stack did not start; what it said stands above.")
+            if self._ended():
+                raise StackFailed("The stack has ended; what it said stands above.")
             note = read_note(self.var)
-            if note and note["processes"]["web"]["standing"] == "ready":
-                self.url = note["url"]
-                return
+            child: dict[str, Any] = note["processes"][name] if note else {}
+            if child.get("standing") == "ready":
+                return True
             time.sleep(0.1)
-        raise StackFailed(
-            f"The web did not answer in {PATIENCE:.0f} s. See {self.var}/logs/web.log"
-        )
+        return False
 
-    def note(self) -> dict[str, Any] | None:
-        """What the stack notes about itself."""
-        return read_note(self.var)
-
-    def stop(self) -> None:
-        """Ask it to stop and wait; work in hand is finished first."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            self.process.wait(STOP_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+    def _ended(self) -> bool:
+        if self.process is None:
+            return not is_running(self.var)
+        return self.process.poll() is not None
 
 
 @contextmanager
 def embedded_stack(var: Path, *, say: Callable[[str], None]) -> Iterator[EmbeddedStack]:
-    """Start `manage.py stack` on folder `var`; whatever happens, nothing of it stays behind."""
+    """Start `manage.py stack` on folder `var`; whatever happens, nothing of it stays behind.
+
+    If one runs there already, it is used, and left as it is.
+    """
+    if is_running(var):
+        yield EmbeddedStack(None, var)
+        return
     process = subprocess.Popen(
         [sys.executable, str(settings.BASE_DIR / "manage.py"), "stack"],
         stdin=subprocess.DEVNULL,
@@ -85,12 +97,22 @@ def embedded_stack(var: Path, *, say: Callable[[str], None]) -> Iterator[Embedde
     assert process.stdout is not None
     listener = threading.Thread(target=_relay, args=(process.stdout, say), daemon=True)
     listener.start()
-    stack = EmbeddedStack(process, var)
     try:
-        yield stack
+        yield EmbeddedStack(process, var)
     finally:
-        stack.stop()
+        _stop(process)
         listener.join(timeout=2)
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    """Ask it to stop and wait; work in hand is finished first."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(STOP_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _relay(lines: IO[str], say: Callable[[str], None]) -> None:

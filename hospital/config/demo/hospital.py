@@ -106,7 +106,7 @@ def new_specimen(patient: Patient, accession: str) -> None:
 def accession(bench: Bench, run: datetime, number: int) -> str:
     """An accession number of this run, unlike those of every other run."""
     stamp = run.astimezone(UTC).strftime("%y%m%d-%H%M%S")
-    return f"{bench.clinic.code[:3].upper()}-{stamp}-{number:02}"
+    return f"{bench.clinic.name[0]}-{stamp}-{number:02}"
 
 
 class _Founder:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import signal
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from rich.markup import escape
 
 from devices.simulator import Job
 from hospital.config.demo import show
-from hospital.config.demo.embedded import EmbeddedStack, embedded_stack
+from hospital.config.demo.embedded import embedded_stack
 from hospital.config.demo.hospital import DemoHospital, accession, found_or_find, new_specimen
 from hospital.config.demo.ledger import Entry, Ledger
 from hospital.config.demo.logins import Logins
@@ -43,17 +45,21 @@ def play(wishes: Wishes, console: Console) -> bool:
     logins = Logins(var)
     with embedded_stack(var, say=lambda line: console.print(f"[dim]{escape(line)}[/]")) as stack:
         stack.await_web()
+        if stack.process is None:
+            console.print(f"The demonstration runs already at {stack.url}: the pictures go there.")
         hospital = found_or_find(logins)
         ledger, work = _register(hospital, slides)
         connections.close_all()
+        with console.status("loading the model"):
+            stack.await_model()
         console.print(f"Posting {len(ledger.entries)} pictures to [bold]{stack.url}[/]")
         with show.progress_bars(console) as progress:
             asyncio.run(Performance(stack.url, hospital, ledger, progress).run(work))
         console.print(show.report_table(ledger))
         console.print(show.verdict(ledger))
-        if not wishes.leave:
-            console.print(show.doors(stack.url, hospital.logins, str(logins.path)))
-            _stay(stack, console)
+        if stack.process is not None and not wishes.leave:
+            console.print(show.doors(stack.url, hospital.logins, os.path.relpath(logins.path)))
+            _stay(stack.process, console)
     return ledger.reported == len(ledger.entries)
 
 
@@ -80,18 +86,22 @@ def _register(hospital: DemoHospital, slides: Sequence[Slide]) -> tuple[Ledger, 
     return ledger, work
 
 
-def _stay(stack: EmbeddedStack, console: Console) -> None:
+def _stay(stack: "subprocess.Popen[str]", console: Console) -> None:
     """Stay up until Ctrl-C, or until the stack ends by itself."""
     console.print("Ctrl-C stops everything.")
     with contextlib.suppress(KeyboardInterrupt):
-        stack.process.wait()
+        stack.wait()
     console.print()
 
 
 def end_like_ctrl_c() -> None:
-    """Let SIGTERM end the demonstration the way Ctrl-C does: in order."""
+    """Let SIGTERM end the demonstration the way Ctrl-C does: in order.
+
+    Ctrl-C itself is set, too: a shell that starts something in the background turns it off.
+    """
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, interrupt)

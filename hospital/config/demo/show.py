@@ -36,8 +36,8 @@ def arrival(entry: Entry) -> str:
 def report_table(ledger: Ledger) -> Table:
     """Every picture with what came of it."""
     table = Table(title="Reports, as they came over the websocket", title_justify="left")
-    for heading in ("Picture", "Specimen", "Result", "Report"):
-        table.add_column(heading)
+    for heading in ("Picture", "Specimen", "Result", "Certainty"):
+        table.add_column(heading, overflow="fold")
     table.add_column("Seconds", justify="right")
     for entry in sorted(ledger.entries, key=lambda one: one.number):
         result = f"[red]{escape(entry.lost)}[/]" if entry.lost else _result(entry)
@@ -64,15 +64,17 @@ def doors(url: str, logins: Iterable[Login], kept_in: str) -> Panel:
             f"[dim]{login.part}[/]",
         )
     parts = Table.grid()
-    parts.add_row(f"Sign in at [bold]{url}/[/]   API: {url}/api/docs/   Admin: {url}/admin/")
+    parts.add_row(f"Sign in  [bold]{url}/[/]")
+    parts.add_row(f"Admin    {url}/admin/")
+    parts.add_row(f"API      {url}/api/docs/")
     parts.add_row("")
     parts.add_row(table)
     parts.add_row("")
     parts.add_row(f"[dim]These passwords were made for this machine and are kept in {kept_in}[/]")
     parts.add_row(
-        "To see a page change by itself: open the worklist as [bold]mira[/] in one window and "
-        "the portal as [bold]nadia[/] in another (a private one), then run "
-        "[bold]make demo[/] with other pictures, or sign a report."
+        "To see pages change by themselves: sign in as [bold]mira[/] in one window and as "
+        "[bold]nadia[/] in another, private one; then sign a report, or run [bold]make demo[/] "
+        "again in a second terminal."
     )
     return Panel(parts, title="Leukolens is running", title_align="left", expand=False)
 

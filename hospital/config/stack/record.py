@@ -40,6 +40,18 @@ def write_note(var: Path, note: dict[str, Any]) -> None:
     draft.replace(path)
 
 
+def is_running(var: Path) -> bool:
+    """Whether a stack runs in folder `var` just now."""
+    try:
+        with (var / "stack.lock").open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 @contextmanager
 def only_stack(var: Path) -> Iterator[None]:
     """Hold the folder for this process.
