@@ -234,12 +234,22 @@ class EntryAdmin(ReadOnlyAdmin):
     """The audit trail, to read."""
 
     visible = selectors.audit_visible_to
-    list_display = ["at", "actor_name", "action", "subject_type", "subject_id", "patient_id"]
+    list_display = ["at", "actor_name", "action", "subject", "patient", "detail"]
     list_filter = ["actor_kind", "action", "subject_type"]
     search_fields = ["actor_name", "action", "=subject_id", "=patient_id"]
     search_help_text = "Name, action, or the id of a patient or object"
     date_hierarchy = "at"
     ordering = ["-id"]
+
+    @admin.display(description="Subject", ordering="subject_type")
+    def subject(self, entry: Entry) -> str:
+        """Its kind and the beginning of its id."""
+        return f"{entry.subject_type.partition('.')[2]} {entry.subject_id[:8]}"
+
+    @admin.display(description="Patient", ordering="patient_id")
+    def patient(self, entry: Entry) -> str:
+        """The beginning of the id; the trail itself holds no names."""
+        return str(entry.patient_id)[:8] if entry.patient_id else ""
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Also by subject: the 'History' button of other pages leads here."""

@@ -10,3 +10,4 @@ class LeukolensAdminSite(AdminSite):
     site_title = "Leukolens"
     index_title = "Registries and administration"
     enable_nav_sidebar = True
+    site_url = None  # the header has its own way back, to the worklist

@@ -8,8 +8,10 @@ from django.test import Client
 from diagnostics.models import Analysis, DiagnosticReport, Specimen
 from diagnostics.services import analyses
 from hospital.accounts.models import User
+from hospital.accounts.roles import Role
+from hospital.accounts.services import grant_role
 from hospital.audit.models import Entry
-from tests.world import PASSWORD, World
+from tests.world import PASSWORD, SETUP, World
 
 pytestmark = pytest.mark.django_db
 
@@ -208,3 +210,16 @@ def test_once_pictures_have_come_the_label_stays(world: World) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "specimen_in_use")
     stain = client.patch(address, {"stain": "giemsa"}, content_type="application/json")
     assert stain.status_code == 200
+
+
+def test_a_sample_is_not_carried_to_a_clinic_where_one_only_reads(world: World) -> None:
+    there = world.other_clinic
+    grant_role(actor=SETUP, user=world.technician, clinic=there, role=Role.HAEMATOLOGIST)
+    answer = signed_in(world.technician).patch(
+        f"/api/v1/specimens/{world.specimen.pk}/",
+        {"patient": str(world.other_patient.pk)},
+        content_type="application/json",
+    )
+    assert answer.status_code == 403
+    world.specimen.refresh_from_db()
+    assert world.specimen.patient == world.patient

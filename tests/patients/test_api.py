@@ -119,7 +119,12 @@ def test_a_role_in_one_clinic_gives_nothing_in_another(world: World) -> None:
 
 
 def test_a_patient_does_not_move_to_another_clinic(world: World) -> None:
-    answer = change(world.technician, world.patient, clinic=str(world.other_clinic.pk))
+    """Not to one where the technician is nobody, and not to one where they work as well."""
+    there = world.other_clinic
+    answer = change(world.technician, world.patient, clinic=str(there.pk))
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    grant_role(actor=SETUP, user=world.technician, clinic=there, role=Role.TECHNICIAN)
+    answer = change(world.technician, world.patient, clinic=str(there.pk))
     assert (answer.status_code, answer.json()["code"]) == (409, "clinic_fixed")
     world.patient.refresh_from_db()
     assert world.patient.clinic == world.clinic
