@@ -29,6 +29,7 @@ class SpecimenAdmin(ScopedAdmin):
     """Blood samples by accession number."""
 
     visible = selectors.specimens_visible_to
+    read_as = "specimen.read"
     fixed = ("patient", "clinic")
     list_display = ["accession", "patient", "clinic", "stain", "collected_at", "case"]
     list_filter = [("clinic", admin.RelatedOnlyFieldListFilter), "stain"]
@@ -77,6 +78,8 @@ class FieldImageAdmin(ReadOnlyAdmin):
     """Pictures as the microscopes sent them."""
 
     visible = selectors.images_visible_to
+    read_as = "image.read"
+    patient_path = "specimen__patient_id"
     clinic_path = "specimen__clinic_id"
     list_display = ["thumbnail", "specimen", "device", "state", "rejection", "received_at"]
     list_display_links = ["thumbnail", "specimen"]
@@ -118,6 +121,8 @@ class AnalysisAdmin(ReadOnlyAdmin):
     """Runs of the model; failed ones can be tried again."""
 
     visible = selectors.analyses_visible_to
+    read_as = "analysis.read"
+    patient_path = "image__specimen__patient_id"
     clinic_path = "image__specimen__clinic_id"
     list_display = ["short", "specimen", "state", "outcome", "label", "failure", "queued_at"]
     list_filter = [
@@ -165,6 +170,7 @@ class DiagnosticReportAdmin(ReadOnlyAdmin):
     """Reports; the case page is where they are read and signed."""
 
     visible = selectors.reports_visible_to
+    read_as = "report.read"
     list_display = [
         "specimen",
         "patient",

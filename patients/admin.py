@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from hospital.accounts.scoped_admin import ScopedAdmin
-from hospital.audit.services import Actor, record
+from hospital.audit.services import Actor
 from patients import services
 from patients.models import Patient, PortalAccess, Relation
 from patients.selectors import patients_visible_to, portal_access_visible_to
@@ -21,6 +21,8 @@ class PatientAdmin(ScopedAdmin):
     """The patient registry."""
 
     visible = patients_visible_to
+    read_as = "patient.read"
+    patient_path = "pk"
     fixed = ("clinic",)
     list_display = ["mrn", "family_name", "given_names", "birth_date", "sex", "clinic"]
     list_display_links = ["mrn", "family_name"]
@@ -50,25 +52,6 @@ class PatientAdmin(ScopedAdmin):
     def store(self, actor: Actor, row: Patient, *, form: Any) -> None:
         """Through the registry's service."""
         services.save_patient(actor=actor, patient=row)
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """The patient's page; opening it is noted in the audit trail."""
-        patient = self.get_object(request, object_id)
-        if patient and request.method == "GET" and self.has_view_permission(request, patient):
-            record(
-                Actor.user(request.user),
-                "patient.read",
-                patient,
-                clinic_id=patient.clinic_id,
-                patient_id=patient.pk,
-            )
-        return super().change_view(request, object_id, form_url, extra_context)
 
 
 if TYPE_CHECKING:

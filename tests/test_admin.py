@@ -84,11 +84,24 @@ def test_the_index_shows_each_role_its_own(world: World, who: str, sees: set[str
         assert ("Entry" in shown) == (who == "administrator")
 
 
-def test_opening_a_patient_is_noted(world: World) -> None:
-    page(world.technician, "patients_patient_change", world.patient.pk)
-    page(world.technician, "patients_patient_change", world.other_patient.pk)
-    entry = Entry.objects.get(action="patient.read")
-    assert (entry.actor_id, entry.patient_id) == (str(world.technician.pk), world.patient.pk)
+@pytest.mark.parametrize(
+    ("model", "action"),
+    [
+        ("patients_patient", "patient.read"),
+        ("diagnostics_specimen", "specimen.read"),
+        ("diagnostics_fieldimage", "image.read"),
+        ("diagnostics_analysis", "analysis.read"),
+        ("diagnostics_diagnosticreport", "report.read"),
+    ],
+)
+def test_opening_what_tells_of_a_patient_is_noted(world: World, model: str, action: str) -> None:
+    world.reported()
+    row = page(world.technician, f"{model}_changelist").context["cl"].result_list[0]
+    page(world.technician, f"{model}_change", row.pk)
+    page(world.outsider, f"{model}_change", row.pk)
+    entry = Entry.objects.get(action=action)
+    assert (entry.actor_id, entry.subject_id) == (str(world.technician.pk), str(row.pk))
+    assert (entry.patient_id, entry.clinic_id) == (world.patient.pk, world.clinic.pk)
 
 
 def test_autocomplete_offers_only_the_own_clinics_patients(world: World) -> None:

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from hospital.accounts.selectors import clinics_where, may
-from hospital.audit.services import Actor
+from hospital.audit.services import Actor, record
 from hospital.base.problems import Refusal
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ class ScopedAdmin(_Admin):
     visible: ClassVar[Callable[[Any], QuerySet[Any]]]
     # Where a row's clinic is, as Django spells it in a lookup.
     clinic_path: ClassVar[str] = "clinic_id"
+    # Where opening a row is noted in the audit trail: the action's name, and whose data it is.
+    read_as: ClassVar[str] = ""
+    patient_path: ClassVar[str] = "patient_id"
     list_per_page = 50
     show_full_result_count = False
     # Given at creation and never changed afterwards.
@@ -48,9 +51,7 @@ class ScopedAdmin(_Admin):
 
     def clinic_of(self, row: Any) -> Any:
         """The id of the clinic that `row` belongs to."""
-        for step in self.clinic_path.split("__"):
-            row = getattr(row, step)
-        return row
+        return _follow(row, self.clinic_path)
 
     def permission(self, action: str) -> str:
         """The name of the permission for `action` on this model."""
@@ -123,6 +124,22 @@ class ScopedAdmin(_Admin):
         for text in texts:
             messages.error(request, text)
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The row's page; opening one that tells of a patient is noted in the audit trail."""
+        if self.read_as and request.method == "GET":
+            row = self.get_object(request, object_id)
+            if row and self.has_view_permission(request, row):
+                record(
+                    Actor.user(request.user),
+                    self.read_as,
+                    row,
+                    clinic_id=self.clinic_of(row),
+                    patient_id=_follow(row, self.patient_path),
+                )
+        return super().change_view(request, object_id, form_url, extra_context)
+
     # The audit trail is written by the services; a second one beside it would only differ.
     def log_addition(self, *_: Any, **__: Any) -> Any:
         """Nothing: see `hospital.audit`."""
@@ -188,6 +205,13 @@ class ScopedAdmin(_Admin):
         """Say why not and return to the row's page."""
         self.tell(request, error)
         return HttpResponseRedirect(self.page_of(row))
+
+
+def _follow(row: Any, path: str) -> Any:
+    """What stands at the end of a lookup's path."""
+    for step in path.split("__"):
+        row = getattr(row, step)
+    return row
 
 
 class ReadOnlyAdmin(ScopedAdmin):
