@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from django.conf import settings
+
 from devices.simulator import pictures_in
 
 FIELDS_PER_SLIDE = 4
@@ -58,8 +60,10 @@ def make_synthetic(folder: Path, count: int = SYNTHETIC_COUNT) -> Path:
     """
     done = folder / f".made-{count}"
     if not done.exists():
-        command = [sys.executable, "-m", "ml", "synth", "--out", str(folder)]
-        subprocess.run([*command, "--count", str(count)], check=True, stdout=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "ml", "synth", str(folder), "--count", str(count)]
+        # A few that a microscope would have to take again, so that this is seen, too.
+        command += ["--flawed", "0.1"]
+        subprocess.run(command, cwd=settings.BASE_DIR, check=True, stdout=subprocess.DEVNULL)
         done.touch()
     return folder
 

@@ -1,0 +1,1 @@
+"""The real thing: broker, web, workers and clock as processes, driven from outside."""

@@ -1,0 +1,34 @@
+"""Founds tests/world.py in the database of a running stack; prints what tests need as JSON.
+
+A process of its own, because it speaks to the stack's database and not to pytest's.
+"""
+
+import json
+import sys
+
+import django
+
+django.setup()
+
+from diagnostics.services.specimens import register_specimen  # noqa: E402
+from tests.world import PASSWORD, SETUP, found  # noqa: E402
+
+SPECIMENS = 60
+
+world = found()
+for number in range(SPECIMENS):
+    register_specimen(
+        actor=SETUP,
+        patient=world.patient,
+        accession=f"T-{number:03}",
+        collected_at=world.specimen.collected_at,
+    )
+json.dump(
+    {
+        "key": world.key,
+        "accessions": [f"T-{number:03}" for number in range(SPECIMENS)],
+        "username": world.haematologist.username,
+        "password": PASSWORD,
+    },
+    sys.stdout,
+)
