@@ -101,7 +101,8 @@ class Field:
     def stamp(self) -> str:
         """Changes when the pictures on show change; keeps them from flickering otherwise."""
         drawn = self.analysis is not None and self.analysis.overlay_key
-        return f"{self.image.pk}-{self.analysis.pk if self.analysis and drawn else 'raw'}"
+        state = self.analysis.pk if self.analysis and drawn else self.verdict.code
+        return f"{self.image.pk}-{state}"
 
     @property
     def drawn(self) -> bool:
@@ -131,11 +132,11 @@ class Field:
 
     @property
     def doubt(self) -> tuple[int, float, int]:
-        """Sorts the least certain first, what is still open last."""
-        order = {"failed": 0, "unfamiliar": 1, "unusable": 1, "not_a_smear": 1, "classified": 2}
+        """Sorts the least certain first, what cannot be read after it, what is open last."""
+        order = {"unfamiliar": 0, "classified": 1, "failed": 2, "unusable": 3, "not_a_smear": 3}
         shares = (self.analysis.probabilities if self.analysis else None) or {}
         top = max(shares.values(), default=0.0) if self.verdict.code == "classified" else 0.0
-        return order.get(self.verdict.code, 3), top, self.number
+        return order.get(self.verdict.code, 4), top, self.number
 
 
 def fields_of(images: Any) -> list[Field]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings as product
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from hospital.accounts.models import User
 from tests.browser.hospital import Hospital, WebServer
@@ -26,6 +26,8 @@ QUIET = [
     "--disable-sync",
 ]
 WIDE, NARROW = 1280, 390
+# A busy machine may take its time; a page that is right is not waited for.
+expect.set_options(timeout=20_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

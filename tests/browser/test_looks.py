@@ -22,6 +22,7 @@ def check(page: Page) -> None:
     """No accessibility violation, nothing wider than the screen."""
     found = Axe().run(page, options=STANDARD)
     assert not found.response["violations"], found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
     too_wide = page.evaluate(
         """[...document.querySelectorAll("body *")]
             .filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
@@ -41,13 +42,14 @@ def test_the_door(hospital: Any, screen: Any, photograph: Any) -> None:
 def test_staff_pages(hospital: Any, screen: Any, photograph: Any) -> None:
     morning = Morning(hospital)
     reader = hospital.world.haematologist
-    for width, dark in [(WIDE, False), (NARROW, False), (WIDE, True), (NARROW, True)]:
+    for width, dark in [(WIDE, False), (NARROW, False), (WIDE, True)]:
         name = f"{width}{'-dark' if dark else ''}"
         worklist = screen(reader, "/worklist/", width=width, dark=dark)
         expect(worklist.locator("#live")).to_have_attribute("data-state", "live")
         photograph(worklist, f"worklist-{name}")
         check(worklist)
         case = screen(reader, f"/cases/{morning.main.pk}/", width=width, dark=dark)
+        case.get_by_role("link", name="Field 4").click()
         photograph(case, f"case-{name}")
         check(case)
         case.keyboard.press("s")

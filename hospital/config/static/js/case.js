@@ -74,6 +74,13 @@ keysOn.checked = localStorage.getItem(KEYS) !== "off";
 keysOn.addEventListener("change", () => localStorage.setItem(KEYS, keysOn.checked ? "on" : "off"));
 setMode(localStorage.getItem(MODE) || "original");
 
+// "Try again" is gone once pressed; the one who pressed it stays where they were.
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (!detail.requestConfig.elt.matches(".verdict form")) return;
+  if (!detail.successful) return location.reload();
+  document.getElementById(`field-title-${chosen()}`)?.focus();
+});
+
 // --- the signature ----------------------------------------------------------------------------
 
 function begun() {

@@ -14,6 +14,7 @@ const GAP = 600;
 let wanted = false;
 let busy = false;
 let pressed = false;
+let others = 0; // requests of this page's own buttons that are under way
 let scheduled = 0;
 let startedAt = 0;
 let failures = 0;
@@ -30,8 +31,9 @@ function schedule(delay) {
 
 function run() {
   scheduled = 0;
-  // Not under a finger: the row about to be clicked must not move away.
-  if (!wanted || busy || pressed || held()) return;
+  // Not under a finger: the row about to be clicked must not move away. And not before the answer
+  // to a button just pressed, which brings the same parts.
+  if (!wanted || busy || pressed || others || held()) return;
   wanted = false;
   busy = true;
   startedAt = Date.now();
@@ -42,8 +44,16 @@ function held() {
   return holder?.getAttribute("aria-pressed") === "true";
 }
 
+function started({ detail }) {
+  if (detail.requestConfig.elt !== source) others += 1;
+}
+
 function finished({ detail }) {
-  if (detail.elt !== source) return;
+  if (detail.requestConfig.elt !== source) {
+    others -= 1;
+    if (wanted) want();
+    return;
+  }
   busy = false;
   const { status } = detail.xhr;
   if ([401, 403, 404].includes(status)) return location.reload();
@@ -57,8 +67,14 @@ function finished({ detail }) {
 }
 
 function guard(event) {
-  const { xhr } = event.detail;
-  if (event.detail.elt !== source || !xhr.responseURL) return;
+  const { xhr, requestConfig } = event.detail;
+  if (requestConfig.elt !== source || !xhr.responseURL) return;
+  if (others) {
+    // A button was pressed meanwhile; its form must still be there when its answer comes.
+    event.detail.shouldSwap = false;
+    wanted = true;
+    return;
+  }
   const asked = new URL(source.dataset.refresh, location.href).pathname;
   if (new URL(xhr.responseURL).pathname !== asked) {
     // Sent elsewhere, to sign in: what stands on this screen may not stay.
@@ -105,6 +121,7 @@ if (source) {
     if (!subject || detail.subject === subject) want();
   });
   document.addEventListener("leukolens:refetch", want);
+  document.addEventListener("htmx:beforeRequest", started);
   document.addEventListener("htmx:afterRequest", finished);
   document.addEventListener("htmx:beforeSwap", guard);
   document.addEventListener("htmx:oobBeforeSwap", compare);
