@@ -9,6 +9,7 @@ from pathlib import Path
 
 import environ
 from csp.constants import NONE, SELF
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 env = environ.Env()
 

@@ -12,6 +12,8 @@ from hospital.config.stack.ports import LOOPBACK
 
 HTTP_SERVER_ERROR = 500
 CELERY = [sys.executable, "-m", "celery", "-A", "hospital.config"]
+# A line for every sweep would be seventeen thousand a day.
+QUIET = {"LOG_LEVEL": "WARNING"}
 # Each worker is alone in its queue here; the extras are for fleets and cost seconds at the start.
 LONER = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 
@@ -43,11 +45,12 @@ def worker(queue: str, environment: Mapping[str, str], logs: Path, run: Path) ->
     """A Celery worker for one queue. Solo: TensorFlow hangs in a forked process."""
     announcement = run / f"{queue}.ready"
     command = [*CELERY, "worker", "--pool", "solo", "--queues", queue, *LONER]
-    command += ["--hostname", f"{queue}@%h", "--loglevel", "INFO"]
+    command += ["--hostname", f"{queue}@%h"]
+    told = {"LEUKOLENS_READY_FILE": str(announcement), "TF_CPP_MIN_LOG_LEVEL": "2"}
     return Child(
         queue,
         command,
-        {**environment, "LEUKOLENS_READY_FILE": str(announcement), "TF_CPP_MIN_LOG_LEVEL": "2"},
+        {**environment, **(QUIET if queue == "housekeeping" else {}), **told},
         logs / f"{queue}.log",
         ready=lambda child: _announced(announcement, child.pid),
         # The batch in hand is finished first.
@@ -57,8 +60,8 @@ def worker(queue: str, environment: Mapping[str, str], logs: Path, run: Path) ->
 
 def beat(environment: Mapping[str, str], logs: Path) -> Child:
     """The clock that starts the sweeps."""
-    command = [*CELERY, "beat", "--pidfile", "", "--loglevel", "WARNING"]
-    return Child("beat", command, environment, logs / "beat.log", stop_order=-1)
+    command = [*CELERY, "beat", "--pidfile", ""]
+    return Child("beat", command, {**environment, **QUIET}, logs / "beat.log", stop_order=-1)
 
 
 def environment(var: Path, *, redis_url: str) -> dict[str, str]:
