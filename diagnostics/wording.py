@@ -189,14 +189,18 @@ _IMPRESSIONS = {
 def impression_in_words(report: DiagnosticReport) -> str:
     """The model's impression of a specimen, hedged as far as it is unsure."""
     if report.impression:
-        template = _IMPRESSIONS[Certainty(report.certainty)]
-        return str(format_lazy(template, name=CLASS_NAMES[report.impression]))
+        return hedged(report.impression, report.certainty)
     fields = report.findings.get("fields", {})
     if fields.get("pending"):
         return _("Being analysed")
     if fields.get("failed"):
         return _("Analysis failed")
     return _("No usable picture")
+
+
+def hedged(label: str, certainty: str) -> str:
+    """A class, said only as firmly as the model is sure of it."""
+    return str(format_lazy(_IMPRESSIONS[Certainty(certainty)], name=CLASS_NAMES[label]))
 
 
 @dataclass(frozen=True)
@@ -265,11 +269,16 @@ def advice_for(rejection: str) -> str:
     return str(_SPOILT.get(rejection, _SPOILT["unusable"])[1]) if rejection else ""
 
 
-def verdict_on(analysis: Analysis | None, failures: dict[str, str]) -> Verdict:
-    """What became of a picture, in a technician's words."""
+def verdict_on(analysis: Analysis | None, *, certainty: str, failures: dict[str, str]) -> Verdict:
+    """What became of a picture, in a technician's words.
+
+    Args:
+        certainty: of the analysis, where it classified the picture.
+        failures: sentences by the codes of failed analyses.
+    """
     code = analysis.outcome or analysis.state if analysis else "queued"
     if analysis and code == Outcome.CLASSIFIED:
-        return Verdict(code, CLASS_NAMES.get(analysis.label, ""), "")
+        return Verdict(code, hedged(analysis.label, certainty), "")
     title, advice = _VERDICTS[code]
     if analysis and code == "failed":
         advice = failures.get(analysis.failure, failures["internal"])

@@ -9,6 +9,7 @@ from django.utils import timezone
 from diagnostics import wording
 from diagnostics.models import Analysis, Certainty, DiagnosticReport, FieldImage, ReportStatus
 from diagnostics.services.analyses import FAILURES
+from diagnostics.services.reports import certainty_of
 
 _STATUS_ICONS = {
     ReportStatus.REGISTERED: "clock",
@@ -74,6 +75,7 @@ def tone_of(label: str, certainty: str = "") -> str:
     return "benign" if label == "benign" else "malignant"
 
 
+_TONE_ICONS = {"benign": "benign", "malignant": "malignant", "uncertain": "question"}
 _FIELD_ICONS = {
     "queued": "clock",
     "running": "clock",
@@ -95,7 +97,12 @@ class Field:
     @property
     def verdict(self) -> wording.Verdict:
         """What became of it."""
-        return wording.verdict_on(self.analysis, FAILURES)
+        return wording.verdict_on(self.analysis, certainty=self.certainty, failures=FAILURES)
+
+    @property
+    def certainty(self) -> str:
+        """How sure the model is of this field, by the same bands as of a specimen."""
+        return certainty_of(self.analysis.probabilities if self.analysis else None)
 
     @property
     def stamp(self) -> str:
@@ -113,7 +120,7 @@ class Field:
     def tone(self) -> str:
         """Colour family of the verdict."""
         if self.verdict.code == "classified" and self.analysis:
-            return tone_of(self.analysis.label)
+            return tone_of(self.analysis.label, self.certainty)
         return {"queued": "none", "running": "none", "unfamiliar": "uncertain"}.get(
             self.verdict.code, "failed"
         )
@@ -121,9 +128,7 @@ class Field:
     @property
     def icon(self) -> str:
         """Symbol of the verdict."""
-        return _FIELD_ICONS.get(self.verdict.code) or (
-            "benign" if self.tone == "benign" else "malignant"
-        )
+        return _FIELD_ICONS.get(self.verdict.code) or _TONE_ICONS[self.tone]
 
     @property
     def quality(self) -> list[wording.Note]:

@@ -180,10 +180,10 @@ def drawn(image: FieldImage, analysis_id: uuid.UUID) -> dict[str, Any]:
             f"{folder}/segmented.png", images.encode_png(found_cells.isolate(picture))
         ),
         "overlay_key": files.put(
-            f"{folder}/overlay.jpg", images.encode_jpeg(found_cells.outline(picture))
+            f"{folder}/outlines.jpg", images.encode_jpeg(found_cells.outline(picture))
         ),
         "thumbnail_key": files.put(
-            f"{folder}/thumbnail.jpg", images.encode_jpeg(images.thumbnail(picture, 160))
+            f"{folder}/small.jpg", images.encode_jpeg(images.thumbnail(picture, 160))
         ),
         "cell_count": len(found_cells.cells),
         "package_name": "fusion-1.0.0",

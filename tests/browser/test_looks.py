@@ -91,6 +91,8 @@ def test_the_portal(hospital: Any, screen: Any, photograph: Any) -> None:
         photograph(portal, f"portal-{suffix}")
         check(portal)
         for name, report in reports.items():
+            if dark and name != "unsigned":
+                continue
             page = screen(guardian, f"/portal/reports/{report.pk}/", width=width, dark=dark)
             photograph(page, f"portal-{name}-{suffix}")
             check(page)

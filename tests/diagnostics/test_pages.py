@@ -237,6 +237,26 @@ def test_a_list_is_cut_into_pages(world: Any, monkeypatch: Any) -> None:
     assert seen == ["N-PAGE-0", "N-PAGE-4", "N-PAGE-3", "N-PAGE-2", "N-PAGE-1"]
 
 
+def test_a_longer_list_asks_the_database_no_more_often(world: Any) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    from tests.world import _specimen
+
+    asked = []
+    for number in range(2):
+        specimen = _specimen(world.patient, f"N-LONG-{number}")
+        for seed in range(3):
+            world.succeed(world.receive(seed=10 * number + seed, specimen=specimen), SURE)
+        client = client_of(world.technician)
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            client.get(reverse("worklist-live"))
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+
+
 def test_an_address_made_up_by_hand_does_no_harm(world: Any, report: DiagnosticReport) -> None:
     for query in [{"show": "x"}, {"after": "1_x_y"}, {"clinic": "south"}, {"after": "9_2026_1"}]:
         assert client_of(world.technician).get(reverse("worklist"), query).status_code == 200
