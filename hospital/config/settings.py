@@ -146,8 +146,16 @@ CHANNEL_LAYERS = {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
         "CONFIG": {
             # socket_timeout None: otherwise channels-redis with redis-py 8 closes every idle
-            # socket after five seconds (django/channels_redis issue 422).
-            "hosts": [{"address": REDIS_URL, "socket_timeout": None, "socket_connect_timeout": 2}],
+            # socket after five seconds (django/channels_redis issue 422). One try more, because a
+            # connection from before a restart of the broker is found dead only when it is used.
+            "hosts": [
+                {
+                    "address": REDIS_URL,
+                    "socket_timeout": None,
+                    "socket_connect_timeout": 2,
+                    "retry_on_error": [RedisConnectionError],
+                }
+            ],
             "prefix": "leukolens",
         },
     }

@@ -1,7 +1,7 @@
 """Founds the demonstration hospital through the product's own services; finds it the next time."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from django.utils import timezone
 
@@ -104,9 +104,17 @@ def new_specimen(patient: Patient, accession: str) -> None:
 
 
 def accession(bench: Bench, run: datetime, number: int) -> str:
-    """An accession number of this run, unlike those of every other run."""
-    stamp = run.astimezone(UTC).strftime("%y%m%d-%H%M%S")
-    return f"{bench.clinic.name[0]}-{stamp}-{number:02}"
+    """An accession number of this run, unlike those of every other run, and short."""
+    return f"{bench.clinic.name[0]}-{_short(int(run.timestamp()))}-{number:02}"
+
+
+def _short(number: int) -> str:
+    """The number in letters and digits, without those that look like others."""
+    alphabet, digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", ""
+    while number:
+        number, digit = divmod(number, len(alphabet))
+        digits = alphabet[digit] + digits
+    return digits
 
 
 class _Founder:

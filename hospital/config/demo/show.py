@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -10,6 +11,8 @@ from rich.table import Table
 
 from hospital.config.demo.ledger import Entry, Ledger
 from hospital.config.demo.logins import Login
+
+LONG_NAME = 16
 
 
 def progress_bars(console: Console) -> Progress:
@@ -35,7 +38,9 @@ def arrival(entry: Entry) -> str:
 
 def report_table(ledger: Ledger) -> Table:
     """Every picture with what came of it."""
-    table = Table(title="Reports, as they came over the websocket", title_justify="left")
+    table = Table(
+        title="Reports, as they came over the websocket", title_justify="left", box=box.SIMPLE_HEAD
+    )
     for heading in ("Picture", "Specimen", "Result", "Certainty"):
         table.add_column(heading, overflow="fold")
     table.add_column("Seconds", justify="right")
@@ -80,7 +85,10 @@ def doors(url: str, logins: Iterable[Login], kept_in: str) -> Panel:
 
 
 def _picture(entry: Entry) -> str:
-    return escape(f"{entry.job.picture.parent.name}/{entry.job.picture.name}")
+    """Folder and name; of a long name the end, which tells more than its beginning."""
+    path = entry.job.picture
+    name = path.name if len(path.name) <= LONG_NAME else f"…{path.name[-LONG_NAME + 1 :]}"
+    return escape(f"{path.parent.name}/{name}")
 
 
 def _result(entry: Entry) -> str:
