@@ -12,7 +12,7 @@ from rich.table import Table
 from hospital.config.demo.ledger import Entry, Ledger
 from hospital.config.demo.logins import Login
 
-LONG_NAME = 16
+LONG_NAME = 20
 
 
 def progress_bars(console: Console) -> Progress:
@@ -39,11 +39,17 @@ def arrival(entry: Entry) -> str:
 def report_table(ledger: Ledger) -> Table:
     """Every picture with what came of it."""
     table = Table(
-        title="Reports, as they came over the websocket", title_justify="left", box=box.SIMPLE_HEAD
+        title="Reports, as they came over the websocket",
+        title_justify="left",
+        # To fit a terminal of eighty columns.
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
     )
-    for heading in ("Picture", "Specimen", "Result", "Certainty"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("Seconds", justify="right")
+    table.add_column("Picture", no_wrap=True)
+    for heading in ("Specimen", "Result", "Certainty"):
+        table.add_column(heading)
+    table.add_column("s", justify="right")
     for entry in sorted(ledger.entries, key=lambda one: one.number):
         result = f"[red]{escape(entry.lost)}[/]" if entry.lost else _result(entry)
         seconds = f"{entry.seconds:.1f}" if entry.result else ""
@@ -85,10 +91,10 @@ def doors(url: str, logins: Iterable[Login], kept_in: str) -> Panel:
 
 
 def _picture(entry: Entry) -> str:
-    """Folder and name; of a long name the end, which tells more than its beginning."""
+    """Folder and name; when they are long the end, which tells more than the beginning."""
     path = entry.job.picture
-    name = path.name if len(path.name) <= LONG_NAME else f"…{path.name[-LONG_NAME + 1 :]}"
-    return escape(f"{path.parent.name}/{name}")
+    name = f"{path.parent.name}/{path.name}"
+    return escape(name if len(name) <= LONG_NAME else f"…{name[-LONG_NAME + 1 :]}")
 
 
 def _result(entry: Entry) -> str:
