@@ -43,7 +43,7 @@ class Row:
             "not_a_smear": 0,
             "unusable": 0,
         } | report.findings.get("fields", {})
-        self.analysed = self.fields["total"] - self.fields["pending"]
+        self.analysed = self.fields["total"] - self.fields["pending"] - self.fields["failed"]
         self.unread = (
             self.fields["unfamiliar"] + self.fields["not_a_smear"] + self.fields["unusable"]
         )

@@ -11,6 +11,7 @@ from hospital.accounts.models import ReleaseRule
 from patients.models import Patient, Relation
 from patients.services import grant_portal_access, register_patient
 from tests.browser.hospital import Hospital
+from tests.browser.smears import DRAWN
 from tests.world import SETUP
 
 PEOPLE = [
@@ -42,7 +43,7 @@ class Morning:
         self.main = self._main(rows[0])
         self._simple(rows[1], [("Benign", CLEAR_BENIGN)] * 2, sign="benign")
         self._simple(rows[2], [("Early", UNSURE), ("Early", LEANS_EARLY)])
-        self._simple(rows[3], [("Pro", CLEAR_PRO), ("Pro", CLEAR_PRO)])
+        self.drawn = self._simple(rows[3], [(DRAWN, CLEAR_PRO), (DRAWN, CLEAR_PRO)])
         self._waiting(rows[4])
         self._simple(hospital.world.specimen, [("Early", LEANS_EARLY)] * 3)
 
@@ -62,12 +63,15 @@ class Morning:
         hospital.read(send(specimen=specimen), outcome=Outcome.UNUSABLE, rejection="out_of_focus")
         return hospital.fail(send(specimen=specimen))
 
-    def _simple(self, specimen: Specimen, opinions: list[Any], *, sign: str = "") -> None:
+    def _simple(
+        self, specimen: Specimen, opinions: list[Any], *, sign: str = ""
+    ) -> DiagnosticReport:
         for kind, opinion in opinions:
             image = self.hospital.send(specimen=specimen, kind=kind)
             report = self.hospital.read(image, opinion)
         if sign:
             self.hospital.sign(report, sign)
+        return report
 
     def _waiting(self, specimen: Specimen) -> None:
         self.hospital.send(specimen=specimen)

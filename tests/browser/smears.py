@@ -1,16 +1,20 @@
-"""Pictures for the browser tests: real smears where they are at hand, painted ones otherwise."""
+"""Pictures for the browser tests: real smears where they are at hand, drawn ones otherwise."""
 
 from functools import cache
 from pathlib import Path
 
+from ml import synthetic
 from tests.conftest import SHARED
-from tests.world import jpeg
+
+DRAWN = "drawn"
 
 
 def smear(kind: str, number: int) -> bytes:
-    """A JPEG of `kind` (Benign, Early, Pre, Pro); each number another one."""
+    """A JPEG of `kind` (Benign, Early, Pre, Pro or DRAWN); each number another one."""
     real = _real(kind)
-    return real[number * 37 % len(real)].read_bytes() if real else jpeg(1_000 + number)
+    if real:
+        return real[number * 37 % len(real)].read_bytes()
+    return synthetic.to_bytes(synthetic.smear(seed=number), "image/jpeg")
 
 
 @cache

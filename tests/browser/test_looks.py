@@ -1,5 +1,6 @@
 """Every page, wide and narrow: accessible by WCAG 2.2 AA, and photographed to be looked at."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.scenes import Morning, at_once, released, unlinked_child
+from tests.browser.smears import DRAWN
 
 STANDARD = {
     "runOnly": {
@@ -53,7 +55,24 @@ def test_staff_pages(hospital: Any, screen: Any, photograph: Any) -> None:
         photograph(case, f"case-{name}")
         check(case)
         case.keyboard.press("s")
+        expect(case.locator("#case")).to_have_attribute("data-mode", "side")
         photograph(case, f"case-side-by-side-{name}")
+
+
+def test_a_drawn_smear_is_marked_as_such(hospital: Any, screen: Any, photograph: Any) -> None:
+    """Wherever its result is shown."""
+    at_once(hospital)
+    report = hospital.read(hospital.send(kind=DRAWN))
+    for name, who, path in [
+        ("worklist", hospital.world.technician, "/worklist/"),
+        ("case", hospital.world.technician, f"/cases/{report.pk}/"),
+        ("portal", hospital.world.guardian, "/portal/"),
+        ("portal-report", hospital.world.guardian, f"/portal/reports/{report.pk}/"),
+    ]:
+        page = screen(who, path)
+        marks = page.get_by_text(re.compile("synthetic|demonstration", re.IGNORECASE))
+        expect(marks.first).to_be_visible()
+        photograph(page, f"synthetic-{name}-1280")
 
 
 def test_the_signed_case(hospital: Any, screen: Any, photograph: Any) -> None:
