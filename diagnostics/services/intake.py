@@ -15,7 +15,6 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
-from ml.images import ImageFacts, ImageRefused, inspect
 
 from devices.models import Device
 from diagnostics.models import Analysis, AnalysisState, FieldImage, Specimen
@@ -23,6 +22,7 @@ from diagnostics.services import analyses, reports
 from hospital.audit.services import Actor, record
 from hospital.base import files
 from hospital.base.problems import Conflict, Forbidden, NotFound, Overloaded, Refusal
+from ml.images import ImageFacts, ImageRefused, inspect
 
 SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/tiff": ".tif"}
 _SHA256_FIELD = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([A-Za-z0-9+/=]+):")
