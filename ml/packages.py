@@ -110,7 +110,7 @@ def write(
     `pack8` or `pack16` returned; `documents` maps a file name to its text.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    contents = {name: dump_tensors(held) for name, held in tensors.items()}
+    contents = {name: _dump(held) for name, held in tensors.items()}
     contents |= {name: text.encode() for name, text in documents.items()}
     for name, data in contents.items():
         (folder / name).write_bytes(data)
@@ -169,6 +169,11 @@ def unpack(stored: Mapping[str, NDArray[Any]]) -> Tensors:
         for name, values in stored.items()
         if not name.endswith(SCALE)
     }
+
+
+def _dump(tensors: Tensors) -> bytes:
+    # safetensors writes an array's memory as it lies: a transposed one would come back scrambled.
+    return dump_tensors({name: np.ascontiguousarray(held) for name, held in tensors.items()})
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
