@@ -88,14 +88,18 @@ class Gate:
         cls,
         training: Floats,
         validation: Floats,
+        slides: NDArray[Any],
         *,
         width: int,
         neighbours: int,
         false_alarms: float,
     ) -> Self:
-        """Learn the space from (M, 1024) training features, the threshold from validation's.
+        """Learn the space from (M, 1024) training features, the threshold from (N, 1024) others.
 
-        `false_alarms`: the share of validation pictures that may lie beyond the threshold.
+        `slides` (N,) says which slide each validation picture is of. `false_alarms` is the share
+        of the median slide's pictures that may lie beyond the threshold. Not of all pictures: a
+        single strange slide would pull the threshold out until it, and all the world's smears,
+        count as familiar.
         """
         centre, scale = training.mean(axis=0), training.std(axis=0) + 1e-6
         _, sizes, rows = np.linalg.svd((training - centre) / scale, full_matrices=False)
@@ -104,7 +108,9 @@ class Gate:
         half = [_halved(a) for a in (centre, scale, components)]
         known = _halved(((training - half[0]) / half[1]) @ half[2])
         gate = cls(half[0], half[1], half[2], known, neighbours, threshold=np.inf)
-        threshold = float(np.quantile(gate.distance(validation), 1 - false_alarms))
+        distance = gate.distance(validation)
+        rims = [np.quantile(distance[slides == one], 1 - false_alarms) for one in np.unique(slides)]
+        threshold = float(np.median(rims))
         return cls(half[0], half[1], half[2], known, neighbours, threshold)
 
     def distance(self, features: Floats) -> Floats:

@@ -41,11 +41,7 @@ class Answers:
 
     probabilities: Floats
     targets: Ints
-    groups: NDArray[np.str_]
-
-    def at(self, rows: Ints) -> "Answers":
-        """Those rows, repeats allowed."""
-        return Answers(self.probabilities[rows], self.targets[rows], self.groups[rows])
+    groups: NDArray[Any]
 
 
 def measure(answers: Answers) -> dict[str, Any]:
@@ -114,6 +110,11 @@ def accuracy(answers: Answers) -> float:
     return float((answers.probabilities.argmax(axis=1) == answers.targets).mean())
 
 
+def slide_accuracy(answers: Answers) -> float:
+    """Mean accuracy of the slides, each counting alike, however many pictures it has."""
+    return float(np.mean([row["accuracy"] for row in by_group(answers).values()]))
+
+
 def macro_f1(answers: Answers) -> float:
     """Mean F1 of the four classes, each counting alike."""
     return float(np.mean([row["f1"] for row in per_class(answers).values()]))
@@ -138,6 +139,7 @@ def expected_calibration_error(answers: Answers) -> float:
 
 HEADLINES: Mapping[str, Callable[[Answers], float]] = {
     "accuracy": accuracy,
+    "slide_accuracy": slide_accuracy,
     "macro_f1": macro_f1,
     "malignant_sensitivity": sensitivity,
     "malignant_specificity": specificity,
@@ -148,25 +150,23 @@ HEADLINES: Mapping[str, Callable[[Answers], float]] = {
 def _resampled(answers: Answers) -> list[Answers]:
     """Bootstrap draws: within each class, its slides with replacement, all their pictures."""
     rng = np.random.default_rng(SEED)
-    slides = {
-        target: [
+    slides = [
+        [
             np.flatnonzero(answers.groups == group)
             for group in np.unique(answers.groups[answers.targets == target])
         ]
         for target in np.unique(answers.targets)
-    }
-    return [
-        answers.at(
-            np.concatenate(
-                [
-                    held[choice]
-                    for held in slides.values()
-                    for choice in rng.integers(0, len(held), len(held))
-                ]
-            )
-        )
-        for _ in range(RESAMPLES)
     ]
+    draws = []
+    for _ in range(RESAMPLES):
+        drawn = [
+            held[choice] for held in slides for choice in rng.integers(0, len(held), len(held))
+        ]
+        # A slide drawn twice counts as two, hence the new names.
+        names = np.repeat(np.arange(len(drawn)), [len(rows) for rows in drawn])
+        rows = np.concatenate(drawn)
+        draws.append(Answers(answers.probabilities[rows], answers.targets[rows], names))
+    return draws
 
 
 def _ratio(part: float, whole: float) -> float:

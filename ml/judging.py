@@ -30,7 +30,6 @@ def judge(
     examples = unseen(reader.package, read_index(data))
     readings = _read(reader, examples, report)
     training = reader.package.manifest["training"]
-    alarms = [one.outcome is Outcome.UNFAMILIAR for one in readings if one.probabilities]
     return {
         "engine": reader.engine,
         "split": {"seed": training["seed"], "kind": "whole slides", "parts": training["split"]},
@@ -39,9 +38,8 @@ def judge(
         "test": _measure(examples, readings, {Outcome.CLASSIFIED, Outcome.UNFAMILIAR}),
         "classified_only": _measure(examples, readings, {Outcome.CLASSIFIED}),
         "unfamiliar": {
-            "validation_false_alarms": reader.package.manifest["gate"]["validation_false_alarms"],
-            "test_false_alarms": float(np.mean(alarms)),
-            "test_pictures": len(alarms),
+            "set_to": reader.package.manifest["gate"]["validation_false_alarms"],
+            **_alarms(examples, readings),
         },
         "foreign": foreign.measure(reader, elsewhere, report=report),
     }
@@ -64,6 +62,19 @@ def _read(reader: Reader, examples: Sequence[Example], report: Report) -> list[R
         readings += reader.read([decode(example.read()) for example in batch])
         report("reading the test slides", len(readings), len(examples))
     return readings
+
+
+def _alarms(examples: Sequence[Example], readings: Sequence[Reading]) -> dict[str, int]:
+    """How many pictures would be read rightly and wrongly, and how many of each are stopped."""
+    counts = dict.fromkeys(("right", "right_stopped", "wrong", "wrong_stopped"), 0)
+    for example, reading in zip(examples, readings, strict=True):
+        if reading.probabilities is None:
+            continue
+        likeliest = max(reading.probabilities, key=reading.probabilities.__getitem__)
+        kind = "right" if likeliest is example.label else "wrong"
+        counts[kind] += 1
+        counts[f"{kind}_stopped"] += reading.outcome is Outcome.UNFAMILIAR
+    return counts
 
 
 def _measure(

@@ -38,9 +38,9 @@ class Plan:
     copies: int = 2  # augmented copies of each training picture, besides the plain one
     trunk: TrunkPlan = field(default_factory=TrunkPlan)
     ladder: LadderPlan = field(default_factory=LadderPlan)
-    gate_width: int = 64  # principal components of the pooled features
+    gate_width: int = 32  # principal components of the pooled features
     gate_neighbours: int = 5
-    gate_false_alarms: float = 0.025  # of validation pictures
+    gate_false_alarms: float = 0.025  # of the median validation slide's pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ def train(paths: Paths, plan: Plan, *, report: Report) -> Package:
     gate = Gate.fit(
         seen,
         judged,
+        validation.groups,
         width=plan.gate_width,
         neighbours=plan.gate_neighbours,
         false_alarms=plan.gate_false_alarms,

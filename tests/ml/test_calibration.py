@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ml import evaluation
 from ml.calibration import Gate, Temperature, calibration_error
 from ml.classes import CLASSES
 from ml.evaluation import Answers, confusion, measure, sensitivity, specificity
@@ -54,7 +55,10 @@ def gate():
     mix = rng.normal(size=(12, 40))
     known = rng.normal(size=(600, 12)) @ mix
     other = rng.normal(size=(400, 12)) @ mix
-    return Gate.fit(known, other, width=10, neighbours=3, false_alarms=0.025), known, mix
+    slides = np.repeat(np.arange(4), 100)
+    other[slides == 3] *= 6  # a slide unlike all others must not stretch what counts as familiar
+    fitted = Gate.fit(known, other, slides, width=10, neighbours=3, false_alarms=0.025)
+    return fitted, known, mix
 
 
 def test_the_gate_alarms_at_the_rate_it_was_set_to(gate):
@@ -75,6 +79,12 @@ def test_familiarity_halves_exactly_at_the_threshold(gate):
     fitted, known, _ = gate
     beyond = fitted.distance(known * 3) > fitted.threshold
     np.testing.assert_array_equal(beyond, fitted.familiarity(known * 3) < 0.5)
+
+
+@pytest.fixture(autouse=True)
+def fewer_draws(monkeypatch):
+    """Enough for a test; the real figures draw 2,000 times."""
+    monkeypatch.setattr(evaluation, "RESAMPLES", 100)
 
 
 def answers():
@@ -104,6 +114,14 @@ def test_figures_come_with_intervals_over_slides_that_hold_the_value():
     assert figures["headline"]["accuracy"]["value"] == pytest.approx(75 / 80)
     assert figures["classes"][CLASSES[0].value]["recall"] == pytest.approx(0.9)
     assert figures["by_group"]["1-0"]["accuracy"] == pytest.approx(0.7)
+
+
+def test_a_large_slide_does_not_hide_a_small_one_that_fails():
+    targets = np.repeat([0, 1], [95, 5])
+    groups = np.repeat(["large", "small"], [95, 5])
+    alone = Answers(np.eye(4)[np.zeros(100, int)], targets, groups)
+    assert evaluation.accuracy(alone) == pytest.approx(0.95)
+    assert evaluation.slide_accuracy(alone) == pytest.approx(0.5)
 
 
 def test_one_slide_a_class_gives_no_false_comfort():

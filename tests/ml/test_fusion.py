@@ -50,7 +50,7 @@ def test_the_whole_has_18_598_836_parameters_of_which_the_head_alone_is_trained(
 
 
 def test_the_inputs_are_named_as_in_the_paper_and_the_output_is_a_distribution(whole):
-    assert sorted(whole.input_shape) == ["input_original", "input_segmented"]
+    assert sorted(tensor.name for tensor in whole.inputs) == ["input_original", "input_segmented"]
     pair = {
         name: np.random.default_rng(0).random((2, 128, 128, 3), dtype=np.float32)
         for name in ("input_original", "input_segmented")

@@ -186,6 +186,6 @@ def test_real_smears_of_unseen_slides_are_mostly_read_rightly(reader, unseen):
 @needs_shared
 @pytest.mark.model
 def test_smears_of_another_laboratory_are_seldom_given_a_label(reader):
-    answers = reader.read([decode(p.read_bytes()) for p in sorted(BCCD.glob("*.jpg"))[:24]])
+    answers = reader.read([decode(p.read_bytes()) for p in sorted(BCCD.glob("*.jpg"))[1:48:2]])
     labelled = [answer.outcome is Outcome.CLASSIFIED for answer in answers]
-    assert np.mean(labelled) < 0.5
+    assert np.mean(labelled) < 0.25
