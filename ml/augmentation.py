@@ -29,7 +29,7 @@ class Ranges:
 
 TABLE_2 = Ranges()
 # Background and stain go with the class in the Taleqani set. Shaking lamp and hue makes them
-# worth less to the network; the amounts were chosen on the validation groups.
+# worth less to the network; the amounts were set by judgement, not measured yet.
 TRAINING = Ranges(lamp=0.12, hue=6.0)
 
 
