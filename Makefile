@@ -33,11 +33,13 @@ runtime:
 dev:
 	@sh bin/bootstrap dev
 
+# exec: without it Ctrl-C ends the shell in between, and make with it, while the rest still stops.
 demo: runtime
-	@LEUKOLENS_VAR="$(demo_var)" $(python) manage.py demo $(if $(IMAGES),--images "$$IMAGES") $(ARGS)
+	@LEUKOLENS_VAR="$(demo_var)" exec $(python) manage.py demo \
+		$(if $(IMAGES),--images "$$IMAGES") $(ARGS)
 
 stack: runtime
-	@$(python) manage.py stack $(ARGS)
+	@exec $(python) manage.py stack $(ARGS)
 
 lint: dev
 	$(python) -m ruff check

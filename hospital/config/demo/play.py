@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from hospital.config.demo.ledger import Entry, Ledger
 from hospital.config.demo.logins import Logins
 from hospital.config.demo.performance import Performance, Work
 from hospital.config.demo.pictures import Slide, make_synthetic, slides_from
+from hospital.config.stack.record import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def play(wishes: Wishes, console: Console) -> bool:
         console.print(show.report_table(ledger))
         console.print(show.verdict(ledger))
         if stack.process is not None and not wishes.leave:
-            console.print(show.doors(stack.url, hospital.logins, os.path.relpath(logins.path)))
+            console.print(show.doors(stack.url, hospital.logins, shown(logins.path)))
             _stay(stack.process, console)
     return ledger.reported == len(ledger.entries)
 

@@ -6,7 +6,6 @@ may read it.
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,12 @@ class AlreadyRunning(Exception):
 def note_path(var: Path) -> Path:
     """Where the stack of folder `var` notes its addresses."""
     return var / "stack.json"
+
+
+def shown(path: Path) -> str:
+    """The path as a person at this terminal would write it: relative, if it lies below."""
+    whole = path.resolve()
+    return str(whole.relative_to(Path.cwd())) if whole.is_relative_to(Path.cwd()) else str(whole)
 
 
 def read_note(var: Path) -> dict[str, Any] | None:
@@ -79,6 +84,6 @@ def _already(var: Path) -> str:
     note = read_note(var) or {}
     where = f" (process {note['pid']}, {note['url']})" if note else ""
     return (
-        f"A stack is already running in {os.path.relpath(var)}{where}. Stop it with Ctrl-C where "
+        f"A stack is already running in {shown(var)}{where}. Stop it with Ctrl-C where "
         "it was started, or give this one a folder of its own: LEUKOLENS_VAR=var/second"
     )

@@ -9,7 +9,7 @@ from hospital.config.stack import prepare, processes
 from hospital.config.stack.broker import Broker
 from hospital.config.stack.child import Child
 from hospital.config.stack.ports import free_port
-from hospital.config.stack.record import only_stack, write_note
+from hospital.config.stack.record import only_stack, shown, write_note
 from hospital.config.stack.supervisor import Supervisor
 
 Say = Callable[[str], None]
@@ -40,7 +40,7 @@ def run_stack(var: Path, *, host: str, port: int, redis_url: str | None, say: Sa
         def note(supervisor: Supervisor) -> None:
             write_note(var, _note(supervisor, var, url, broker_url))
 
-        say(f"starting at {url}; logs in {os.path.relpath(var / 'logs')}")
+        say(f"starting at {url}; logs in {shown(var / 'logs')}")
         supervisor = Supervisor(children, say=say, changed=note)
         supervisor.run()
         say(f"was up for {time.monotonic() - began:.0f} s")

@@ -10,6 +10,7 @@ from itertools import groupby
 from types import FrameType
 
 from hospital.config.stack.child import Child, Standing
+from hospital.config.stack.record import shown
 
 # How often readiness is asked for while something starts; deaths and signals wake at once.
 GLANCE = 0.25
@@ -84,8 +85,7 @@ class Supervisor:
         lament = f"{child.name} {ended}{why}"
         # What goes on failing for the same reason is said once.
         if how < 0 or self.laments.get(child.name) != lament:
-            log = os.path.relpath(child.log)
-            self.say(f"{lament}; starting it again in {pause:.1f} s (see {log})")
+            self.say(f"{lament}; starting it again in {pause:.1f} s (see {shown(child.log)})")
         self.laments[child.name] = lament
 
     def _pause(self) -> float:
