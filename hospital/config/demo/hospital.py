@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from django.db import DatabaseError
 from django.utils import timezone
 
 from devices.models import Device, DeviceState
@@ -80,17 +81,31 @@ PORTAL = [
 ]
 
 
+def ensure_playground(logins: Logins) -> None:
+    """Let the demonstration play in an empty database or in its own, nowhere else.
+
+    Raises:
+        RealData: clinics exist that no demonstration has founded.
+    """
+    try:
+        taken = Clinic.objects.exists()
+    except DatabaseError:
+        # Not even a table: as empty as can be.
+        taken = False
+    if taken and not logins.exist:
+        raise RealData(
+            "There is a hospital in this database that is not a demonstration; nothing was "
+            "changed. Give the demonstration a folder of its own: LEUKOLENS_VAR=var/demo"
+        )
+
+
 def found_or_find(logins: Logins) -> DemoHospital:
     """The demonstration hospital, founded where there is none.
 
     Raises:
         RealData: clinics exist that no demonstration has founded.
     """
-    if not logins.exist and Clinic.objects.exists():
-        raise RealData(
-            "There is a hospital in this database that is not a demonstration; nothing was "
-            "changed. Give the demonstration a folder of its own: LEUKOLENS_VAR=var/demo"
-        )
+    ensure_playground(logins)
     founder = _Founder(logins)
     for code, name, rule, telephone in CLINICS:
         founder.clinic(code, name, rule, telephone)

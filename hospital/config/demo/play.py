@@ -17,7 +17,13 @@ from rich.markup import escape
 from devices.simulator import Job
 from hospital.config.demo import show
 from hospital.config.demo.embedded import embedded_stack
-from hospital.config.demo.hospital import DemoHospital, accession, found_or_find, new_specimen
+from hospital.config.demo.hospital import (
+    DemoHospital,
+    accession,
+    ensure_playground,
+    found_or_find,
+    new_specimen,
+)
 from hospital.config.demo.ledger import Entry, Ledger
 from hospital.config.demo.logins import Logins
 from hospital.config.demo.performance import Performance, Work
@@ -41,8 +47,10 @@ def play(wishes: Wishes, console: Console) -> bool:
         NoPictures, RealData, StackFailed: nothing could be shown; the message says why.
     """
     var = settings.VAR_DIR
-    slides = _slides(wishes, console)
     logins = Logins(var)
+    ensure_playground(logins)
+    connections.close_all()
+    slides = _slides(wishes, console)
     with embedded_stack(var, say=lambda line: console.print(f"[dim]{escape(line)}[/]")) as stack:
         stack.await_web()
         if stack.process is None:
