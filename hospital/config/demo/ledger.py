@@ -68,7 +68,8 @@ class Ledger:
             entry = ours.get(image["id"])
             if entry is None:
                 continue
-            entry.certainty = report["certainty"]
+            # The specimen's certainty says nothing of a field that got no class.
+            entry.certainty = report["certainty"] if image["label"] else ""
             if not entry.settled and image["analysis_state"] in FINISHED:
                 _settle(entry, image)
                 fresh.append(entry)
