@@ -8,12 +8,17 @@ python := .venv/bin/python
 demo_var := $(or $(LEUKOLENS_VAR),var/demo)
 workers ?= 2
 
-# What a shell set for other projects must not reach this one: a DATABASE_URL least of all.
+# What a shell set for other Python projects must not reach this one,
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PYTHONWARNINGS
-unexport DJANGO_SETTINGS_MODULE DATABASE_URL TEST_DATABASE_URL REDIS_URL CELERY_BROKER_URL DEBUG
-unexport SECRET_KEY ALLOWED_HOSTS TLS S3_BUCKET STATIC_ROOT MODEL_PACKAGE LOG_LEVEL TIME_ZONE PORT
-unexport PYTEST_ADDOPTS CELERY_CONFIG_MODULE LEUKOLENS_VAR MAX_UPLOAD_BYTES
+unexport DJANGO_SETTINGS_MODULE PYTEST_ADDOPTS CELERY_CONFIG_MODULE
+# and the settings of a real installation, its database least of all, not the demonstration or the
+# tests. `make stack` is a real installation and gets them.
+installation := DATABASE_URL TEST_DATABASE_URL REDIS_URL CELERY_BROKER_URL S3_BUCKET SECRET_KEY \
+                ALLOWED_HOSTS TLS DEBUG STATIC_ROOT MODEL_PACKAGE LOG_LEVEL TIME_ZONE \
+                MAX_UPLOAD_BYTES LEUKOLENS_VAR
+apart := env $(addprefix -u ,$(installation))
 
+.NOTPARALLEL:
 .PHONY: help demo stack test quick lint format fast-tests database-tests stack-tests \
         browser-tests latency runtime dev
 
@@ -35,19 +40,19 @@ dev:
 
 # exec: without it Ctrl-C ends the shell in between, and make with it, while the rest still stops.
 demo: runtime
-	@LEUKOLENS_VAR="$(demo_var)" exec $(python) manage.py demo \
+	@exec $(apart) LEUKOLENS_VAR="$(demo_var)" $(python) manage.py demo \
 		$(if $(IMAGES),--images "$$IMAGES") $(ARGS)
 
 stack: runtime
 	@exec $(python) manage.py stack $(ARGS)
 
 lint: dev
-	$(python) -m ruff check
-	$(python) -m ruff format --check
-	$(python) -m mypy
+	@$(python) -m ruff check
+	@$(python) -m ruff format --check
+	@$(apart) $(python) -m mypy
 	@# Through the interpreter: a console script's first line breaks when a checkout is moved.
-	$(python) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
-	LEUKOLENS_VAR=var/lint $(python) manage.py makemigrations --check --dry-run
+	@$(python) -c "from importlinter.cli import lint_imports_command as lint; lint()"
+	@$(apart) LEUKOLENS_VAR=var/lint $(python) manage.py makemigrations --check --dry-run
 
 format: dev
 	$(python) -m ruff check --fix
@@ -55,28 +60,28 @@ format: dev
 
 # Without a server: unit and integration tests on SQLite.
 fast-tests: dev
-	$(python) -m pytest -n $(workers) -m "not stack and not browser"
+	@$(apart) $(python) -m pytest -n $(workers) -m "not stack and not browser"
 
 # The same rules on PostgreSQL, which the command brings itself (and throws away: --reuse-db).
 database-tests: dev
-	$(python) -m tests.servers postgresql -- \
+	@$(apart) $(python) -m tests.servers postgresql -- \
 		$(python) -m pytest --reuse-db -n $(workers) -m "not stack and not browser and not model and not shared" \
 		tests/hospital tests/patients tests/devices tests/diagnostics
 
 # Real broker, web, workers; once on the embedded default, once on PostgreSQL and Redis.
 stack-tests: dev
-	$(python) -m pytest -m stack
+	@$(apart) $(python) -m pytest -m stack
 
 browser-tests: dev
-	LEUKOLENS_CHROMIUM="$$(sh bin/browser)" && export LEUKOLENS_CHROMIUM && \
-		$(python) -m pytest -m browser
+	@LEUKOLENS_CHROMIUM="$$(sh bin/browser)" && export LEUKOLENS_CHROMIUM && \
+		$(apart) $(python) -m pytest -m browser
 
 # Without what loads TensorFlow: under two minutes.
 quick: lint
-	$(python) -m pytest -n $(workers) -m "not stack and not browser and not model"
+	@$(apart) $(python) -m pytest -n $(workers) -m "not stack and not browser and not model"
 
 test: lint fast-tests database-tests stack-tests browser-tests
 	@echo "Every check and every test passed."
 
 latency: dev
-	@$(python) -m bench.latency $(ARGS)
+	@$(apart) $(python) -m bench.latency $(ARGS)
