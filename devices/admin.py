@@ -173,7 +173,8 @@ class DeviceAdmin(ScopedAdmin):
 def curl_line(key: str, images: str) -> str:
     """One line for a shell that sends smear.jpg with `key`; docs/device-api.md has the same."""
     return (
-        f"F=smear.jpg; curl -T $F -H 'Authorization: Bearer {key}'"
+        "F=smear.jpg; curl -T $F -w '\\n%{http_code}\\n'"
+        f" -H 'Authorization: Bearer {key}'"
         " -H 'Accession-Number: N-2026-0001'"
         ' -H "Content-Digest: sha-256=:$(openssl dgst -sha256 -binary $F | base64):"'
         f" {images}$(cat /proc/sys/kernel/random/uuid)"

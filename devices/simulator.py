@@ -92,11 +92,14 @@ def _deliver_one(microscope: Microscope, job: Job) -> Delivery:
 
 
 def main() -> int:
-    """The command line; returns 1 if a picture was not delivered."""
+    """The command line; returns 1 if a picture was not delivered, or there was none."""
     options = _options()
     console = Console()
     pictures = pictures_in(options.folder)
     jobs = round_robin(pictures, options.accession)[: options.count]
+    if not jobs:
+        console.print(f"No JPEG, PNG or TIFF file in {options.folder}.", markup=False)
+        return 1
     failures = 0
     with Microscope(options.url, options.key) as microscope:
         deliveries = deliver(microscope, jobs)

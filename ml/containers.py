@@ -103,7 +103,7 @@ def read(data: bytes) -> Container:
             )
     raise ImageRefused(
         Refusal.NOT_AN_IMAGE,
-        "The file is empty; send the picture again."
+        "The file is empty; export the picture from the microscope again."
         if not data
         else "This file is not a picture; choose the JPEG, PNG or TIFF from the microscope.",
     )
@@ -119,7 +119,7 @@ def _is_bmp(data: bytes) -> bool:
 def truncated() -> ImageRefused:
     """The refusal for a file cut short."""
     return ImageRefused(
-        Refusal.TRUNCATED, "The file ends before the picture does; send it once more."
+        Refusal.TRUNCATED, "The file ends before the picture does; export it again."
     )
 
 

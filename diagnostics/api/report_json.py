@@ -76,6 +76,9 @@ class FieldCountsSerializer(serializers.Serializer[Any]):
     unfamiliar = serializers.IntegerField(default=0)
     not_a_smear = serializers.IntegerField(default=0)
     unusable = serializers.IntegerField(default=0)
+    repeated = serializers.IntegerField(
+        default=0, help_text="Sent again to the byte under another id: no evidence of its own."
+    )
 
 
 class ReportSummarySerializer(serializers.Serializer[DiagnosticReport]):

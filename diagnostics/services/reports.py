@@ -33,6 +33,9 @@ from patients.selectors import patient_topic
 CLEAR_FROM = 0.90
 LEANING_FROM = 0.70
 
+# What a picture can be counted as before it has a result.
+UNSETTLED = frozenset({"pending", "failed"})
+
 
 @transaction.atomic
 def rebuild(specimen: Specimen) -> DiagnosticReport:
@@ -61,7 +64,8 @@ def findings_of(specimen: Specimen) -> dict[str, Any]:
     """What the latest analysis of each picture says, put together.
 
     Returns:
-        fields: how many pictures there are, by what became of them.
+        fields: how many pictures there are, by what became of them. A picture that is the same
+            to the byte as an earlier one is 'repeated': shown, but no evidence of its own.
         probabilities: mean of the calibrated probabilities over the classified fields, or None.
         leading: code of the most probable class, '' when no field was classified.
         certainty: see `certainty_of`; '' when no field was classified.
@@ -73,10 +77,15 @@ def findings_of(specimen: Specimen) -> dict[str, Any]:
     latest = _latest_analyses(specimen)
     fields: Counter[str] = Counter()
     classified = []
+    seen: set[str] = set()
     for image in images:
         analysis = latest.get(image.pk)
-        fields[_standing(analysis)] += 1
-        if analysis and analysis.outcome == Outcome.CLASSIFIED:
+        standing = _standing(analysis)
+        if image.sha256 in seen and standing not in UNSETTLED:
+            standing = "repeated"
+        seen.add(image.sha256)
+        fields[standing] += 1
+        if analysis and standing == Outcome.CLASSIFIED:
             classified.append(analysis)
     probabilities = _mean([a.probabilities or {} for a in classified])
     leading = max(probabilities, key=lambda c: probabilities[c]) if probabilities else ""

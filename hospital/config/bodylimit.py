@@ -15,15 +15,34 @@ class BodyLimit:
 
     async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
         """Pass the request on unless its body exceeds the limit."""
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self.limit:
+            # Who asks first ('Expect: 100-continue') is told before sending anything.
+            if b"expect" not in headers:
+                await self._pour_away(receive)
             await self._refuse(send)
             return
         body = _Counted(receive, self.limit)
         await self.app(scope, body.receive, send)
         if body.too_large:
             # The application saw a client hang up and has answered nothing.
+            if body.more:
+                await self._pour_away(receive)
             await self._refuse(send)
+
+    async def _pour_away(self, receive: Any) -> None:
+        """Read on without keeping anything: most clients listen only when they have sent all.
+
+        Answered at once and cut off, they would see a broken pipe, take it for a bad network and
+        try for ever. Beyond four times the limit they are cut off all the same.
+        """
+        left = 4 * self.limit
+        while left > 0:
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if message["type"] == "http.disconnect" or not message.get("more_body"):
+                return
 
     async def _refuse(self, send: Any) -> None:
         problem = {
@@ -35,7 +54,7 @@ class BodyLimit:
         }
         headers = [
             (b"content-type", b"application/problem+json"),
-            # The rest of the body is not read, so this connection cannot be used again.
+            # What is left of the body is not read, so this connection cannot be used again.
             (b"connection", b"close"),
         ]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
@@ -49,11 +68,13 @@ class _Counted:
         self._receive = receive
         self._left = limit
         self.too_large = False
+        self.more = True
 
     async def receive(self) -> Message:
         """The next message; once the limit is passed, word that the client has gone."""
         message: Message = await self._receive()
         self._left -= len(message.get("body", b""))
+        self.more = bool(message.get("more_body"))
         if self._left >= 0:
             return message
         self.too_large = True

@@ -47,7 +47,8 @@ def test_the_curl_line_sends_a_picture(world: World, live_server: Any, picture: 
     line = block("sh").replace("KEY", world.key).replace("http://127.0.0.1:8000", live_server.url)
     done = run(["bash", "-c", line], cwd=picture.parent)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["accession"] == "N-2026-0001", done.stdout
+    receipt, status = done.stdout.strip().rsplit("\n", 1)
+    assert (json.loads(receipt)["accession"], status) == ("N-2026-0001", "201")
     assert FieldImage.objects.get().size == picture.stat().st_size
 
 

@@ -100,3 +100,14 @@ async def test_too_large_a_body_is_stopped_before_it_is_spooled(
     assert (status, problem["code"]) == (413, "too_large")
     await asyncio.sleep(0)
     assert await sync_to_async(row_counts)() == before
+
+
+async def test_who_listens_only_after_sending_everything_still_hears_why(world: World) -> None:
+    body = world.smear(1)
+    talk = _talk(world, body, limit=len(body) // 3, length=len(body))
+    half = len(body) // 2
+    await talk.send_input({"type": "http.request", "body": body[:half], "more_body": True})
+    assert await talk.receive_nothing()
+    await talk.send_input({"type": "http.request", "body": body[half:]})
+    status, problem = await _answer(talk)
+    assert (status, problem["code"]) == (413, "too_large")

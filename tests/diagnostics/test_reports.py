@@ -41,6 +41,14 @@ def test_several_fields_speak_with_one_voice_and_dissent_is_counted(world: World
     assert sum(report.findings["probabilities"].values()) == pytest.approx(1)
 
 
+def test_the_same_picture_sent_under_another_id_is_no_further_evidence(world: World) -> None:
+    for seed, probabilities in [(0, SURE), (1, BENIGN), (1, BENIGN), (1, BENIGN)]:
+        world.succeed(world.receive(seed), probabilities)
+    report = DiagnosticReport.objects.get()
+    assert report.findings["fields"] == {"total": 4, "classified": 2, "repeated": 2}
+    assert report.findings["probabilities"]["benign"] == pytest.approx(0.49)
+
+
 @pytest.mark.parametrize(
     ("probabilities", "words"), [(SURE, "clear"), (UNSURE, "uncertain"), (None, "")]
 )
