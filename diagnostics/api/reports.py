@@ -19,9 +19,8 @@ from diagnostics.api.report_json import (
 )
 from diagnostics.models import Analysis, Certainty, DiagnosticReport, ReportStatus
 from diagnostics.selectors import analyses_visible_to, reports_visible_to
-from diagnostics.services import analyses, reports
+from diagnostics.services import analyses, reading, reports
 from hospital.accounts.api import ScopedViewSet
-from hospital.audit.services import record
 from hospital.base.openapi import problems
 from hospital.base.search import Filters, matching
 
@@ -83,14 +82,8 @@ class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveMod
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One report, with a note in the audit trail of who looked."""
         report = self.get_object()
-        record(
-            self.actor,
-            "report.read",
-            report,
-            clinic_id=report.clinic_id,
-            patient_id=report.patient_id,
-            version=report.version,
-        )
+        # A program that follows a report by its events reads it once, not with every event.
+        reading.note_seen(user=request.user, report=report)
         return Response(ReportSerializer(report).data)
 
     @extend_schema(

@@ -81,9 +81,9 @@ def findings_of(specimen: Specimen) -> dict[str, Any]:
     for image in images:
         analysis = latest.get(image.pk)
         standing = _standing(analysis)
-        if image.sha256 in seen and standing not in UNSETTLED:
-            standing = "repeated"
-        seen.add(image.sha256)
+        if standing not in UNSETTLED:
+            standing = "repeated" if image.sha256 in seen else standing
+            seen.add(image.sha256)
         fields[standing] += 1
         if analysis and standing == Outcome.CLASSIFIED:
             classified.append(analysis)

@@ -1,8 +1,12 @@
 """The door for HTTP and websockets."""
 
 import os
+import warnings
 
 from django.core.asgi import get_asgi_application
+
+# WhiteNoise opens its files the synchronous way; they are small and cached by browsers for good.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hospital.config.settings")
 http = get_asgi_application()

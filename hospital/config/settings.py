@@ -16,7 +16,8 @@ env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parents[2]
 # Everything a running installation keeps: database, files, logs.
 VAR_DIR = Path(env.str("LEUKOLENS_VAR", str(BASE_DIR / "var")))
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+# For the installation's own eyes: it holds patients.
+VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _secret_key() -> str:

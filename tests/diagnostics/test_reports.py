@@ -8,7 +8,7 @@ import pytest
 
 from diagnostics.models import Analysis, DiagnosticReport, Outcome, ReportStatus
 from diagnostics.selectors import portal_reports, reports_visible_to
-from diagnostics.services import reports
+from diagnostics.services import analyses, reports
 from hospital.accounts.models import Clinic, ReleaseRule
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
@@ -47,6 +47,13 @@ def test_the_same_picture_sent_under_another_id_is_no_further_evidence(world: Wo
     report = DiagnosticReport.objects.get()
     assert report.findings["fields"] == {"total": 4, "classified": 2, "repeated": 2}
     assert report.findings["probabilities"]["benign"] == pytest.approx(0.49)
+
+
+def test_a_picture_sent_again_because_the_first_failed_does_count(world: World) -> None:
+    first = world.receive(0)
+    analyses.fail(world.claim(first), code="internal")
+    world.succeed(world.receive(0))
+    assert DiagnosticReport.objects.get().findings["fields"]["classified"] == 1
 
 
 @pytest.mark.parametrize(
