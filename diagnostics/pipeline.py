@@ -6,12 +6,15 @@ Only a worker process runs this; it is the only place where the model is loaded.
 import logging
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import numpy as np
 from django.conf import settings
+from django.db import DatabaseError, connection
 
 from diagnostics.models import Analysis, Outcome
 from diagnostics.services import analyses
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 OVERLAY_QUALITY = 88
 THUMBNAIL_SIDE = 160
+MOST_RENEWALS = 30
 
 _stopping = Event()
 
@@ -51,8 +55,37 @@ def drain() -> int:
         batch = analyses.claim(worker=WORKER, limit=settings.ANALYSIS_BATCH)
         if not batch:
             break
-        finished += _work(model, batch)
+        with _held(batch):
+            finished += _work(model, batch)
     return finished
+
+
+@contextmanager
+def _held(batch: list[Analysis]) -> Iterator[None]:
+    """Keep the batch's leases alive meanwhile: a slow machine is not a dead one.
+
+    Only for so long: a worker that hangs must lose its work in the end.
+    """
+    done = Event()
+
+    def keep() -> None:
+        try:
+            for _ in range(MOST_RENEWALS):
+                if done.wait(settings.ANALYSIS_LEASE_SECONDS / 3):
+                    return
+                analyses.renew(batch)
+        except DatabaseError:
+            log.warning("leases could not be renewed", exc_info=True)
+        finally:
+            connection.close()
+
+    keeper = Thread(target=keep, daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
 
 
 def _work(model: Reader, batch: list[Analysis]) -> int:

@@ -79,6 +79,14 @@ def claim(*, worker: str, limit: int) -> list[Analysis]:
     return list(rows.select_related("image__specimen").order_by("queued_at"))
 
 
+def renew(held: Sequence[Analysis]) -> int:
+    """Prolong the leases of runs still in hand; returns how many were still held."""
+    until = timezone.now() + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS)
+    leases = [analysis.lease for analysis in held]
+    running = Analysis.objects.filter(state=AnalysisState.RUNNING, lease__in=leases)
+    return running.update(lease_until=until)
+
+
 @transaction.atomic
 def succeed(analysis: Analysis, *, outcome: str, result: dict[str, Any], rejection: str) -> bool:
     """Store what the model found, unless the lease was lost meanwhile.
