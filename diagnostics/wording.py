@@ -82,8 +82,8 @@ def _calm(*, signed: bool) -> tuple[str, list[str]]:
     if signed:
         return _("Good news: no signs of leukaemia in this blood smear"), [
             _(
-                "A doctor has looked at the blood cells under the microscope, helped by a "
-                "computer. The cells look healthy."
+                "A doctor has looked at the pictures of the blood smear, helped by a computer. "
+                "The cells look healthy."
             ),
             _(
                 "Some young cells in the blood can look unusual and still be harmless. They are "
@@ -151,8 +151,9 @@ def _next_steps(tone: str, *, signed: bool, name: object, guardian: bool) -> lis
     if tone == Tone.CALM:
         return (
             [
-                _("Nothing more is needed because of this smear. Keep the appointments you have."),
+                _("Keep the appointments you have, and ask the clinic when the next check is."),
                 unwell,
+                _("See your doctor if something worries you: one smear cannot show everything."),
             ]
             if signed
             else [
@@ -193,6 +194,8 @@ def impression_in_words(report: DiagnosticReport) -> str:
     fields = report.findings.get("fields", {})
     if fields.get("pending"):
         return _("Being analysed")
+    if fields.get("unfamiliar"):
+        return _("Unlike what the model knows: needs a reader")
     if fields.get("failed"):
         return _("Analysis failed")
     return _("No usable picture")

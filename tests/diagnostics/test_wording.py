@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from diagnostics.models import Certainty, Conclusion
-from diagnostics.wording import Tone, advice_for, patient_message
+from diagnostics.wording import Tone, advice_for, impression_in_words, patient_message
 
 FORBIDDEN = re.compile(r"\d|%|pre-b|pro-b|\bALL\b|hematogone|haematogone|malignant|cancer", re.I)
 
@@ -100,3 +100,31 @@ def test_advice_on_a_rejected_picture() -> None:
     assert "Focus" in advice_for("out_of_focus")
     assert advice_for("of a later version") == "Take the picture again."
     assert advice_for("") == ""
+
+
+def test_a_signed_benign_result_promises_no_more_than_a_smear_can_show() -> None:
+    """Good news, and still the doctor and the next check."""
+    message = patient_message(report(conclusion=Conclusion.BENIGN), guardian=True)
+    steps = " ".join(message.next_steps)
+    assert message.title.startswith("Good news")
+    assert "when the next check is" in steps
+    assert "See your doctor" in steps
+    assert "Nothing more is needed" not in steps
+    assert "looked at the pictures of the blood smear" in message.paragraphs[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"unfamiliar": 1, "pending": 1}, "Being analysed"),
+        ({"unfamiliar": 1, "unusable": 2}, "Unlike what the model knows: needs a reader"),
+        ({"unfamiliar": 1, "failed": 1}, "Unlike what the model knows: needs a reader"),
+        ({"failed": 1, "unusable": 1}, "Analysis failed"),
+        ({"unusable": 1, "not_a_smear": 1}, "No usable picture"),
+    ],
+)
+def test_why_there_is_no_impression(fields: dict[str, int], words: str) -> None:
+    """A good picture of unfamiliar cells is never called unusable."""
+    written = report()
+    written.findings["fields"] = fields
+    assert impression_in_words(written) == words
