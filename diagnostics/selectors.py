@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from devices.models import Device
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportStatus, Specimen
@@ -25,7 +25,7 @@ def reports_visible_to(
 ) -> QuerySet[DiagnosticReport]:
     """The reports of the clinics where `user` holds `permission`."""
     clinics = clinics_where(user, permission)
-    reports = DiagnosticReport.objects.filter(clinic__in=clinics)
+    reports = _photographed(DiagnosticReport.objects.filter(clinic__in=clinics))
     return reports.select_related("specimen", "patient", "clinic", "signed_by", "verified_by")
 
 
@@ -68,9 +68,15 @@ def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
     reports = DiagnosticReport.objects.filter(
         readable, patient__in=patients_in_portal_of(user), released_at__isnull=False
     )
-    return reports.select_related("specimen", "patient", "clinic", "signed_by")
+    return _photographed(reports).select_related("specimen", "patient", "clinic", "signed_by")
 
 
 def images_sent_by(device: Device) -> QuerySet[FieldImage]:
     """The pictures `device` has sent itself, for it to ask after."""
     return FieldImage.objects.filter(device=device).select_related("specimen__report")
+
+
+def _photographed(reports: QuerySet[DiagnosticReport]) -> QuerySet[DiagnosticReport]:
+    """With `photographed`: whether any of a report's pictures is of real blood."""
+    real = FieldImage.objects.filter(specimen=OuterRef("specimen"), synthetic=False)
+    return reports.annotate(photographed=Exists(real))

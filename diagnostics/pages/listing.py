@@ -6,11 +6,23 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Case, IntegerField, Max, Q, QuerySet, Value, When
+from django.db.models import (
+    Case,
+    F,
+    IntegerField,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils import timezone
 
-from diagnostics.models import Analysis, Certainty, DiagnosticReport, FieldImage
+from diagnostics.models import Analysis, Certainty, DiagnosticReport, FieldImage, ReportStatus
 from diagnostics.models.analysis import OPEN
 from diagnostics.models.report import SIGNED, UNSIGNED
 
@@ -20,12 +32,18 @@ TABS = {REVIEW: "Needs review", SIGNED_TAB: "Signed", ALL: "All"}
 
 _STATUSES = {REVIEW: Q(status__in=UNSIGNED), SIGNED_TAB: Q(status__in=SIGNED), ALL: Q()}
 
-# What a person should look at first: the model is unsure, or pictures could not be analysed.
+# What a person should look at first: all but a clear and unanimous benign, and pictures on which
+# the model has no opinion.
 NEEDS_ATTENTION = Q(status__in=UNSIGNED) & (
-    Q(certainty=Certainty.UNCERTAIN)
+    (~Q(impression="") & ~Q(impression="benign", certainty=Certainty.CLEAR))
+    | Q(findings__dissent__gt=0)
     | Q(findings__fields__failed__gt=0)
     | Q(findings__fields__unfamiliar__gt=0)
 )
+
+_WAITS = Q(status=ReportStatus.REGISTERED) | Q(findings__fields__pending__gt=0)
+# Nobody can read these: every picture was spoilt.
+_NOTHING_USABLE = Q(status__in=UNSIGNED, impression="")
 
 
 @dataclass(frozen=True)
@@ -67,18 +85,24 @@ class Page:
 
 
 def page_of(reports: QuerySet[DiagnosticReport], choice: Choice) -> Page:
-    """The asked page: what needs attention first, then the newest; stable while it updates."""
+    """The asked page: what needs attention first, what nobody can read last, the newest on top."""
+    pictures = FieldImage.objects.filter(specimen=OuterRef("specimen")).order_by("-received_at")
     ranked = _found(reports, choice).filter(_STATUSES[choice.tab])
     ranked = ranked.annotate(
         rank=Case(
-            When(NEEDS_ATTENTION, then=Value(0)), default=Value(1), output_field=IntegerField()
-        )
-    ).order_by("rank", "-created_at", "-pk")
+            When(NEEDS_ATTENTION, then=Value(0)),
+            When(_WAITS, then=Value(1)),
+            When(_NOTHING_USABLE, then=Value(2)),
+            default=Value(1),
+            output_field=IntegerField(),
+        ),
+        last_picture=Coalesce(Subquery(pictures.values("received_at")[:1]), F("created_at")),
+    ).order_by("rank", "-last_picture", "-pk")
     if cursor := _parse_cursor(choice.after):
         ranked = ranked.filter(_behind(*cursor))
     rows: list[Any] = list(ranked[: PAGE + 1])
     last = rows[PAGE - 1] if len(rows) > PAGE else None
-    older = f"{last.rank}_{last.created_at.isoformat()}_{last.pk}" if last else ""
+    older = f"{last.rank}_{last.last_picture.isoformat()}_{last.pk}" if last else ""
     return Page(reports=rows[:PAGE], older=older)
 
 
@@ -116,8 +140,8 @@ def tiles_of(
 
 def microscopes_of(images: QuerySet[FieldImage]) -> list[dict[str, Any]]:
     """The microscopes that sent something, the last heard first."""
-    heard = images.order_by().values("device__name").annotate(last=Max("received_at"))
-    return [dict(row) for row in heard.order_by("-last")[:6]]
+    heard = images.order_by().values("device", "device__name", "device__clinic__name")
+    return [dict(row) for row in heard.annotate(last=Max("received_at")).order_by("-last")[:6]]
 
 
 def _found(reports: QuerySet[DiagnosticReport], choice: Choice) -> QuerySet[DiagnosticReport]:
@@ -135,16 +159,16 @@ def _found(reports: QuerySet[DiagnosticReport], choice: Choice) -> QuerySet[Diag
 
 def _parse_cursor(text: str) -> tuple[int, datetime, UUID] | None:
     rank, _, rest = text.partition("_")
-    created, _, pk = rest.partition("_")
+    last, _, pk = rest.partition("_")
     try:
-        return int(rank), datetime.fromisoformat(created), UUID(pk)
+        return int(rank), datetime.fromisoformat(last), UUID(pk)
     except ValueError:
         return None
 
 
-def _behind(rank: int, created_at: datetime, pk: UUID) -> Q:
+def _behind(rank: int, last_picture: datetime, pk: UUID) -> Q:
     return (
         Q(rank__gt=rank)
-        | Q(rank=rank, created_at__lt=created_at)
-        | Q(rank=rank, created_at=created_at, pk__lt=pk)
+        | Q(rank=rank, last_picture__lt=last_picture)
+        | Q(rank=rank, last_picture=last_picture, pk__lt=pk)
     )

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from diagnostics import wording
 from diagnostics.models import DiagnosticReport, FieldImage, ImageState
+from diagnostics.pages.presenting import synthetic_of
 from diagnostics.selectors import portal_reports
 from diagnostics.services import reading
 from hospital.live.selectors import newest_event_id
@@ -76,7 +77,14 @@ def _person(link: PortalAccess, reports: list[DiagnosticReport]) -> dict[str, An
     return {
         "patient": link.patient,
         "own": link.relation == Relation.SELF,
-        "reports": [{"report": report, "message": _message(report, link)} for report in reports],
+        "reports": [
+            {
+                "report": report,
+                "message": _message(report, link),
+                "synthetic": synthetic_of(report),
+            }
+            for report in reports
+        ],
     }
 
 
@@ -87,7 +95,7 @@ def _report_context(request: HttpRequest, report: DiagnosticReport) -> dict[str,
         "report": report,
         "message": _message(report, link),
         "own": link.relation == Relation.SELF,
-        "synthetic": bool(report.findings.get("synthetic")),
+        "synthetic": synthetic_of(report),
         "pictures": good.order_by("received_at")[:PICTURES],
     }
 

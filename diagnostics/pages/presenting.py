@@ -42,6 +42,7 @@ class Row:
             "unfamiliar": 0,
             "not_a_smear": 0,
             "unusable": 0,
+            "repeated": 0,
         } | report.findings.get("fields", {})
         self.analysed = self.fields["total"] - self.fields["pending"] - self.fields["failed"]
         self.unread = (
@@ -49,13 +50,15 @@ class Row:
         )
         self.impression = wording.impression_in_words(report)
         self.tone = tone_of(report.impression, report.certainty)
+        if not report.impression and self.fields["unfamiliar"] and not self.fields["pending"]:
+            self.tone = "uncertain"
         self.certainty = report.get_certainty_display().partition(",")[0]
         self.band = _BANDS.get(Certainty(report.certainty), 0) if report.certainty else 0
         self.status_icon = _STATUS_ICONS[ReportStatus(report.status)]
         self.status_word = _STATUS_WORDS.get(
             ReportStatus(report.status), report.get_status_display()
         )
-        self.synthetic = bool(report.findings.get("synthetic"))
+        self.synthetic = synthetic_of(report)
         self.dissent = report.findings.get("dissent", 0)
 
     @property
@@ -64,6 +67,17 @@ class Row:
         if self.report.is_signed:
             return f"{self.report.specimen.accession}: signed"
         return f"{self.report.specimen.accession}: {self.impression}"
+
+
+def synthetic_of(report: Any) -> str:
+    """Whether programs drew 'all' or 'some' of a report's pictures, or '' none.
+
+    Args:
+        report: as the selectors give it, with `photographed`.
+    """
+    if not report.findings.get("synthetic"):
+        return ""
+    return "some" if report.photographed else "all"
 
 
 def tone_of(label: str, certainty: str = "") -> str:

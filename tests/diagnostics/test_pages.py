@@ -8,11 +8,14 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from diagnostics.models import DiagnosticReport, Outcome
+from devices.services import register_device
+from diagnostics.models import DiagnosticReport, FieldImage, Outcome, Specimen
 from diagnostics.services import analyses, reports
 from hospital.accounts.models import ReleaseRule
+from hospital.accounts.roles import Role
+from hospital.accounts.services import grant_role
 from hospital.audit.models import Entry
-from tests.world import BENIGN, PASSWORD, SURE, UNSURE
+from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, _specimen
 
 
 def client_of(user: Any) -> Client:
@@ -216,7 +219,6 @@ def test_the_model_is_never_a_headline_figure(world: Any, report: DiagnosticRepo
 def test_a_list_is_cut_into_pages(world: Any, monkeypatch: Any) -> None:
     """Every report is on exactly one page, what needs attention on the first."""
     from diagnostics.pages import listing
-    from tests.world import _specimen
 
     monkeypatch.setattr(listing, "PAGE", 2)
     for number in range(5):
@@ -241,8 +243,6 @@ def test_a_longer_list_asks_the_database_no_more_often(world: Any) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from tests.world import _specimen
-
     asked = []
     for number in range(2):
         specimen = _specimen(world.patient, f"N-LONG-{number}")
@@ -260,6 +260,112 @@ def test_a_longer_list_asks_the_database_no_more_often(world: Any) -> None:
 def test_an_address_made_up_by_hand_does_no_harm(world: Any, report: DiagnosticReport) -> None:
     for query in [{"show": "x"}, {"after": "1_x_y"}, {"clinic": "south"}, {"after": "9_2026_1"}]:
         assert client_of(world.technician).get(reverse("worklist"), query).status_code == 200
+
+
+def test_what_is_spoilt_comes_last_and_new_pictures_move_a_report_up(world: Any) -> None:
+    """All but a clear benign first, newest activity on top in each group."""
+
+    def send(accession: str, seed: int, **result: Any) -> None:
+        specimen = Specimen.objects.filter(accession=accession).first()
+        specimen = specimen or _specimen(world.patient, accession)
+        world.succeed(world.receive(seed, specimen=specimen), **result)
+
+    send("N-MALIGNANT", 1, probabilities=SURE)
+    send("N-BENIGN", 2, probabilities=BENIGN)
+    send("N-ODD", 3, outcome=Outcome.UNFAMILIAR)
+    send("N-SPOILT", 4, outcome=Outcome.UNUSABLE, rejection="out_of_focus")
+    world.receive(5, specimen=_specimen(world.patient, "N-WAITS"))
+
+    def order() -> list[str]:
+        return re.findall(r">(N-[A-Z]+)</a>", listed(world))
+
+    assert order() == ["N-ODD", "N-MALIGNANT", "N-WAITS", "N-BENIGN", "N-SPOILT"]
+    send("N-MALIGNANT", 6, probabilities=SURE)
+    assert order()[:2] == ["N-MALIGNANT", "N-ODD"]
+
+
+def test_an_unfamiliar_picture_is_not_called_unusable(world: Any) -> None:
+    world.succeed(world.receive(), outcome=Outcome.UNFAMILIAR)
+    page = listed(world)
+    assert "needs a reader" in page
+    assert "1 without a class" in page
+    assert "No usable picture" not in page
+
+
+def test_microscopes_of_one_name_stand_apart(world: Any) -> None:
+    """Each with its clinic for those who work in several; without for the others."""
+    twin = register_device(
+        actor=SETUP,
+        clinic=world.other_clinic,
+        name=world.device.name,
+        make="Optika",
+        model="W1",
+        serial="SN-3",
+    )
+    world.receive(1)
+    world.receive(2, specimen=world.other_specimen)
+    FieldImage.objects.filter(specimen=world.other_specimen).update(device=twin)
+
+    def chips() -> str:
+        return listed(world).partition('id="microscopes"')[2]
+
+    assert chips().count(world.device.name) == 1
+    assert "North Clinic" not in chips()
+    grant_role(actor=SETUP, user=world.technician, clinic=world.other_clinic, role=Role.TECHNICIAN)
+    assert chips().count(world.device.name) == 2
+    assert "North Clinic" in chips()
+    assert "South Clinic" in chips()
+
+
+# --- drawn pictures -----------------------------------------------------------------------------
+
+
+def marks(world: Any, report: DiagnosticReport) -> tuple[str, str, str, str]:
+    """The four pages that speak of a report's pictures."""
+    guardian = client_of(world.guardian)
+    case = client_of(world.technician).get(reverse("case", args=[report.pk]))
+    portal = guardian.get(reverse("portal-report", args=[report.pk]))
+    return (
+        listed(world),
+        case.content.decode(),
+        guardian.get(reverse("portal")).content.decode(),
+        portal.content.decode(),
+    )
+
+
+def test_one_drawn_picture_does_not_mark_the_real_ones(
+    world: Any, report: DiagnosticReport
+) -> None:
+    """The specimen includes one; the picture itself bears the mark."""
+    FieldImage.objects.filter(pk=world.receive(2).pk).update(synthetic=True)
+    world.succeed(FieldImage.objects.get(synthetic=True), SURE)
+    FieldImage.objects.update(state="accepted")
+    worklist, case, portal, letter = marks(world, report)
+    assert "includes synthetic pictures" in worklist
+    assert "includes synthetic pictures" in case
+    assert case.count("</use></svg> synthetic</span></h3>") == 1
+    assert "Includes demonstration pictures" in portal
+    assert "some of the pictures were drawn by a program" in letter
+    assert letter.count("Drawn by a program") == 1
+
+
+def test_only_drawn_pictures_are_said_to_be_nobodys_blood(
+    world: Any, report: DiagnosticReport
+) -> None:
+    FieldImage.objects.update(synthetic=True)
+    reports.rebuild(report.specimen)
+    worklist, case, portal, letter = marks(world, report)
+    assert "includes synthetic" not in worklist + case
+    assert "synthetic pictures, not from blood" in case
+    assert "Demonstration pictures" in portal
+    assert "the pictures were drawn by a program and show nobody’s blood" in letter
+
+
+def test_samples_of_one_day_are_told_apart_in_the_portal(
+    world: Any, report: DiagnosticReport
+) -> None:
+    page = client_of(world.guardian).get(reverse("portal")).content.decode()
+    assert re.search(r"20 November 2026, \d\d:\d\d · N-2026-0001", page)
 
 
 # --- signing ------------------------------------------------------------------------------------
