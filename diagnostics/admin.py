@@ -8,10 +8,18 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from diagnostics import selectors
-from diagnostics.models import Analysis, AnalysisState, DiagnosticReport, FieldImage, Specimen
+from diagnostics.models import (
+    Analysis,
+    AnalysisState,
+    DiagnosticReport,
+    FieldImage,
+    Outcome,
+    Specimen,
+)
 from diagnostics.services import analyses
+from diagnostics.services.analyses import FAILURES
 from diagnostics.services.specimens import save_specimen
-from diagnostics.wording import advice_for
+from diagnostics.wording import advice_for, impression_in_words
 from hospital.accounts.scoped_admin import ReadOnlyAdmin, ScopedAdmin
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
@@ -124,7 +132,7 @@ class AnalysisAdmin(ReadOnlyAdmin):
     read_as = "analysis.read"
     patient_path = "image__specimen__patient_id"
     clinic_path = "image__specimen__clinic_id"
-    list_display = ["short", "specimen", "state", "outcome", "label", "failure", "queued_at"]
+    list_display = ["short", "specimen", "state", "result", "queued_at"]
     list_filter = [
         "state",
         "outcome",
@@ -147,6 +155,15 @@ class AnalysisAdmin(ReadOnlyAdmin):
     def specimen(self, analysis: Analysis) -> str:
         """The accession number."""
         return analysis.image.specimen.accession
+
+    @admin.display(description="Result", ordering="label")
+    def result(self, analysis: Analysis) -> str:
+        """The class, or else why there is none."""
+        if analysis.state == AnalysisState.FAILED:
+            return FAILURES.get(analysis.failure, FAILURES["internal"])
+        if analysis.outcome == Outcome.CLASSIFIED:
+            return analysis.get_label_display()
+        return analysis.get_outcome_display() or "-"
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Whether the action is offered at all; the service asks for each clinic."""
@@ -174,11 +191,8 @@ class DiagnosticReportAdmin(ReadOnlyAdmin):
     list_display = [
         "specimen",
         "patient",
-        "clinic",
         "status",
-        "impression",
-        "certainty",
-        "conclusion",
+        "result",
         "updated_at",
         "case",
     ]
@@ -200,7 +214,12 @@ class DiagnosticReportAdmin(ReadOnlyAdmin):
         ("Record", {"fields": ["verified_by", "verified_at", "released_at", "updated_at"]}),
     ]
 
+    @admin.display(description="Result")
+    def result(self, report: DiagnosticReport) -> str:
+        """What was concluded, or else the model's impression, hedged as on the worklist."""
+        return report.get_conclusion_display() or impression_in_words(report)
+
     @admin.display(description="Case")
     def case(self, report: DiagnosticReport) -> str:
         """A link to the case page."""
-        return _case_link(report, "Open case")
+        return _case_link(report, "Open")

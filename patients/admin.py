@@ -24,8 +24,8 @@ class PatientAdmin(ScopedAdmin):
     read_as = "patient.read"
     patient_path = "pk"
     fixed = ("clinic",)
-    list_display = ["mrn", "family_name", "given_names", "birth_date", "sex", "clinic"]
-    list_display_links = ["mrn", "family_name"]
+    list_display = ["mrn", "name", "birth_date", "sex_in_words", "clinic"]
+    list_display_links = ["mrn", "name"]
     list_filter = [("clinic", admin.RelatedOnlyFieldListFilter), "sex", "language"]
     search_fields = ["mrn", "family_name", "given_names"]
     search_help_text = "Record number or words of the name"
@@ -37,6 +37,16 @@ class PatientAdmin(ScopedAdmin):
         ("Person", {"fields": ["family_name", "given_names", "birth_date", "sex", "language"]}),
         ("Record", {"fields": ["portal", "registered_at", "id"]}),
     ]
+
+    @admin.display(description="Name", ordering="family_name")
+    def name(self, patient: Patient) -> str:
+        """As registries sort it."""
+        return f"{patient.family_name}, {patient.given_names}"
+
+    @admin.display(description="Sex", ordering="sex")
+    def sex_in_words(self, patient: Patient) -> str:
+        """Under a heading that fits."""
+        return patient.get_sex_display()
 
     @admin.display(description="Portal")
     def portal(self, patient: Patient) -> str:

@@ -67,6 +67,25 @@ def test_patients_and_guardians_do_not_come_in(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    ("who", "there"), [("device_manager", False), ("technician", True), ("superuser", True)]
+)
+def test_the_way_to_the_worklist_is_shown_to_its_readers(
+    world: World, who: str, there: bool
+) -> None:
+    """To others it would lead in a circle."""
+    assert ("To the worklist" in page(getattr(world, who), "index").content.decode()) is there
+
+
+def test_lists_speak_in_words(world: World) -> None:
+    """Classes and reasons by their names, never as codes."""
+    world.reported()
+    analyses_list = page(world.technician, "diagnostics_analysis_changelist").content.decode()
+    reports_list = page(world.technician, "diagnostics_diagnosticreport_changelist")
+    assert 'class="field-result">Pre-B ALL<' in analyses_list
+    assert "Suggests Pre-B ALL" in reports_list.content.decode()
+
+
+@pytest.mark.parametrize(
     ("who", "sees"),
     [
         ("device_manager", {"Clinic", "Device"}),
