@@ -7,8 +7,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from diagnostics.models import Outcome
 from tests.browser.conftest import NARROW, WIDE
-from tests.browser.scenes import Morning, at_once, released, unlinked_child
+from tests.browser.scenes import CLEAR_BENIGN, Morning, at_once, released, unlinked_child
 from tests.browser.smears import DRAWN
 
 STANDARD = {
@@ -73,6 +74,44 @@ def test_a_drawn_smear_is_marked_as_such(hospital: Any, screen: Any, photograph:
         marks = page.get_by_text(re.compile("synthetic|demonstration", re.IGNORECASE))
         expect(marks.first).to_be_visible()
         photograph(page, f"synthetic-{name}-1280")
+
+
+def test_the_worklist_of_two_clinics(hospital: Any, screen: Any, photograph: Any) -> None:
+    """One filter and one clinic's name more must find room on a telephone too."""
+    world = hospital.world
+    hospital.read(hospital.send(), outcome=Outcome.UNFAMILIAR)
+    hospital.read(hospital.send(kind=DRAWN))
+    hospital.read(hospital.send(specimen=world.other_specimen, kind="Benign"), CLEAR_BENIGN)
+    for width in WIDTHS:
+        page = screen(world.superuser, "/worklist/", width=width)
+        photograph(page, f"worklist-two-clinics-{width}")
+        check(page)
+        assert page.locator("#q").bounding_box()["width"] > 180
+
+
+def test_a_drawn_field_among_real_ones(hospital: Any, screen: Any, photograph: Any) -> None:
+    """Only the drawn one bears the mark."""
+    at_once(hospital)
+    hospital.read(hospital.send())
+    report = hospital.read(hospital.send(kind=DRAWN))
+    for name, who, path in [
+        ("case", hospital.world.technician, f"/cases/{report.pk}/"),
+        ("portal", hospital.world.guardian, "/portal/"),
+        ("portal-report", hospital.world.guardian, f"/portal/reports/{report.pk}/"),
+    ]:
+        page = screen(who, path)
+        photograph(page, f"one-synthetic-{name}-1280")
+        check(page)
+
+
+def test_admin_lists_fit(hospital: Any, screen: Any, photograph: Any) -> None:
+    """No column is cut off on a laptop."""
+    Morning(hospital)
+    for name in ["patients/patient", "diagnostics/analysis", "diagnostics/diagnosticreport"]:
+        page = screen(hospital.world.superuser, f"/admin/{name}/")
+        photograph(page, f"admin-{name.partition('/')[2]}-1280")
+        results = page.locator("#changelist .results")
+        assert results.evaluate("e => e.scrollWidth <= e.clientWidth"), name
 
 
 def test_the_signed_case(hospital: Any, screen: Any, photograph: Any) -> None:
