@@ -18,6 +18,8 @@ def usual_ports_taken():
     with contextlib.ExitStack() as sockets:
         for port in USUAL_PORTS:
             taken = sockets.enter_context(socket.socket())
+            # Else a connection that is still fading away would look like somebody else.
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             # OSError: somebody else really has it, which serves as well.
             with contextlib.suppress(OSError):
                 taken.bind((LOOPBACK, port))
