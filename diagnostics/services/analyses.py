@@ -164,6 +164,8 @@ def sweep() -> dict[str, int]:
     now = timezone.now()
     expired = Analysis.objects.filter(state=AnalysisState.RUNNING, lease_until__lt=now)
     for analysis in expired.select_related("image__specimen"):
+        if not _take_back(analysis):
+            continue
         if analysis.attempts >= settings.ANALYSIS_MAX_ATTEMPTS:
             counts["failed"] += fail(analysis, code=LOST_WORKER)
         else:
@@ -172,14 +174,23 @@ def sweep() -> dict[str, int]:
     return counts
 
 
-def release(analyses: Sequence[Analysis]) -> None:
-    """Give claimed runs back, for a worker that is told to stop."""
-    for analysis in analyses:
-        _requeue(analysis)
+def _take_back(analysis: Analysis) -> bool:
+    """Take an expired lease over, unless its worker renewed it since the sweep looked."""
+    lease = uuid.uuid4()
+    expired = Analysis.objects.filter(
+        pk=analysis.pk,
+        state=AnalysisState.RUNNING,
+        lease=analysis.lease,
+        lease_until=analysis.lease_until,
+    )
+    if not expired.update(lease=lease):
+        return False
+    analysis.lease = lease
+    return True
 
 
 def _requeue(analysis: Analysis) -> bool:
-    # The lease in the condition: a worker that renewed or finished meanwhile keeps its work.
+    # Under the lease just taken over: a worker that finished in between keeps its result.
     held = Analysis.objects.filter(
         pk=analysis.pk, state=AnalysisState.RUNNING, lease=analysis.lease
     )

@@ -88,6 +88,23 @@ def test_a_worker_that_comes_back_from_the_dead_cannot_write_a_second_result(
     assert DiagnosticReport.objects.get(pk=report.pk).version == report.version
 
 
+def test_a_worker_that_renews_just_as_the_sweep_looks_keeps_its_work(
+    world: World, monkeypatch: Any
+) -> None:
+    image = world.receive()
+    slow = world.claim(image, worker="slow")
+    let_lease_expire(slow)
+    take_back = analyses._take_back
+
+    def renewed_first(analysis: Analysis) -> bool:
+        assert analyses.renew([slow]) == 1
+        return take_back(analysis)
+
+    monkeypatch.setattr(analyses, "_take_back", renewed_first)
+    assert analyses.sweep() == {"requeued": 0, "failed": 0, "nudged": 0}
+    assert finish(slow)
+
+
 def test_a_picture_that_kills_every_worker_is_set_aside_with_a_reason(
     world: World, settings: Any
 ) -> None:
