@@ -1,0 +1,19 @@
+"""The data scientist's command line: `python -m ml --help`.
+
+Heavy modules are imported inside the commands, so that `--help` answers at once.
+"""
+
+import typer
+
+from ml.cli import packages, pictures, training
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Train, judge, verify and try the leukaemia-screening model. Not a diagnosis.",
+)
+app.command()(training.train)
+app.command()(training.evaluate)
+app.command()(pictures.read)
+app.command()(pictures.synth)
+app.add_typer(packages.app, name="package")
