@@ -84,7 +84,7 @@ def test_familiarity_halves_exactly_at_the_threshold(gate):
 @pytest.fixture(autouse=True)
 def fewer_draws(monkeypatch):
     """Enough for a test; the real figures draw 2,000 times."""
-    monkeypatch.setattr(evaluation, "RESAMPLES", 100)
+    monkeypatch.setattr(evaluation.metrics, "RESAMPLES", 100)
 
 
 def answers():
