@@ -1,6 +1,5 @@
 """No slide and no picture is ever in two parts of the split: a good figure that leaks is a bug."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +10,11 @@ from ml.classes import CLASSES, Class
 from ml.data import (
     SHARES,
     DataLeaks,
-    DataUnreadable,
     Example,
     Part,
+    folds,
     forbid_leaks,
+    paper_split,
     read_index,
     split,
     summary,
@@ -35,6 +35,14 @@ def made_up(groups_per_class=6, pictures=10):
         for label in CLASSES
         for group in range(groups_per_class)
         for picture in range(pictures)
+    ]
+
+
+def in_sittings():
+    """Six slides of each class, two to a sitting."""
+    return [
+        replace(example, session=f"{example.label}-{int(example.group[-1]) // 2}")
+        for example in made_up()
     ]
 
 
@@ -98,33 +106,6 @@ def test_classes_count_alike_and_a_large_slide_does_not_drown_a_small_one():
     assert weights[:100].sum() / weights[100] == pytest.approx(10)  # root of 100, not 100
 
 
-def a_folder(tmp_path, data=b"jpeg", written=b"jpeg"):
-    (tmp_path / "original" / "Pro").mkdir(parents=True)
-    (tmp_path / "original" / "Pro" / "a.jpg").write_bytes(written)
-    row = f"a.jpg,Pro,g1,s1,{hashlib.sha256(data).hexdigest()}"
-    (tmp_path / "groups.csv").write_text(f"file,class,group,session,sha256\n{row}\n")
-    return tmp_path
-
-
-def test_the_index_names_class_slide_and_file(tmp_path):
-    (example,) = read_index(a_folder(tmp_path))
-    assert (example.label, example.group, example.read()) == (Class.PRO_B, "g1", b"jpeg")
-
-
-def test_a_picture_that_is_not_the_one_in_the_index_is_refused(tmp_path):
-    (example,) = read_index(a_folder(tmp_path, written=b"other"))
-    with pytest.raises(DataUnreadable, match=r"a\.jpg"):
-        example.read()
-
-
-def test_a_wrong_folder_is_refused_in_words(tmp_path):
-    with pytest.raises(DataUnreadable, match=r"groups\.csv"):
-        read_index(tmp_path)
-    (a_folder(tmp_path) / "original" / "Pro" / "a.jpg").unlink()
-    with pytest.raises(DataUnreadable, match=r"a\.jpg"):
-        read_index(tmp_path)
-
-
 @needs_shared
 def test_the_real_split_leaks_nothing_and_holds_every_class():
     examples = read_index(TALEQANI)
@@ -135,3 +116,51 @@ def test_the_real_split_leaks_nothing_and_holds_every_class():
     assert all(counts[part][label]["groups"] >= 1 for part in Part for label in CLASSES)
     sizes = np.array([len(parts[part]) for part in Part]) / len(examples)
     np.testing.assert_allclose(sizes, list(SHARES.values()), atol=0.03)
+
+
+def test_the_papers_split_rounds_as_the_paper_does():
+    sizes = [len(held) for held in paper_split(made_up(44, 1)[:1] * 3256).values()]
+    assert dict(zip(Part, sizes, strict=True)) == {"train": 2279, "test": 652, "validation": 325}
+
+
+@pytest.mark.parametrize("by", ["image", "group", "session"])
+def test_every_picture_is_tested_once_and_never_in_its_own_training(by):
+    examples = in_sittings()
+    made = folds(examples, by, count=3)
+    assert sorted(i for fold in made for i in fold.test) == list(range(len(examples)))
+    for fold in made:
+        assert sorted({*fold.train, *fold.test}) == list(range(len(examples)))
+        assert len(fold.train) + len(fold.test) == len(examples)
+
+
+@pytest.mark.parametrize("by", ["group", "session"])
+def test_no_fold_cuts_a_slide_or_a_sitting(by):
+    examples = in_sittings()
+    for fold in folds(examples, by, count=3):
+        sides = ({getattr(examples[i], by) for i in side} for side in (fold.train, fold.test))
+        assert not set.intersection(*sides)
+
+
+@pytest.mark.parametrize("by", ["group", "session"])
+def test_an_exact_copy_is_never_on_both_sides_of_a_fold(by):
+    examples = in_sittings()
+    examples[-1] = replace(examples[-1], sha256=examples[0].sha256)
+    for fold in folds(examples, by, count=3):
+        assert (0 in fold.test) == (len(examples) - 1 in fold.test)
+
+
+def test_a_slide_of_two_sittings_may_be_cut_between_them():
+    examples = [replace(e, group="one") for e in in_sittings()]
+    assert len(folds(examples, "session", count=3)) == 3
+
+
+def test_the_classes_are_shared_out_among_the_folds():
+    examples = made_up(groups_per_class=10)
+    for fold in folds(examples, "group", count=5):
+        counts = [sum(examples[i].label == label for i in fold.test) for label in CLASSES]
+        assert min(counts) == max(counts) == 20
+
+
+def test_more_folds_than_slides_are_refused_in_words():
+    with pytest.raises(DataLeaks, match="ask for fewer"):
+        folds(made_up(groups_per_class=1), "group", count=5)

@@ -1,22 +1,21 @@
-"""The Taleqani smears: what is there, and which part each slide belongs to.
+"""Which pictures teach and which judge: parts of a split, and folds.
 
-The pictures come without patient ids; `groups.csv` says which were probably taken from one
-slide. A part of the split is made of whole groups. Splitting by picture, as the paper does,
-puts neighbouring fields of one slide on both sides and measures memory instead of skill.
+A part is made of whole groups, a group being what was probably one slide. Splitting by picture,
+as the paper does, puts neighbouring fields of one slide on both sides and measures memory
+instead of skill; it is offered here only so that its figure can be shown beside the honest one.
 """
 
-import csv
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.classes import CLASSES, FOLDERS, Class
+from ml.classes import CLASSES, Class
+from ml.data.index import Example
 
 SEED = 20240704  # the paper's day of print; used for the split and for training
 DRAWS = 4000  # random assignments looked at per class
@@ -32,61 +31,20 @@ class Part(StrEnum):
 
 SHARES: Mapping[Part, float] = {Part.TRAIN: 0.6, Part.VALIDATION: 0.2, Part.TEST: 0.2}
 
-Split = dict[Part, list["Example"]]
+Split = dict[Part, list[Example]]
+By = Literal["image", "group", "session"]
 
 
 class DataLeaks(Exception):
     """A slide or a picture sits in two parts of a split: every figure from it would lie."""
 
 
-class DataUnreadable(Exception):
-    """The folder is not what `read_index` expects, or a file is not the one the index names."""
-
-
 @dataclass(frozen=True, slots=True)
-class Example:
-    """One labelled field image. `sha256` is the index's; `read` holds the file to it."""
+class Fold:
+    """One round of a cross-validation: positions in the list of examples, rising."""
 
-    path: Path
-    label: Class
-    group: str
-    session: str
-    sha256: str
-
-    @property
-    def target(self) -> int:
-        """The position of the label among the network's outputs."""
-        return CLASSES.index(self.label)
-
-    def read(self) -> bytes:
-        """The file's bytes, once their digest is seen to be the index's."""
-        data = self.path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != self.sha256:
-            raise DataUnreadable(f"{self.path.name} is not the file that groups.csv describes")
-        return data
-
-
-def read_index(root: Path) -> list[Example]:
-    """Every picture that `root/groups.csv` lists, in its order; the files must exist."""
-    index = root / "groups.csv"
-    if not index.is_file():
-        raise DataUnreadable(f"{root} holds no groups.csv: is it the taleqani folder?")
-    with index.open(newline="") as lines:
-        examples = [_example(root, row) for row in csv.DictReader(lines)]
-    missing = [example.path.name for example in examples if not example.path.is_file()]
-    if missing:
-        raise DataUnreadable(f"{len(missing)} listed pictures are missing, first {missing[0]}")
-    return examples
-
-
-def _example(root: Path, row: Mapping[str, str]) -> Example:
-    return Example(
-        path=root / "original" / row["class"] / row["file"],
-        label=FOLDERS[row["class"]],
-        group=row["group"],
-        session=row["session"],
-        sha256=row["sha256"],
-    )
+    train: tuple[int, ...]
+    test: tuple[int, ...]
 
 
 def split(examples: Sequence[Example], *, seed: int = SEED) -> Split:
@@ -103,6 +61,59 @@ def split(examples: Sequence[Example], *, seed: int = SEED) -> Split:
             parts[part].extend(chosen)
     forbid_leaks(parts)
     return parts
+
+
+def paper_split(examples: Sequence[Example], seed: int = SEED) -> Split:
+    """The paper's 7:2:1 by picture (section 3.3), stratified by class; leaks, as the paper's does.
+
+    Rounded as the paper's 2279 train, 652 test and 325 validation of 3256: of n pictures
+    ceil(0.3 n) are held out, of which ceil(2/3) test.
+    """
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415
+
+    held = -(-3 * len(examples) // 10)
+    test = -(-2 * held // 3)
+    train, rest = train_test_split(
+        list(examples), test_size=held, stratify=_labels(examples), random_state=seed
+    )
+    validation, tested = train_test_split(
+        rest, test_size=test, stratify=_labels(rest), random_state=seed
+    )
+    return {Part.TRAIN: train, Part.VALIDATION: validation, Part.TEST: tested}
+
+
+def folds(
+    examples: Sequence[Example], by: By = "group", count: int = 5, seed: int = SEED
+) -> list[Fold]:
+    """`count` folds in which every picture is tested once, classes shared out as evenly as can be.
+
+    By `group` or by `session`, whole units lie on one side of a fold, and units that hold the
+    same picture twice are one. A group that was photographed in two sittings is *not* held
+    together by `session`: its sittings may be parted, since the question there is what becomes
+    of a model under another lamp. By `image` nothing is held together, exact copies neither,
+    as the paper did it.
+    Raises `DataLeaks` when there are fewer units than folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # noqa: PLC0415
+
+    units = units_of(examples, by)
+    if len(set(units)) < count:
+        raise DataLeaks(f"{len(set(units))} {by}s cannot fill {count} folds: ask for fewer")
+    maker = StratifiedKFold if by == "image" else StratifiedGroupKFold
+    cuts = maker(n_splits=count, shuffle=True, random_state=seed).split(
+        np.zeros(len(examples)), _labels(examples), None if by == "image" else units
+    )
+    return [Fold(tuple(train.tolist()), tuple(test.tolist())) for train, test in cuts]
+
+
+def units_of(examples: Sequence[Example], by: By) -> list[str]:
+    """What must stay together, a name for each example: the picture, or its group or session.
+
+    Groups, and sessions, are joined where they hold the same picture twice.
+    """
+    if by == "image":
+        return [str(number) for number in range(len(examples))]
+    return _joined([getattr(example, by) for example in examples], [e.sha256 for e in examples])
 
 
 def forbid_leaks(parts: Mapping[Part, Sequence[Example]]) -> None:
@@ -130,24 +141,31 @@ def summary(parts: Mapping[Part, Sequence[Example]]) -> dict[str, dict[str, dict
     }
 
 
-def _units(examples: Iterable[Example]) -> list[list[Example]]:
-    """What must stay together: groups, joined where they hold the same picture twice."""
+def _labels(examples: Iterable[Example]) -> list[str]:
+    return [example.label.value for example in examples]
+
+
+def _units(examples: Sequence[Example]) -> list[list[Example]]:
+    """Groups, joined where they hold the same picture twice, by name."""
+    units: dict[str, list[Example]] = defaultdict(list)
+    for name, example in zip(units_of(examples, "group"), examples, strict=True):
+        units[name].append(example)
+    return [units[name] for name in sorted(units)]
+
+
+def _joined(names: Sequence[str], marks: Sequence[str]) -> list[str]:
+    """For each name, the name that stands for all that share a mark, directly or by others."""
     home: dict[str, str] = {}
     joined: dict[str, str] = {}
 
-    def root(group: str) -> str:
-        while joined.get(group, group) != group:
-            group = joined[group]
-        return group
+    def root(name: str) -> str:
+        while joined.get(name, name) != name:
+            name = joined[name]
+        return name
 
-    held = list(examples)
-    for example in held:
-        other = home.setdefault(example.sha256, example.group)
-        joined[root(example.group)] = root(other)
-    units: dict[str, list[Example]] = defaultdict(list)
-    for example in held:
-        units[root(example.group)].append(example)
-    return [units[name] for name in sorted(units)]
+    for name, mark in zip(names, marks, strict=True):
+        joined[root(name)] = root(home.setdefault(mark, name))
+    return [root(name) for name in names]
 
 
 def _assign(units: Sequence[list[Example]], *, seed: int) -> Split:
