@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 
-from ml import evaluation
 from ml.calibration import Gate, Temperature, calibration_error
-from ml.classes import CLASSES
-from ml.evaluation import Answers, confusion, measure, sensitivity, specificity
 
 
 def softmax(logits):
@@ -79,54 +76,3 @@ def test_familiarity_halves_exactly_at_the_threshold(gate):
     fitted, known, _ = gate
     beyond = fitted.distance(known * 3) > fitted.threshold
     np.testing.assert_array_equal(beyond, fitted.familiarity(known * 3) < 0.5)
-
-
-@pytest.fixture(autouse=True)
-def fewer_draws(monkeypatch):
-    """Enough for a test; the real figures draw 2,000 times."""
-    monkeypatch.setattr(evaluation.metrics, "RESAMPLES", 100)
-
-
-def answers():
-    """Two slides a class; benign has one picture in ten called malignant, and the reverse."""
-    targets = np.repeat(np.arange(4), 20)
-    said = targets.copy()
-    said[[0, 10]] = 1  # benign called early pre-B
-    said[[20, 21, 22]] = [0, 0, 2]  # early pre-B: two called benign, one called pre-B
-    groups = np.array([f"{t}-{i // 10 % 2}" for i, t in enumerate(targets)])
-    return Answers(np.eye(4)[said], targets, groups)
-
-
-def test_sensitivity_counts_any_malignant_class_as_found():
-    assert sensitivity(answers()) == pytest.approx(58 / 60)
-    assert specificity(answers()) == pytest.approx(18 / 20)
-
-
-def test_confusion_has_the_truth_in_rows():
-    assert confusion(answers())[1].tolist() == [2, 17, 1, 0]
-
-
-def test_figures_come_with_intervals_over_slides_that_hold_the_value():
-    figures = measure(answers())
-    assert figures["pictures"] == 80 and figures["groups"] == 8
-    for row in figures["headline"].values():
-        assert row["low"] <= row["value"] <= row["high"]
-    assert figures["headline"]["accuracy"]["value"] == pytest.approx(75 / 80)
-    assert figures["classes"][CLASSES[0].value]["recall"] == pytest.approx(0.9)
-    assert figures["by_group"]["1-0"]["accuracy"] == pytest.approx(0.7)
-
-
-def test_a_large_slide_does_not_hide_a_small_one_that_fails():
-    targets = np.repeat([0, 1], [95, 5])
-    groups = np.repeat(["large", "small"], [95, 5])
-    alone = Answers(np.eye(4)[np.zeros(100, int)], targets, groups)
-    assert evaluation.accuracy(alone) == pytest.approx(0.95)
-    assert evaluation.slide_accuracy(alone) == pytest.approx(0.5)
-
-
-def test_one_slide_a_class_gives_no_false_comfort():
-    """With a single slide nothing is known about other slides: the interval has no width."""
-    single = answers()
-    alone = measure(Answers(single.probabilities, single.targets, single.targets.astype(str)))
-    row = alone["headline"]["accuracy"]
-    assert row["low"] == row["value"] == row["high"]
