@@ -45,7 +45,8 @@ class TensorFlowEngine:
             tf.config.experimental.set_memory_growth(device, True)
         version = ".".join(tf.__version__.split(".")[:2])
         self.name = f"tensorflow {version} {'gpu' if devices else 'cpu'}"
-        model = network(package)
+        self._network = model = network(package)
+        self._looked: Any = None  # compiled by the first `maps`
         call = tf.function(lambda original, segmented: self._forward(model, original, segmented))
         self._compiled = {size: call.get_concrete_function(*_signature(size)) for size in BATCHES}
         for size in BATCHES:
@@ -64,6 +65,28 @@ class TensorFlowEngine:
         ]
         return np.concatenate([p for p, _ in parts]), np.concatenate([f for _, f in parts])
 
+    def maps(
+        self, original: Picture, segmented: Picture
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Two (N, 128, 128, 3) uint8 stacks to what each trunk says before it is averaged.
+
+        (N, 8, 8, 512) of the original's trunk and of the segmented one's; the mean over the
+        64 positions is that trunk's half of the features. One picture at a time: explaining is
+        for the few pictures that a person looks at. The first call compiles, which takes seconds.
+        """
+        if self._looked is None:
+            trunks = [_unpooled(self._network, name) for name in ("vgg16", "densenet121")]
+            both = tf.function(
+                lambda a, b: (trunks[0](a, training=False), trunks[1](b, training=False))
+            )
+            self._looked = both.get_concrete_function(*_signature(1))
+        pairs = [
+            self._looked(tf.constant(unit(a[None])), tf.constant(unit(b[None])))
+            for a, b in zip(original, segmented, strict=True)
+        ]
+        left, right = zip(*pairs, strict=True)
+        return np.concatenate(left), np.concatenate(right)
+
     def _run(
         self, original: Picture, segmented: Picture
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -81,6 +104,12 @@ class TensorFlowEngine:
         pair = {"input_original": original, "input_segmented": segmented}
         answer = model(pair, training=False)
         return answer["probabilities"], answer["features"]
+
+
+def _unpooled(network: keras.Model, trunk: str) -> keras.Model:
+    """The trunk inside the network, up to its last map: the same layers, no weight twice."""
+    pooled = network.get_layer(f"{trunk}_pooled")
+    return keras.Model(pooled.input, pooled.layers[-1].input, name=f"{trunk}_maps")
 
 
 def _signature(size: int) -> tuple[tf.TensorSpec, tf.TensorSpec]:

@@ -71,6 +71,12 @@ class Engine(Protocol):
         """Two (N, 128, 128, 3) uint8 stacks to probabilities (N, 4) and features (N, 1024)."""
         ...  # pragma: no cover
 
+    def maps(
+        self, original: Picture, segmented: Picture
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same stacks to both trunks' maps before averaging, (N, 8, 8, 512) each."""
+        ...  # pragma: no cover
+
 
 class Reader:
     """A loaded, warm model package. One per process; not for use by several threads at once."""
@@ -94,6 +100,12 @@ class Reader:
             for start in range(0, len(pictures), AT_ONCE)
             for reading in self._read_few(pictures[start : start + AT_ONCE])
         ]
+
+    def maps(
+        self, original: Picture, segmented: Picture
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Both trunks' maps of prepared pictures, as `Engine.maps`: for `ml.explanation`."""
+        return self._run.maps(original, segmented)
 
     def _read_few(self, pictures: Sequence[Picture]) -> list[Reading]:
         ready = [prepare(picture) for picture in pictures]

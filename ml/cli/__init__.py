@@ -15,5 +15,6 @@ app = typer.Typer(
 app.command()(training.train)
 app.command()(training.evaluate)
 app.command()(pictures.read)
+app.command()(pictures.explain)
 app.command()(pictures.synth)
 app.add_typer(packages.app, name="package")

@@ -1,4 +1,4 @@
-"""`python -m ml read` and `synth`: one picture at a time, read or drawn."""
+"""`python -m ml read`, `explain` and `synth`: single pictures, read, explained or drawn."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ml.cli.console import console
+from ml.classes import Class
+from ml.cli.console import console, progress
 
 
 def read(
@@ -29,6 +30,52 @@ def read(
         said = reading.outcome.value + (f" ({reading.quality.code})" if not shares else "")
         table.add_row(path.name, said, *cells, f"{reading.familiarity:.2f}")
     console.print(table)
+
+
+def explain(
+    pictures: Annotated[list[Path], typer.Argument(help="JPEG, PNG or TIFF files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the sheets; made when missing.")],
+    package: Annotated[Path | None, typer.Option(help="Default: the committed package.")] = None,
+    label: Annotated[
+        Class | None, typer.Option(help="Explain this class instead of the likeliest.")
+    ] = None,
+    opacity: Annotated[
+        float, typer.Option(min=0, max=1, help="Of the strongest colour of the overlay.")
+    ] = 0.7,
+) -> None:
+    """Where the model looked: writes NAME.explained.png beside words and shares for each picture.
+
+    Shares say how much of what speaks for the answer lies inside the cells that were found. Hold
+    them beside 'by chance', the part of the picture that cells cover: a model that does not
+    look at cells more than by chance reads the glass, the stain or the lamp. The maps show where
+    the model looked, not where the disease is.
+    """
+    from ml import explanation, sheet  # noqa: PLC0415
+    from ml.card import NAMES  # noqa: PLC0415
+    from ml.images import decode, encode_png  # noqa: PLC0415
+    from ml.reading import load  # noqa: PLC0415
+
+    reader = load(package)
+    out.mkdir(parents=True, exist_ok=True)
+    table = Table("picture", "outcome", "explained", "VGG16 in cells", "DenseNet", "by chance")
+    with progress() as report:
+        for done, path in enumerate(pictures, start=1):
+            picture = decode(path.read_bytes())
+            (reading,) = reader.read([picture])
+            try:
+                why = explanation.explain(reader, picture, label=label)
+            except explanation.NothingToExplain as refused:
+                table.add_row(path.name, reading.outcome.value, str(refused), "-", "-", "-")
+                continue
+            title = f"{path.name}: {NAMES[why.label]} ({reading.outcome.value})"
+            drawn = sheet.draw(picture, reading.segmentation, why, title=title, opacity=opacity)
+            (out / f"{path.stem}.explained.png").write_bytes(encode_png(drawn))
+            shares = [why.share_original, why.share_segmented, why.cells_share]
+            row = ["-" if share is None else f"{share:.0%}" for share in shares]
+            table.add_row(path.name, reading.outcome.value, why.label.value, *row)
+            report("explaining", done, len(pictures))
+    console.print(table)
+    console.print(f"{explanation.WORDS} Sheets in {out}")
 
 
 def synth(
