@@ -23,7 +23,9 @@ the 364 BCCD fields):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,6 +64,32 @@ class Cell:
     centre: tuple[float, float]
     area: int
     colour: tuple[float, float, float]
+
+    @property
+    def diameter(self) -> float:
+        """Of the disc with the cell's area, in pixels."""
+        return float(2 * np.sqrt(self.area / np.pi))
+
+    @property
+    def roundness(self) -> float:
+        """0..1: the part of its smallest enclosing circle that the cell fills; a disc has 1.
+
+        Unlike 4 pi area / perimeter^2 it does not take a ragged outline, of which a small cell's
+        pixels make much, for a long shape. A cell that the picture's edge cuts is less round.
+        """
+        _, radius = cv2.minEnclosingCircle(self.contour)
+        # The contour runs through pixel centres; the cell reaches half a pixel further.
+        return float(min(1.0, self.area / (np.pi * (radius + 0.5) ** 2)))
+
+    def density(self, glass: NDArray[Any] | Sequence[float]) -> float:
+        """Mean optical density over R, G, B, at least 0: log10 of glass over cell (Beer, Lambert).
+
+        `glass` is R, G, B of the bare glass, 0..255, e.g. `ml.preprocessing.background_colour`.
+        Twice as much stain, twice the density; the lamp falls out. Of the cell's mean colour,
+        which is a little less than the mean of its pixels' densities.
+        """
+        bright = np.maximum(np.asarray(glass, dtype=float), 1)
+        return float(np.log10(bright / np.maximum(self.colour, 1)).mean().clip(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +235,17 @@ def _tidy(rough: Mask, side: int) -> Mask:
 
 
 def _split(mask: Mask) -> NDArray[np.int32]:
-    """Number the cells 1..n, (H, W) int32, cutting blobs that have more than one centre."""
+    """Number the cells 1..n, (H, W) int32, cutting blobs that have more than one centre.
+
+    The textbook cuts here by a watershed of the distance to the rim. It wants the same markers
+    as we do (`_centres`), and finds no other number of cells; only the line between two of them
+    may differ. Flooded level by level from these centres, it gave 98.1 % of the pixels of 271
+    cut blobs (140 Taleqani fields) the same owner as the power distance of `_owners`. We take
+    the distance because the cut is then two touching discs' common chord, as exact as the
+    centres are, whatever order pixels are visited in; OpenCV's own watershed floods by the step
+    between neighbours, not by level, and takes the line itself out of the mask. The price: a
+    bay that lies nearer to the other disc can go to it (33 strays of some pixels in those blobs).
+    """
     count, blobs, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     labels = np.zeros(mask.shape, dtype=np.int32)
     number = 0

@@ -5,7 +5,7 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 
 import typer
 
-from ml.cli import packages, pictures, training
+from ml.cli import packages, pictures, segmentation, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,3 +18,4 @@ app.command()(pictures.read)
 app.command()(pictures.explain)
 app.command()(pictures.synth)
 app.add_typer(packages.app, name="package")
+app.add_typer(segmentation.app, name="segmentation")

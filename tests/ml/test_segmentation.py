@@ -1,5 +1,6 @@
 """What the segmentation promises to those who look at cells, and to the network fed with them."""
 
+import dataclasses
 import hashlib
 import time
 
@@ -56,6 +57,24 @@ def test_one_long_cell_stays_one():
     rgb = field()
     cv2.ellipse(rgb, (112, 112), (20, 11), 30, 0, 360, PURPLE, -1, cv2.LINE_AA)
     assert len(segment(rgb).cells) == 1
+
+
+def test_a_cells_size_shape_and_stain_are_told():
+    rgb = field((60, 60, 15, PURPLE), (160, 60, 15, PALE))
+    cv2.ellipse(rgb, (110, 160), (28, 12), 20, 0, 360, PURPLE, -1, cv2.LINE_AA)
+    cells = segment(rgb).cells
+    dark, pale, long = sorted(cells, key=lambda cell: (cell.centre[1] > 100, cell.centre))
+    assert dark.diameter == pytest.approx(30, rel=0.06)
+    assert dark.roundness > 0.88 and pale.roundness > 0.88
+    assert long.roundness == pytest.approx(12 / 28, abs=0.08)
+    assert dark.density(GLASS) > 1.3 * pale.density(GLASS) > 0.05
+    # Half the lamp: glass and cell darken alike, the stain is the same.
+    assert dark.density(GLASS) == pytest.approx(
+        dataclasses.replace(dark, colour=tuple(c / 2 for c in dark.colour)).density(
+            [c / 2 for c in GLASS]
+        )
+    )
+    assert dataclasses.replace(dark, colour=(255, 255, 255)).density(GLASS) == 0
 
 
 def test_a_cell_cut_by_the_edge_counts():
