@@ -5,7 +5,7 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 
 import typer
 
-from ml.cli import packages, pictures, segmentation, training
+from ml.cli import packages, pictures, report, segmentation, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 app.command()(training.train)
 app.command()(training.evaluate)
+app.command()(report.report)
 app.command()(pictures.read)
 app.command()(pictures.explain)
 app.command()(pictures.synth)

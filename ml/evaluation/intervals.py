@@ -7,7 +7,7 @@ Two questions, two intervals, both 95 % and both by drawing whole slides within 
   handful of slides is a matter of luck even when the model is known perfectly.
 
 The plain bootstrap over slides is known to be too narrow with few of them (Flynn and Peters, BMC
-Health Services Research 2004, 4:33: trust it from two dozen on; here a class has six to fifteen)
+Health Services Research 2004, 4:33: trust it from two dozen on; here a class has five to fifteen)
 and has no width at all where every slide came out right. Three remedies, none of our own making:
 
 - Of n slides n - 1 are drawn, which takes the downward bias out of the variance (McCarthy and
@@ -15,7 +15,7 @@ and has no width at all where every slide came out right. Three remedies, none o
 - *The slide not seen yet*: one imagined slide, its class left to chance, on which any share of
   the pictures, evenly 0 to 100 %, is taken for one wrong class. It lies in the bag with the seen
   ones. This is the rule of succession, whose other face is the rule of three (Hanley and
-  Lippman-Hand, JAMA 1983, 249:1743): that 46 slides went well does not show that the next will.
+  Lippman-Hand, JAMA 1983, 249:1743): that forty slides went well does not show that the next will.
 - The new batch's slides are drawn from a bag that is itself in doubt: its slides' shares are
   Dirichlet (Rubin, Ann. Stat. 1981, 9:130), which makes the batch a draw from a Polya urn (Lo,
   Ann. Stat. 1988, 16:1684).
@@ -23,6 +23,11 @@ and has no width at all where every slide came out right. Three remedies, none o
 Of the slides drawn, pictures are then drawn with replacement (the two-stage bootstrap of Davison
 and Hinkley, Bootstrap Methods, 1997, section 3.8), so that every draw has the same number of
 pictures of each class: how many of each kind come in is not the model's merit.
+
+Tried on simulated worlds of 46 slides, of the real sizes, whose error rates follow a beta law
+(mean accuracy 0.91 to 0.98, four laws, 250 worlds each): the plain bootstrap held the true
+accuracy in 65 to 87 % of them, the interval in 98 to 100 %, and the new batch's interval held a
+new batch of 13 slides in 93 to 97 %.
 """
 
 from collections.abc import Iterator
@@ -41,7 +46,7 @@ DRAWS = 2000
 SEED = 95
 PERCENTILES = (2.5, 97.5)
 AT_ONCE = 20  # draws held in memory together
-UNSEEN = 1.0 / len(CLASSES)  # imagined slides for each class: one in all
+UNSEEN = 1.0  # imagined slides in the bags of all classes together
 OTHERS = len(CLASSES) - 1
 
 
@@ -57,14 +62,15 @@ class Batch:
 # proportion of the ones that are here.
 NEW_BATCH = Batch(slides=(4, 4, 3, 2), pictures=(76, 148, 143, 111))
 
-METHOD = (
-    "95 %, {draws} draws of slides within each class, then of pictures within the slides, with "
-    "one imagined slide among the seen on which anything may go wrong, seed {seed}"
+SEEN_METHOD = (
+    "95 %, {draws} bootstrap draws of slides within each class, then of pictures within the "
+    "slides, seed {seed}"
 )
+METHOD = SEEN_METHOD + "; one imagined slide, on which anything may go wrong, lies among the seen"
 BATCH_METHOD = (
     "95 % of new batches of {slides} slides, {pictures} pictures, would fall here: {draws} draws "
-    "of slides from a Polya urn within each class, then of pictures, with one imagined slide "
-    "among the seen on which anything may go wrong, seed {seed}"
+    "of slides from a Polya urn within each class, then of pictures, seed {seed}; one imagined "
+    "slide, on which anything may go wrong, lies among the seen"
 )
 
 
@@ -102,13 +108,14 @@ def draws(
     groups: NDArray[Any],
     *,
     batch: Batch | None = None,
+    unseen: float = UNSEEN,
     count: int = DRAWS,
     seed: int = SEED,
 ) -> Iterator[Draws]:
     """`count` draws in all, some at once, over N pictures with (N,) truths and slides.
 
-    Without `batch`: the interval. With it: the new batch. Classes that are not there are not
-    drawn.
+    Without `batch`: the interval. With it: the new batch. `unseen` imagined slides, parts of one
+    included, lie in the bags. Classes that are not there are not drawn.
     """
     rng = np.random.default_rng(seed)
     bags = [_Bag.of(targets, groups, position) for position in np.unique(targets)]
@@ -117,7 +124,7 @@ def draws(
         count -= size
         chosen = Draws(*(np.zeros((size, len(CLASSES) * len(targets))) for _ in range(2)))
         for bag in bags:
-            bag.draw(chosen, batch, rng)
+            bag.draw(chosen, batch, unseen, rng)
         yield chosen
 
 
@@ -137,16 +144,18 @@ class _Bag:
         _, slide, sizes = np.unique(groups[rows], return_inverse=True, return_counts=True)
         return cls(int(position), rows, slide, sizes, len(targets))
 
-    def draw(self, chosen: Draws, batch: Batch | None, rng: np.random.Generator) -> None:
+    def draw(
+        self, chosen: Draws, batch: Batch | None, unseen: float, rng: np.random.Generator
+    ) -> None:
         """Fill this class's columns of `chosen`."""
         seen = len(self.sizes)
         slides = max(1, seen - 1) if batch is None else batch.slides[self.position]
         pictures = len(self.rows) if batch is None else batch.pictures[self.position]
-        shares = np.append(np.ones(seen), UNSEEN)
+        bag = np.append(np.ones(seen), unseen / len(CLASSES))
         if batch is not None:
-            shares = rng.dirichlet(shares, len(chosen.pictures))
+            shares = rng.dirichlet(bag, len(chosen.pictures))
         else:
-            shares = np.tile(shares / shares.sum(), (len(chosen.pictures), 1))
+            shares = np.tile(bag / bag.sum(), (len(chosen.pictures), 1))
         times = rng.multinomial(slides, shares)
         expected = self._expected(times, rng)
         # Every slide alike; and the class as many slides as it has, however many were drawn.

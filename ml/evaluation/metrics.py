@@ -65,43 +65,46 @@ class Answers:
 
 
 def measure(
-    answers: Answers, *, draws: int = intervals.DRAWS, batch: Batch = NEW_BATCH
+    answers: Answers,
+    *,
+    draws: int = intervals.DRAWS,
+    batch: Batch | None = NEW_BATCH,
+    unseen: bool = True,
 ) -> dict[str, Any]:
     """Every figure with its 95 % interval, and where a new `batch` of slides would fall.
 
-    JSON-ready; shares 0..1; None where a figure is undefined (a class that is not there). Takes
-    about ten seconds for 2,778 pictures. Raises `NothingToMeasure`.
+    JSON-ready; shares 0..1; None where a figure is undefined (a class that is not there).
+    `unseen` False leaves the imagined slide out of the intervals, as `seen_only` always does: for
+    splits that leak, where no slide is new. Takes about ten seconds for 2,778
+    pictures. Raises `NothingToMeasure`.
     """
     if not len(answers.targets):
         raise NothingToMeasure("no picture has an answer: there is nothing to measure")
     values = _values(answers)
-    here = _spread(answers, values, None, draws)
-    there = _spread(answers, values, batch, draws)
-    present = {CLASSES[position].value for position in np.unique(answers.targets)}
+    seen = _spread(answers, values, None, draws, unseen=0)
+    here = _spread(answers, values, None, draws, unseen=intervals.UNSEEN) if unseen else seen
+    there = _spread(answers, values, batch, draws, unseen=intervals.UNSEEN) if batch else None
     further = [name for name in values if "." not in name and name not in HEADLINES]
-    arrives = [label.value in present for label in CLASSES]
+    method = intervals.METHOD if unseen else intervals.SEEN_METHOD
     return {
         "pictures": len(answers.targets),
         "groups": len(np.unique(answers.groups)),
-        "interval": intervals.METHOD.format(draws=draws, seed=intervals.SEED),
+        "interval": method.format(draws=draws, seed=intervals.SEED),
         "headline": {name: {"value": _plain(values[name]), **here[name]} for name in HEADLINES},
         "further": {name: {"value": _plain(values[name]), **here[name]} for name in further},
         "operating_point": operating_point(answers),
-        "new_batch": {
-            "method": intervals.BATCH_METHOD.format(
-                slides=sum(np.compress(arrives, batch.slides)),
-                pictures=sum(np.compress(arrives, batch.pictures)),
-                draws=draws,
-                seed=intervals.SEED,
-            ),
-            "figures": {name: row for name, row in there.items() if "." not in name},
+        "seen_only": {
+            "method": intervals.SEEN_METHOD.format(draws=draws, seed=intervals.SEED),
+            "figures": {name: row for name, row in seen.items() if "." not in name},
         },
+        "new_batch": {
+            "method": _of_batch(answers, batch, draws),
+            "figures": {name: row for name, row in there.items() if "." not in name},
+        }
+        if batch and there
+        else None,
         "classes": {
-            key: {
-                **row,
-                "intervals": {name: here[f"{name}.{key}"] for name in PER_CLASS},
-                "new_batch": {name: there[f"{name}.{key}"] for name in PER_CLASS},
-            }
+            key: {**row, "intervals": {name: here[f"{name}.{key}"] for name in PER_CLASS}}
             for key, row in per_class(answers).items()
         },
         "confusion": confusion(answers).tolist(),
@@ -292,8 +295,19 @@ def _values(answers: Answers) -> dict[str, float]:
     return {name: float(row[0]) for name, row in figures.items()}
 
 
+def _of_batch(answers: Answers, batch: Batch, draws: int) -> str:
+    """Which part of the batch can be spoken of: the classes that are there."""
+    there = np.unique(answers.targets)
+    return intervals.BATCH_METHOD.format(
+        slides=sum(batch.slides[position] for position in there),
+        pictures=sum(batch.pictures[position] for position in there),
+        draws=draws,
+        seed=intervals.SEED,
+    )
+
+
 def _spread(
-    answers: Answers, values: dict[str, float], batch: Batch | None, count: int
+    answers: Answers, values: dict[str, float], batch: Batch | None, count: int, *, unseen: float
 ) -> dict[str, dict[str, float | None]]:
     """{"low", "high"} of every figure: percentiles over the draws.
 
@@ -302,7 +316,9 @@ def _spread(
     """
     fixed = _Figures.of(*intervals.imagined(answers.probabilities, answers.targets))
     found: dict[str, list[Floats]] = {}
-    for draw in intervals.draws(answers.targets, answers.groups, batch=batch, count=count):
+    for draw in intervals.draws(
+        answers.targets, answers.groups, batch=batch, unseen=unseen, count=count
+    ):
         for name, row in fixed.of_draw(draw).items():
             found.setdefault(name, []).append(row)
     ends: dict[str, dict[str, float | None]] = {}

@@ -116,3 +116,14 @@ def test_the_interval_for_a_new_batch_holds_new_batches():
         new = (rng.random((12, 10)) < rng.beta(3, 0.2, 12)[:, None]).mean()
         held += bool(low <= new <= high)
     assert held >= 36
+
+
+def test_seen_slides_alone_promise_more_than_the_interval_and_are_named_so():
+    answers = perfect((5, 5, 5, 5))
+    figures = measure(answers, draws=400)
+    assert figures["seen_only"]["figures"]["accuracy"] == {"low": 1.0, "high": 1.0}
+    assert figures["headline"]["accuracy"]["low"] < 1
+    assert "imagined" in figures["interval"]
+    assert "imagined" not in figures["seen_only"]["method"]
+    leaky = measure(answers, draws=40, batch=None, unseen=False)
+    assert leaky["headline"]["accuracy"]["low"] == 1 and leaky["new_batch"] is None
