@@ -5,7 +5,7 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 
 import typer
 
-from ml.cli import packages, pictures, report, segmentation, training
+from ml.cli import data, packages, pictures, report, segmentation, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,5 +18,6 @@ app.command()(report.report)
 app.command()(pictures.read)
 app.command()(pictures.explain)
 app.command()(pictures.synth)
+app.add_typer(data.app, name="data")
 app.add_typer(packages.app, name="package")
 app.add_typer(segmentation.app, name="segmentation")

@@ -65,26 +65,35 @@ def read_index(root: Path, groups: Path | None = None, *, report: Report = silen
     (`ml.data.groups.infer`; minutes for thousands of pictures).
     Raises `DataUnreadable` when the folder or the CSV is not as described.
     """
-    originals, twins = _folders(root, "original"), _folders(root, "segmented")
     index = groups or root / INDEX
     if groups is not None and not groups.is_file():
         raise DataUnreadable(f"{groups} is no file: give a CSV of file,class,group")
-    if not originals:
-        raise DataUnreadable(
-            f"{root} holds no class folders (Original/Benign, Early, Pre, Pro) and no {INDEX}: "
-            "is it the folder that holds Original and Segmented?"
-        )
     if index.is_file():
-        return list(_listed(index, originals, twins, report))
+        return list(_listed(index, _originals(root), _folders(root, "segmented"), report))
     from ml.data.groups import infer  # noqa: PLC0415 - it reads pictures; an index alone need not
 
-    return infer(list(_found(originals, twins, report)), report=report)
+    return infer(found_in(root, report=report), report=report)
+
+
+def found_in(root: Path, *, report: Report = silent) -> list[Example]:
+    """Every picture under `root`, whatever a CSV says, with `group` and `session` left empty."""
+    return list(_found(_originals(root), _folders(root, "segmented"), report))
 
 
 def class_of(folder: str) -> Class | None:
     """The class that a folder is named for, or None: `Pre`, `PRO`, `[Malignant] early Pre-B`."""
     words = re.findall(r"[a-z]+", re.sub(r"\[.*?\]", "", folder.lower()))
     return next((_WORDS[word] for word in words if word in _WORDS), None)
+
+
+def _originals(root: Path) -> dict[Class, Path]:
+    found = _folders(root, "original")
+    if not found:
+        raise DataUnreadable(
+            f"{root} holds no class folders (Original/Benign, Early, Pre, Pro) and no {INDEX}: "
+            "is it the folder that holds Original and Segmented?"
+        )
+    return found
 
 
 def _folders(root: Path, kind: str) -> dict[Class, Path]:

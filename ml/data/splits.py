@@ -67,18 +67,22 @@ def paper_split(examples: Sequence[Example], seed: int = SEED) -> Split:
     """The paper's 7:2:1 by picture (section 3.3), stratified by class; leaks, as the paper's does.
 
     Rounded as the paper's 2279 train, 652 test and 325 validation of 3256: of n pictures
-    ceil(0.3 n) are held out, of which ceil(2/3) test.
+    ceil(0.3 n) are held out, of which ceil(2/3) test. Raises `DataLeaks` when the pictures are
+    too few for every part to hold every class.
     """
     from sklearn.model_selection import train_test_split  # noqa: PLC0415
 
     held = -(-3 * len(examples) // 10)
     test = -(-2 * held // 3)
-    train, rest = train_test_split(
-        list(examples), test_size=held, stratify=_labels(examples), random_state=seed
-    )
-    validation, tested = train_test_split(
-        rest, test_size=test, stratify=_labels(rest), random_state=seed
-    )
+    try:
+        train, rest = train_test_split(
+            list(examples), test_size=held, stratify=_labels(examples), random_state=seed
+        )
+        validation, tested = train_test_split(
+            rest, test_size=test, stratify=_labels(rest), random_state=seed
+        )
+    except ValueError as error:
+        raise DataLeaks(f"{len(examples)} pictures are too few to split 7:2:1: {error}") from error
     return {Part.TRAIN: train, Part.VALIDATION: validation, Part.TEST: tested}
 
 

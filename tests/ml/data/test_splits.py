@@ -164,3 +164,8 @@ def test_the_classes_are_shared_out_among_the_folds():
 def test_more_folds_than_slides_are_refused_in_words():
     with pytest.raises(DataLeaks, match="ask for fewer"):
         folds(made_up(groups_per_class=1), "group", count=5)
+
+
+def test_too_few_pictures_for_the_papers_split_are_refused_in_words():
+    with pytest.raises(DataLeaks, match="8 pictures are too few"):
+        paper_split(made_up(groups_per_class=1, pictures=2))
