@@ -74,7 +74,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "")
 
 
 def row(caption: str, pictures: Iterable[tuple[str, Picture]]) -> str:
-    """Up to four pictures side by side under one caption, each (what it is, (H, W, 3) uint8)."""
+    """Pictures under one caption, four side by side, each (what it is, (H, W, 3) uint8)."""
     figures = "".join(
         f'<figure><img src="{inline(rgb)}" alt="{escape(what)}, {escape(caption)}" '
         f'width="{rgb.shape[1]}" height="{rgb.shape[0]}">'

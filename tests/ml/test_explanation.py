@@ -1,5 +1,7 @@
 """What an explanation promises: it adds up to the answer, and it follows the network."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -171,6 +173,14 @@ def test_a_sheet_holds_three_pictures_and_changes_none(shape):
 def test_the_committed_head_says_in_numpy_what_it_says_in_its_file():
     head = Ladder.of(verify(COMMITTED))
     assert [kernel.shape[1] for kernel, _ in head.layers] == [1024, 512, 256, 128, 64, 32, 16, 4]
+
+
+def test_explaining_needs_no_network_library_to_be_imported():
+    code = (
+        "import sys, ml.explanation;"
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'django')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")
