@@ -171,7 +171,7 @@ def _all_figures(figured: Measured) -> str:
             cells.append(_cell(SPREADS[1], _range(key, row)))
             cells.append(_cell(SPREADS[2], _range(key, batch["figures"][key])))
         rows.append(f'<tr><th scope="row">{label}</th>{"".join(cells)}</tr>')
-    return _table(["Figure", "Value", *SPREADS[: 3 if batch else 1]], rows)
+    return _table(["Figure", "Value", *SPREADS[: 3 if batch else 1]], rows, kind="pairs")
 
 
 def _classes(figured: Measured) -> str:
@@ -256,10 +256,10 @@ def inline(path: Path) -> str:
     return svg
 
 
-def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
+def _table(heads: Iterable[str], rows: Iterable[str], *, kind: str = "cells") -> str:
     head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
     body = "".join(rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def _cell(label: str, content: str) -> str:

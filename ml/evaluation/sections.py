@@ -47,8 +47,9 @@ class Section:
 
     def __post_init__(self) -> None:
         """Raise `SectionsUnreadable` for what no report could show."""
-        if not NAME.fullmatch(self.name):
-            raise SectionsUnreadable(f"{self.name!r}: a name is made of a-z, 0-9 and -")
+        for name in (self.name, *self.histories):  # they become names of files
+            if not NAME.fullmatch(name):
+                raise SectionsUnreadable(f"{name!r}: a name is made of a-z, 0-9 and -")
         for key, share in self.paper.items():
             if key not in PAPER or not 0 <= share <= 1:
                 raise SectionsUnreadable(
@@ -65,6 +66,12 @@ class Study:
     sections: Sequence[Section]
     about: str = ""
     others: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise `SectionsUnreadable` where two sections would overwrite each other."""
+        names = [section.name for section in self.sections]
+        if len(set(names)) < len(names):
+            raise SectionsUnreadable(f"two protocols bear one name: {', '.join(sorted(names))}")
 
 
 def write(folder: Path, study: Study) -> None:

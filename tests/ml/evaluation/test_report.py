@@ -160,6 +160,15 @@ def test_published_figures_are_shares_of_known_names(wrong):
         section(paper=wrong)
 
 
+def test_names_that_would_lose_a_file_are_refused():
+    with pytest.raises(SectionsUnreadable, match="a name is made of"):
+        section("../groups")
+    with pytest.raises(SectionsUnreadable, match="a name is made of"):
+        section(histories={"fold 1/2": HISTORY})
+    with pytest.raises(SectionsUnreadable, match="two protocols bear one name"):
+        Study("Two", [section(), section()])
+
+
 def test_the_command_line_makes_the_report(tmp_path):
     sections.write(tmp_path / "study", Study("One", [section()]))
     out = tmp_path / "report"
