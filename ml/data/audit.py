@@ -9,7 +9,7 @@ from ml.data.groups import infer_from, join_twins
 from ml.data.index import INDEX, Example, Report, found_in, read_index, silent
 from ml.data.leakage import Leakage, as_fold, leakage
 from ml.data.shortcuts import COUNTS, Shortcut, shortcuts
-from ml.data.splits import SEED, By, DataLeaks, Part, folds, paper_split, units_of
+from ml.data.splits import SEED, By, DataLeaks, Part, folds, most_folds, paper_split
 from ml.data.survey import Survey, survey
 from ml.data.twins import Kind, Twins, find_twins
 
@@ -94,7 +94,7 @@ def _leaks(examples: Sequence[Example], twins: Sequence[Twins], seed: int) -> di
         ("by sitting", examples, "session"),
     ]
     for words, held, by in ways:
-        count = min(COUNTS[by], len(set(units_of(held, by))))
+        count = min(COUNTS[by], most_folds(held, by))
         if count > 1:
             cuts = folds(held, by, count, seed)
             found[f"{words}, {count} folds"] = leakage(held, cuts, twins)

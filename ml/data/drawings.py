@@ -100,7 +100,8 @@ def bar(share: float, tone: str = "") -> str:
 
 def percent(share: float) -> str:
     """0.0194 as 1.9 %, and none as 0."""
-    return "0" if share == 0 else f"{100 * share:.1f} %" if share < 0.9995 else "100 %"
+    figure = "0" if share == 0 else f"{100 * share:.1f}" if share < 0.9995 else "100"
+    return f"{figure}\N{NO-BREAK SPACE}%" if share else figure
 
 
 def _where(example: Example) -> str:

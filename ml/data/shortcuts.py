@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.data.index import Example, Report, silent
-from ml.data.splits import SEED, By, folds, units_of
+from ml.data.splits import SEED, By, folds, most_folds
 from ml.data.survey import Floats, Survey
 
 COMPONENTS = 48
@@ -28,10 +28,10 @@ class Shortcut:
 
 
 def shortcuts(seen: Survey, *, seed: int = SEED, report: Report = silent) -> list[Shortcut]:
-    """Every accuracy that the data allow; a kind of folds with fewer than two units is left out."""
+    """Every accuracy that the data allow; a kind with too few units for two folds is left out."""
     examples = seen.examples
     given = {"corner": seen.corners, "background": seen.backgrounds}
-    kinds = [by for by in COUNTS if len(set(units_of(examples, by))) > 1]
+    kinds = [by for by in COUNTS if most_folds(examples, by) > 1]
     found: list[Shortcut] = []
     for what, features in given.items():
         for by in kinds:
@@ -60,7 +60,7 @@ def _accuracy(features: Floats, examples: Sequence[Example], by: By, seed: int) 
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     targets = np.array([example.target for example in examples])
-    count = min(COUNTS[by], len(set(units_of(examples, by))))
+    count = min(COUNTS[by], most_folds(examples, by))
     right = 0
     for fold in folds(examples, by, count, seed):
         taught, tested = np.array(fold.train), np.array(fold.test)
@@ -71,7 +71,7 @@ def _accuracy(features: Floats, examples: Sequence[Example], by: By, seed: int) 
         model = make_pipeline(
             StandardScaler(),
             PCA(most, random_state=seed),  # the corner's 432 pixels would take minutes
-            LogisticRegression(C=0.1, max_iter=300),
+            LogisticRegression(C=0.1, solver="newton-cholesky"),
         )
         model.fit(features[taught], targets[taught])
         right += int((model.predict(features[tested]) == targets[tested]).sum())

@@ -96,18 +96,24 @@ def folds(
     together by `session`: its sittings may be parted, since the question there is what becomes
     of a model under another lamp. By `image` nothing is held together, exact copies neither,
     as the paper did it.
-    Raises `DataLeaks` when there are fewer units than folds.
+    Raises `DataLeaks` when there are too few for so many folds (`most_folds`).
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # noqa: PLC0415
 
     units = units_of(examples, by)
-    if len(set(units)) < count:
-        raise DataLeaks(f"{len(set(units))} {by}s cannot fill {count} folds: ask for fewer")
+    most = most_folds(examples, by)
+    if most < count:
+        raise DataLeaks(f"these {by}s can fill {most} folds, not {count}: ask for fewer")
     maker = StratifiedKFold if by == "image" else StratifiedGroupKFold
     cuts = maker(n_splits=count, shuffle=True, random_state=seed).split(
         np.zeros(len(examples)), _labels(examples), None if by == "image" else units
     )
     return [Fold(tuple(train.tolist()), tuple(test.tolist())) for train, test in cuts]
+
+
+def most_folds(examples: Sequence[Example], by: By) -> int:
+    """How many folds `folds` can make: no more than units, nor than the largest class counts."""
+    return min(len(set(units_of(examples, by))), max(Counter(_labels(examples)).values()))
 
 
 def units_of(examples: Sequence[Example], by: By) -> list[str]:
