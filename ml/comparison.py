@@ -20,6 +20,7 @@ from ml.classes import CLASSES, Class
 from ml.data import Example
 from ml.evaluation import Answers, measure
 from ml.images import decode
+from ml.judging import DIGITS
 from ml.packages import Package
 from ml.reading import Outcome, Reader, Reading
 
@@ -104,7 +105,7 @@ def compare(
         raise NothingToCompare(
             f"of {len(examples)} pictures the quality gate let none through to the networks"
         )
-    used = {"A": slides_used(a.package), "B": slides_used(b.package)}
+    used = {"A": slides_used(a.package, examples), "B": slides_used(b.package, examples)}
     known: set[str] = set().union(*(held or set() for held in used.values()))
     unseen = [case for case in cases if case.example.group not in known]
     report("measuring", 0, 2)
@@ -138,10 +139,13 @@ def read_both(a: Reader, b: Reader, examples: Sequence[Example], *, report: Repo
     return cases
 
 
-def slides_used(package: Package) -> set[str] | None:
-    """Names of the slides it was trained or tuned on; None where its manifest does not say."""
-    slides = package.manifest.get("training", {}).get("slides")
-    return None if slides is None else {*slides.get("train", ()), *slides.get("validation", ())}
+def slides_used(package: Package, examples: Sequence[Example]) -> set[str] | None:
+    """Slides of `examples` of which the package was taught a picture; None where it cannot tell."""
+    taught = package.manifest.get("training", {}).get("pictures")
+    if taught is None:
+        return None
+    known = set(taught)
+    return {example.group for example in examples if example.sha256[:DIGITS] in known}
 
 
 def differences(cases: Sequence[Case]) -> dict[str, dict[str, float | None]]:
@@ -298,8 +302,8 @@ def _warnings(
         count = sum(case.example.group in here for case in cases)
         if here:
             said.append(
-                f"{name} was trained or tuned on {len(here)} of these slides ({count} of "
-                f"{len(cases)} pictures, going by the slides' names): its figures on all "
+                f"{name} was taught on {len(here)} of these slides ({count} of "
+                f"{len(cases)} pictures): its figures on all "
                 "pictures flatter it."
             )
     if not unseen:

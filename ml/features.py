@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import fusion
-from ml.augmentation import Ranges, apply, draw
-from ml.preprocessing import Picture, shrink, unit
+from ml.augmentation import Ranges, colour, compress, draw, move, move_points
+from ml.gallery import gallery
+from ml.preprocessing import Picture, prepare, shrink, unit
 from ml.samples import Samples
 
 BATCH = 32
+PART = 256  # changed pictures kept in one file
 Floats = NDArray[np.float32]
 Report = Callable[[str, int, int], None]
 
@@ -37,8 +39,8 @@ class Trunks:
         rows = []
         for start in range(0, len(original), BATCH):
             here = slice(start, start + BATCH)
-            left = self.original(unit(original[here]), training=False)
-            right = self.segmented(unit(segmented[here]), training=False)
+            left = self.original.predict_on_batch(unit(original[here]))
+            right = self.segmented.predict_on_batch(unit(segmented[here]))
             rows.append(np.concatenate([np.asarray(left), np.asarray(right)], axis=1))
         return np.concatenate(rows) if rows else np.zeros((0, 2 * fusion.TRUNK_WIDTH), np.float32)
 
@@ -51,14 +53,41 @@ class Trunks:
         return known.hexdigest()[:16]
 
 
-def plain(trunks: Trunks, samples: Samples, *, folder: Path, name: str, report: Report) -> Floats:
+def plain(trunks: Trunks, samples: Samples, *, folder: Path, report: Report) -> Floats:
     """(N, 1024): the pictures as they are."""
-    file = folder / f"features-{trunks.fingerprint()}-{name}.npy"
+    made: list[Any] = []
+    for start in range(0, len(samples), PART):
+        here = slice(start, start + PART)
+        known = hashlib.sha256(samples.original[here].tobytes() + samples.segmented[here].tobytes())
+        file = folder / f"features-{trunks.fingerprint()}-{known.hexdigest()[:16]}.npy"
+        if not file.exists():
+            np.save(file, trunks(samples.original[here], samples.segmented[here]))
+        made.append(np.load(file))
+        report("features", min(start + PART, len(samples)), len(samples))
+    return np.concatenate(made)
+
+
+def of_pictures(
+    trunks: Trunks, makers: Sequence[Callable[[], Picture]], *, folder: Path, report: Report
+) -> Floats:
+    """(N, 1024) of any pictures, prepared as a reading would; each maker gives (H, W, 3) uint8."""
+    file = folder / f"features-{trunks.fingerprint()}-foreign-{len(makers)}.npy"
     if not file.exists():
-        report(f"features of {name}", 0, 1)
-        np.save(file, trunks(samples.original, samples.segmented))
-        report(f"features of {name}", 1, 1)
+        made = []
+        for done, make in enumerate(makers, start=1):
+            ready = prepare(make())
+            made.append(trunks(ready.original[None], ready.segmented[None])[0])
+            report("features of foreign pictures", done, len(makers))
+        np.save(file, np.stack(made))
     return np.asarray(np.load(file))
+
+
+@dataclass(frozen=True, slots=True)
+class Shaken:
+    """M changed pictures: their (M, 1024) features, and (M,) which sample each was made of."""
+
+    features: Floats
+    of: NDArray[np.int64]
 
 
 def shaken(
@@ -66,33 +95,38 @@ def shaken(
     samples: Samples,
     *,
     ranges: Ranges,
-    copies: int,
+    count: int,
     folder: Path,
     seed: int,
     report: Report,
-) -> Floats:
-    """(copies, N, 1024): each picture anew under `copies` random changes."""
+) -> Shaken:
+    """`count` pictures under random changes, drawn so that a large slide does not fill them all.
+
+    Written down every few hundred pictures: a broken run goes on where it stopped.
+    """
+    chosen = np.random.default_rng(seed).choice(len(samples), count, p=samples.weights)
     mark = hashlib.sha256(repr((ranges, seed)).encode()).hexdigest()[:8]
     made: list[Any] = []
-    for copy in range(copies):
-        file = folder / f"features-{trunks.fingerprint()}-shaken-{mark}-{copy}.npy"
+    for start in range(0, count, PART):
+        file = folder / f"features-{trunks.fingerprint()}-shaken-{mark}-{start}.npy"
+        part = chosen[start : start + PART]
         if not file.exists():
-            np.save(file, _shaken_once(trunks, samples, ranges=ranges, seed=(seed, copy)))
-        report("features of augmented pictures", copy + 1, copies)
-        made.append(np.load(file))
-    return np.stack(made)
+            np.save(file, trunks(*_changed(samples, part, ranges=ranges, seed=(seed, start))))
+        made.append(np.load(file)[: len(part)])
+        report("features of changed pictures", min(start + PART, count), count)
+    return Shaken(features=np.concatenate(made), of=chosen)
 
 
-def _shaken_once(
-    trunks: Trunks, samples: Samples, *, ranges: Ranges, seed: Sequence[int]
-) -> Floats:
-    def change(index: int) -> tuple[Picture, Picture]:
-        rng = np.random.default_rng([*seed, index])
-        field, cells = apply(
-            draw(rng, ranges), field=samples.fields[index], mask=samples.masks[index]
-        )
-        return shrink(field), shrink(cells)
+def _changed(
+    samples: Samples, chosen: NDArray[np.int64], *, ranges: Ranges, seed: Sequence[int]
+) -> tuple[Picture, Picture]:
+    def one(number: int, index: int) -> tuple[Picture, Picture]:
+        change = draw(np.random.default_rng([*seed, number]), ranges)
+        field = compress(colour(move(samples.fields[index], change), change), change.jpeg)
+        mask = move(samples.masks[index].astype(np.uint8), change).astype(bool)
+        spots = move_points(samples.spots[index], change, field.shape)
+        return shrink(field), gallery(field, mask, spots)
 
     with ThreadPoolExecutor(max_workers=2) as makers:
-        pairs = list(makers.map(change, range(len(samples))))
-    return trunks(np.stack([a for a, _ in pairs]), np.stack([b for _, b in pairs]))
+        pairs = list(makers.map(one, range(len(chosen)), chosen))
+    return np.stack([a for a, _ in pairs]), np.stack([b for _, b in pairs])

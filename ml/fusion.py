@@ -64,6 +64,31 @@ def vgg16(weights: Weights = None, *, scale: Scale = "caffe") -> keras.Model:
     return _scaled(cut, scale, name="vgg16")
 
 
+def teacher(weights: Weights) -> keras.Model:
+    """VGG16 up to `block4_pool`, (N, 128, 128, 3) in 0..1 to (N, 8, 8, 512): what DenseNet's trunk
+    is taught to say where no ImageNet weights for it are at hand (`ml.trunk`)."""
+    base = keras.applications.VGG16(weights=_named(weights), include_top=False, input_shape=INPUT)
+    cut = keras.Model(base.input, base.get_layer("block4_pool").output)
+    return _scaled(cut, "caffe", name="teacher")
+
+
+def pass_through(trunk: keras.Model) -> keras.Model:
+    """The VGG16 trunk with block 5 handing on what block 4 found, unchanged.
+
+    Each of its three kernels becomes 1 in the middle of its own channel and 0 elsewhere; what
+    comes in is not negative, so the ReLU behind it changes nothing. ImageNet's block 5 knows
+    whole things (dogs, wheels); what tells cells apart is in block 4 (docs/model.md has the
+    figures). The network stays Table 3's, to the last parameter.
+    """
+    inner = next(layer for layer in trunk.layers if isinstance(layer, keras.Model))
+    for name in ("block5_conv1", "block5_conv2", "block5_conv3"):
+        layer = inner.get_layer(name)
+        kernel, bias = (np.zeros(weight.shape, np.float32) for weight in layer.weights)
+        kernel[1, 1] = np.eye(kernel.shape[-1])
+        layer.set_weights([kernel, bias])
+    return trunk
+
+
 def densenet121(weights: Weights = None, *, scale: Scale = "unit") -> keras.Model:
     """DenseNet-121 up to `conv4_block9_0_bn`: 2,134,592 parameters."""
     base = keras.applications.DenseNet121(
@@ -92,7 +117,7 @@ def _scaled(trunk: keras.Model, scale: Scale, *, name: str) -> keras.Model:
     if scale == "caffe":
         offset = [-mean for mean in CAFFE_MEAN_RGB]
         x = keras.layers.Rescaling(255.0, offset=offset, name=f"{name}_caffe")(x)
-        x = x[..., ::-1]
+        x = keras.ops.flip(x, axis=-1)  # PyTorch knows no backward slice
     return keras.Model(picture, trunk(x), name=name)
 
 

@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as parse_tensors
 from safetensors.numpy import save as dump_tensors
 
-from ml.calibration import Gate, Temperature
+from ml.calibration import Temperature
 from ml.classes import CLASSES
+from ml.familiarity import Gate
 
 FORMAT = 1
 MANIFEST = "package.json"
-COMMITTED = Path(__file__).parent / "package" / "leukolens-fusion-1"
+COMMITTED = Path(__file__).parent / "package" / "leukolens-fusion-2"
 SCALE = "|scale"  # suffix of the tensor that holds an 8-bit kernel's scales
 
 Tensors = dict[str, NDArray[Any]]
@@ -69,19 +70,19 @@ class Package:
 
     @property
     def gate(self) -> Gate:
-        stored, settings = self.tensors("gate.safetensors"), self.manifest["gate"]
-        return Gate(
-            centre=stored["centre"],
-            scale=stored["scale"],
-            components=stored["components"],
-            known=stored["known"],
-            neighbours=int(settings["neighbours"]),
-            threshold=float(settings["threshold"]),
-        )
+        return Gate.unpack(self.tensors("gate.safetensors"), self.manifest["gate"])
 
     def tensors(self, file: str) -> Tensors:
         """The file's tensors as float32, 8-bit ones dequantised. Raises `PackageTampered`."""
-        return unpack(parse_tensors(_checked(self.folder, file, self.manifest["files"])))
+        return unpack(self.stored(file))
+
+    def stored(self, file: str) -> Tensors:
+        """The file's tensors as they lie there: 8-bit kernels and scales, float16."""
+        return parse_tensors(_checked(self.folder, file, self.manifest["files"]))
+
+    def document(self, file: str) -> str:
+        """The text of a document of the package, checked. Raises `PackageTampered`."""
+        return _checked(self.folder, file, self.manifest["files"]).decode()
 
 
 def verify(folder: Path) -> Package:

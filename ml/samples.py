@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ml.augmentation import Mask, Picture
 from ml.data import Example, weights_by_group
+from ml.gallery import Spots
 from ml.images import decode
 from ml.preprocessing import prepare
 
@@ -22,6 +23,7 @@ class Samples:
     examples: Sequence[Example]
     fields: Sequence[Picture]  # full size, corner blanked, light balanced
     masks: Sequence[Mask]  # full size, where the cells are
+    spots: Sequence[Spots]  # the cells that the segmented picture shows
     original: Picture  # (N, 128, 128, 3) uint8, as the network sees them
     segmented: Picture  # (N, 128, 128, 3) uint8
     verdicts: Sequence[str]  # the quality gate's word on each
@@ -47,20 +49,16 @@ class Samples:
 
 def load(examples: Sequence[Example], *, step: Callable[[], None] = lambda: None) -> Samples:
     """Read and prepare every example exactly as a reading would; `step` is called after each."""
-    fields, masks, originals, segmented, verdicts = [], [], [], [], []
+    ready = []
     for example in examples:
-        ready = prepare(decode(example.read()))
-        fields.append(ready.balanced)
-        masks.append(ready.segmentation.mask)
-        originals.append(ready.original)
-        segmented.append(ready.segmented)
-        verdicts.append(str(ready.quality.verdict))
+        ready.append(prepare(decode(example.read())))
         step()
     return Samples(
         examples=examples,
-        fields=fields,
-        masks=masks,
-        original=np.stack(originals),
-        segmented=np.stack(segmented),
-        verdicts=verdicts,
+        fields=[one.balanced for one in ready],
+        masks=[one.segmentation.mask for one in ready],
+        spots=[one.spots for one in ready],
+        original=np.stack([one.original for one in ready]),
+        segmented=np.stack([one.segmented for one in ready]),
+        verdicts=[str(one.quality.verdict) for one in ready],
     )

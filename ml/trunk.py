@@ -1,12 +1,15 @@
-"""Teaching DenseNet-121's trunk from scratch, where ImageNet's weights are out of reach.
+"""Teaching DenseNet-121's trunk without a label, where ImageNet's weights are out of reach.
 
-It sees segmented pictures of the training groups only, behind a small head that is thrown away
-afterwards. Each epoch ends in a checkpoint, so a broken run goes on where it stopped.
+VGG16 knows ImageNet; it is shown galleries of cells, and DenseNet learns to give the same map of
+features, position by position (64 a picture, so few pictures go a long way; Hinton et al. 2015,
+arXiv 1503.02531, and Romero et al. 2014, arXiv 1412.6550, on learning from another network's
+maps). Neither class nor slide is looked at: one trunk serves every split of the data.
+
+A trunk taught on labels instead (`docs/model.md`) knew its training slides by heart.
 """
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,68 +18,122 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import fusion
-from ml.augmentation import TRAINING, apply, draw
-from ml.classes import CLASSES
-from ml.preprocessing import shrink, unit
+from ml.augmentation import stain
+from ml.gallery import GRID, lay, tiles
+from ml.preprocessing import Picture, unit
 from ml.samples import Samples
 
 Report = Callable[[str, int, int], None]  # what is being done, how far, of how much
+Maps = NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
 class TrunkPlan:
-    """How the trunk is taught. An epoch draws as many pictures as the training part holds."""
+    """How the trunk is taught."""
 
-    epochs: int = 24
+    pictures: int = 5000  # galleries drawn once, half of one field each, half of many
+    epochs: int = 6
     batch: int = 32
     peak_rate: float = 2e-3
     weight_decay: float = 1e-2
-    smoothing: float = 0.05
+    strength: float = 0.25  # of the stain: each channel's density times exp(+-strength)
+    lamp: float = 0.08  # each channel's light times exp(+-lamp)
     seed: int = 7
 
 
-def train(
-    training: Samples, validation: Samples, *, plan: TrunkPlan, folder: Path, report: Report
+def teach(
+    samples: Samples, teacher: keras.Model, *, plan: TrunkPlan, folder: Path, report: Report
 ) -> keras.Model:
     """The taught trunk, (N, 128, 128, 3) in 0..1 to (N, 8, 8, 512).
 
-    `folder` keeps the plan, the checkpoint and `trunk-history.json`. The last epoch's weights are
-    taken: picking the epoch that validation likes best would make validation figures flatter.
+    `teacher` gives (N, 8, 8, 512) for the same pictures (`fusion.teacher`). `folder` keeps the
+    plan, the checkpoint and `trunk-history.json`: run again, it goes on where it stopped.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     finished = folder / "trunk-settled.keras"
     _same_plan(plan, folder / "trunk-plan.json")
     if finished.exists():
         return keras.models.load_model(finished)
+    pictures = lessons(samples, plan=plan)
+    maps = _standardised(_answers(teacher, pictures, plan, report))
     keras.utils.set_random_seed(plan.seed)
+    steps = len(pictures) // plan.batch
     trunk = fusion.densenet121(None)
-    steps = len(training) // plan.batch
-    model = _with_head(trunk, plan, steps)
+    trunk.compile(_optimizer(plan, steps), "mean_squared_error")
     checkpoint, history_file = folder / "trunk.keras", folder / "trunk-history.json"
     history: list[dict[str, float]] = []
     if checkpoint.exists() and history_file.exists():
         history = json.loads(history_file.read_text())
-        model = keras.models.load_model(checkpoint)
-        trunk = model.get_layer("densenet121")
+        trunk = keras.models.load_model(checkpoint)
     for epoch in range(len(history), plan.epochs):
+        trunk.reset_metrics()  # the loss that Keras returns is the mean since then
         rng = np.random.default_rng([plan.seed, epoch])
-        losses = []
-        for step, (pictures, targets) in enumerate(_batches(training, plan.batch, steps, rng)):
-            losses.append(float(model.train_on_batch(pictures, targets)))
+        for step, (shown, answer) in enumerate(_batches(pictures, maps, plan, rng)):
+            loss = float(trunk.train_on_batch(shown, answer))
             report(f"DenseNet trunk, epoch {epoch + 1} of {plan.epochs}", step + 1, steps)
-        history.append({"loss": float(np.mean(losses[steps // 2 :])), **_judge(model, validation)})
+        history.append({"loss": loss})
         partial = checkpoint.with_name("partial.keras")
-        model.save(partial)
+        trunk.save(partial)
         partial.replace(checkpoint)
         history_file.write_text(json.dumps(history, indent=1))
-    rng = np.random.default_rng([plan.seed, plan.epochs])
-    _settle(trunk, _batches(training, plan.batch, steps, rng))
+    _settle(trunk, _batches(pictures, maps, plan, np.random.default_rng(plan.seed)))
     trunk.save(finished)
     return trunk
 
 
 def describe(plan: TrunkPlan) -> dict[str, object]:
     """The plan as the manifest records it."""
-    return {**asdict(plan), "optimizer": "AdamW, cosine decay after a warm-up", "weights": "last"}
+    return {**asdict(plan), "optimizer": "AdamW, cosine decay after a warm-up", "labels": "none"}
+
+
+def lessons(samples: Samples, *, plan: TrunkPlan) -> Picture:
+    """(pictures, 128, 128, 3) galleries to learn from: every cell turned, every stain changed.
+
+    Half show one field, as readings will; half are mixed of cells from all over, for variety.
+    """
+    rng = np.random.default_rng([plan.seed, 1])
+    cells = [
+        tiles(field, mask, spots)
+        for field, mask, spots in zip(samples.fields, samples.masks, samples.spots, strict=True)
+    ]
+    full = [index for index, held in enumerate(cells) if len(held)]
+    every = np.concatenate(cells)
+    drawn = np.empty((plan.pictures, *samples.segmented.shape[1:]), np.uint8)
+    for number in range(plan.pictures):
+        one = cells[full[rng.integers(len(full))]]
+        chosen = rng.permutation(one) if number % 2 else rng.choice(every, GRID * GRID)
+        drawn[number] = stain(
+            lay(np.stack([_turned(cell, rng) for cell in chosen])),
+            strengths=np.exp(rng.uniform(-plan.strength, plan.strength, 3)),
+            lamp=np.exp(rng.uniform(-plan.lamp, plan.lamp, 3)),
+        )
+    return drawn
+
+
+def _turned(cell: Picture, rng: np.random.Generator) -> Picture:
+    turned = np.rot90(cell, int(rng.integers(4)))
+    return np.asarray(turned[:, ::-1] if rng.random() < 0.5 else turned)
+
+
+def _answers(teacher: keras.Model, pictures: Picture, plan: TrunkPlan, report: Report) -> Maps:
+    """(N, 8, 8, 512) float16: a third of a megabyte for every five pictures."""
+    maps = []
+    for start in range(0, len(pictures), plan.batch):
+        batch = unit(pictures[start : start + plan.batch])
+        maps.append(np.asarray(teacher.predict_on_batch(batch), dtype=np.float16))
+        report("what VGG16 says of the cells", start + len(batch), len(pictures))
+    return np.concatenate(maps)
+
+
+def _standardised(maps: Maps) -> Maps:
+    """Every channel to mean 0 and deviation 1: the loud ones must not be all that is learnt."""
+    flat = maps.reshape(-1, maps.shape[-1])
+    some = flat[:: max(1, len(flat) // 50_000)].astype(np.float32)
+    centre, scale = some.mean(axis=0), some.std(axis=0) + 1e-3 * some.std()
+    for start in range(0, len(flat), 65_536):  # in place: the maps are a third of a gigabyte
+        part = slice(start, start + 65_536)
+        flat[part] = (flat[part].astype(np.float32) - centre) / scale
+    return maps
 
 
 def _same_plan(plan: TrunkPlan, file: Path) -> None:
@@ -86,54 +143,30 @@ def _same_plan(plan: TrunkPlan, file: Path) -> None:
     file.write_text(json.dumps(asdict(plan)))
 
 
-def _with_head(trunk: keras.Model, plan: TrunkPlan, steps: int) -> keras.Model:
-    # The trunk stays one layer, so that a loaded checkpoint can hand it back by name.
-    picture = keras.Input(fusion.INPUT)
-    features = keras.layers.GlobalAveragePooling2D()(trunk(picture))
-    logits = keras.layers.Dense(len(CLASSES), name="aside")(keras.layers.Dropout(0.2)(features))
-    model = keras.Model(picture, logits)
+def _optimizer(plan: TrunkPlan, steps: int) -> keras.optimizers.Optimizer:
+    warm = steps // 2
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=plan.peak_rate / 20,
-        decay_steps=(plan.epochs - 2) * steps,
+        decay_steps=plan.epochs * steps - warm,
         alpha=0.01,
         warmup_target=plan.peak_rate,
-        warmup_steps=2 * steps,
+        warmup_steps=warm,
     )
-    model.compile(
-        keras.optimizers.AdamW(rate, weight_decay=plan.weight_decay),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=plan.smoothing),
-    )
-    return model
+    return keras.optimizers.AdamW(rate, weight_decay=plan.weight_decay)
 
 
 def _batches(
-    samples: Samples, batch: int, steps: int, rng: np.random.Generator
+    pictures: Picture, maps: Maps, plan: TrunkPlan, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Augmented segmented pictures and one-hot targets; the next batch is made meanwhile."""
-    chosen = rng.choice(len(samples), (steps, batch), p=samples.weights)
-    seeds = rng.integers(0, 2**32, (steps, batch))
-
-    def make(step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        pictures = [
-            shrink(
-                apply(
-                    draw(np.random.default_rng(seed), TRAINING),
-                    field=samples.fields[index],
-                    mask=samples.masks[index],
-                )[1]
-            )
-            for index, seed in zip(chosen[step], seeds[step], strict=True)
-        ]
-        onehot = np.eye(len(CLASSES), dtype=np.float32)[samples.targets[chosen[step]]]
-        return unit(np.stack(pictures)), onehot
-
-    with ThreadPoolExecutor(max_workers=1) as maker:
-        ahead = maker.submit(make, 0)
-        for step in range(steps):
-            made = ahead.result()
-            if step + 1 < steps:
-                ahead = maker.submit(make, step + 1)
-            yield made
+    """Shuffled pictures and maps, some batches mirrored: VGG16 hardly minds which way is up."""
+    order = rng.permutation(len(pictures))
+    for start in range(0, len(order) - plan.batch + 1, plan.batch):
+        chosen = np.sort(order[start : start + plan.batch])
+        shown, answer = pictures[chosen], maps[chosen]
+        for axis in (1, 2):
+            if rng.random() < 0.5:
+                shown, answer = np.flip(shown, axis), np.flip(answer, axis)
+        yield unit(shown), np.ascontiguousarray(answer, dtype=np.float32)
 
 
 def _settle(
@@ -142,7 +175,7 @@ def _settle(
     """Replace the batch normalisations' running means by true means over these batches.
 
     The running ones lag by hundreds of steps, and the lags of seventy layers in a row add up:
-    half way through training the trunk answered 63 % of validation rightly with the batch's own
+    half way through training a trunk answered 63 % of validation rightly with the batch's own
     means and 29 % with the running ones.
     """
     inner = next(layer for layer in trunk.layers if isinstance(layer, keras.Model))
@@ -153,16 +186,3 @@ def _settle(
         for layer in normalisations:
             layer.momentum = count / (count + 1)
         trunk(pictures, training=True)
-
-
-def _judge(model: keras.Model, samples: Samples) -> dict[str, float]:
-    """Accuracy and mean recall over the classes on plain (not augmented) pictures."""
-    answers = np.concatenate(
-        [
-            np.asarray(model.predict_on_batch(unit(pictures)))
-            for pictures in np.array_split(samples.segmented, max(1, len(samples) // 64))
-        ]
-    )
-    right = answers.argmax(axis=1) == samples.targets
-    recalls = [right[samples.targets == target].mean() for target in np.unique(samples.targets)]
-    return {"accuracy": float(right.mean()), "mean_recall": float(np.mean(recalls))}

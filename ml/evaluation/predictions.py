@@ -85,6 +85,20 @@ class Predictions:
         return {str(fold): self.answers(folds == fold) for fold in np.unique(folds)}
 
 
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """One table of several: the same pictures judged in several rounds, folds named apart."""
+    familiar = [part.familiar for part in parts if part.familiar is not None]
+    return Predictions(
+        files=[file for part in parts for file in part.files],
+        labels=[label for part in parts for label in part.labels],
+        groups=[group for part in parts for group in part.groups],
+        sessions=[session for part in parts for session in part.sessions],
+        folds=[fold for part in parts for fold in part.folds],
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        familiar=np.concatenate(familiar) if len(familiar) == len(parts) else None,
+    )
+
+
 def write(path: Path, predictions: Predictions) -> None:
     """Write the table to `path` (CSV, UTF-8)."""
     gate = predictions.familiar

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.calibration import Gate, Temperature, calibration_error
+from ml.calibration import Temperature, calibration_error
 
 
 def softmax(logits):
@@ -44,35 +44,3 @@ def test_a_model_that_is_always_right_and_always_sure_has_no_calibration_error()
     sure = np.eye(4)
     assert calibration_error(sure, np.arange(4)) == 0
     assert calibration_error(sure, np.array([1, 0, 3, 2])) == pytest.approx(1)
-
-
-@pytest.fixture(scope="module")
-def gate():
-    rng = np.random.default_rng(0)
-    mix = rng.normal(size=(12, 40))
-    known = rng.normal(size=(600, 12)) @ mix
-    other = rng.normal(size=(400, 12)) @ mix
-    slides = np.repeat(np.arange(4), 100)
-    other[slides == 3] *= 6  # a slide unlike all others must not stretch what counts as familiar
-    fitted = Gate.fit(known, other, slides, width=10, neighbours=3, false_alarms=0.025)
-    return fitted, known, mix
-
-
-def test_the_gate_alarms_at_the_rate_it_was_set_to(gate):
-    fitted, _, mix = gate
-    fresh = np.random.default_rng(9).normal(size=(2000, 12)) @ mix
-    assert (fitted.familiarity(fresh) < 0.5).mean() == pytest.approx(0.025, abs=0.02)
-
-
-def test_a_training_picture_is_fully_familiar_and_a_far_one_hardly(gate):
-    fitted, known, mix = gate
-    far = 8 * np.random.default_rng(3).normal(size=(50, 12)) @ mix
-    assert fitted.familiarity(known).min() > 0.5
-    assert fitted.familiarity(far).max() < 0.5
-    assert ((fitted.familiarity(far) >= 0) & (fitted.familiarity(known[:50]) <= 1)).all()
-
-
-def test_familiarity_halves_exactly_at_the_threshold(gate):
-    fitted, known, _ = gate
-    beyond = fitted.distance(known * 3) > fitted.threshold
-    np.testing.assert_array_equal(beyond, fitted.familiarity(known * 3) < 0.5)

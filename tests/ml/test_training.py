@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.classes import CLASSES
-from tests.ml.test_data import made_up
+from tests.ml.data.test_splits import made_up
 
 pytestmark = pytest.mark.model
 
@@ -15,145 +14,159 @@ def quiet(what, done, total):
 
 @pytest.fixture(scope="module")
 def features():
-    """Four well-parted classes in 1,024 features, three shaken copies of 80 pictures."""
+    """Four well-parted classes in 1,024 features, 80 pictures."""
     rng = np.random.default_rng(0)
     centres = rng.normal(0, 1, (4, 1024))
     targets = np.tile(np.arange(4), 20)
-    copies = centres[targets] + rng.normal(0, 0.7, (3, 80, 1024))
-    return copies.astype(np.float32) * 5 + 2, targets
-
-
-@pytest.fixture
-def small_trunk(monkeypatch):
-    """A trunk of two layers instead of DenseNet's hundred, built the same way."""
-    import keras
-
-    from ml import fusion
-
-    def tiny(weights=None, *, scale="unit"):
-        inside = keras.Input(fusion.INPUT)
-        x = keras.layers.Conv2D(4, 3, strides=16)(inside)
-        inner = keras.Model(inside, keras.layers.BatchNormalization()(x))
-        picture = keras.Input(fusion.INPUT)
-        return keras.Model(picture, inner(picture), name="densenet121")
-
-    monkeypatch.setattr(fusion, "densenet121", tiny)
+    rows = centres[targets] + rng.normal(0, 0.7, (80, 1024))
+    return rows.astype(np.float32) * 5 + 2, targets
 
 
 def samples(count=12):
+    """Pictures of nothing, with one cell each, of one slide a class."""
     from ml.samples import Samples
 
     rng = np.random.default_rng(1)
     examples = made_up(groups_per_class=1, pictures=count // 4)
     fields = rng.integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
     masks = rng.random((count, 64, 64)) > 0.5
+    spots = [np.array([[20.0, 30.0]], np.float32)] * count
     shown = rng.integers(0, 256, (count, 128, 128, 3), dtype=np.uint8)
-    return Samples(examples, list(fields), list(masks), shown, shown, ["ok"] * count)
+    return Samples(examples, list(fields), list(masks), spots, shown, shown, ["ok"] * count)
+
+
+class Means:
+    """Trunks that say the mean colour: cheap, and enough to see a change."""
+
+    asked = 0
+
+    def __call__(self, original, segmented):
+        self.asked += len(original)
+        return np.concatenate([original.mean(axis=(1, 2)), segmented.mean(axis=(1, 2))], axis=1)
+
+    def fingerprint(self):
+        return "means"
 
 
 def test_the_head_learns_what_can_be_learnt_in_a_few_epochs(features):
     from ml.ladder import LadderPlan, train
 
-    copies, targets = features
+    rows, targets = features
     _, history = train(
-        copies,
+        rows,
         targets,
         np.full(80, 1 / 80),
-        validation=(copies[0], targets),
+        validation=(rows, targets),
         plan=LadderPlan(epochs=15),
         report=quiet,
     )
     assert len(history) == 15
+    assert history[-1]["loss"] < history[0]["loss"]
     assert history[-1]["validation_accuracy"] > 0.95
+
+
+def test_mixed_and_softened_labels_still_sum_to_one(features):
+    from ml.ladder import LadderPlan, _batch
+
+    rows, targets = features
+    plan = LadderPlan(smoothing=0.1, mixup=0.3, noise=0.2)
+    shown, wanted = _batch(rows, targets, np.arange(8), plan, np.random.default_rng(0))
+    np.testing.assert_allclose(wanted.sum(axis=1), 1, atol=1e-6)
+    assert not np.allclose(shown, rows[:8])
 
 
 def test_absorbing_the_standardisation_changes_no_answer(features):
     from ml import fusion
     from ml.ladder import _absorb
 
-    copies, _ = features
-    centre, scale = copies.mean(axis=(0, 1)), copies.std(axis=(0, 1))
+    rows, _ = features
+    centre, scale = rows.mean(axis=0), rows.std(axis=0)
     head = fusion.head()
-    before = np.asarray(head((copies[0] - centre) / scale))
-    after = np.asarray(_absorb(head, centre, scale)(copies[0]))
+    before = np.asarray(head((rows - centre) / scale))
+    after = np.asarray(_absorb(head, centre, scale)(rows))
     np.testing.assert_allclose(after, before, atol=1e-4)
 
 
-def test_a_broken_run_goes_on_from_its_last_whole_epoch(tmp_path, small_trunk):
-    from ml.trunk import TrunkPlan, train
-
-    plan = TrunkPlan(epochs=3, batch=4)
-    heard = []
-
-    def interrupt(what, done, total):
-        if "epoch 3" in what:
-            raise KeyboardInterrupt
-
-    def listen(what, done, total):
-        heard.append(what)
-
-    with pytest.raises(KeyboardInterrupt):
-        train(samples(), samples(), plan=plan, folder=tmp_path, report=interrupt)
-    train(samples(), samples(), plan=plan, folder=tmp_path, report=listen)
-    assert {what.split(", ")[1] for what in heard} == {"epoch 3 of 3"}
+def test_changed_pictures_are_the_same_in_every_run_and_each_another(tmp_path):
+    one, other = (shaken_in(tmp_path / name, Means()) for name in ("a", "b"))
+    np.testing.assert_array_equal(one.features, other.features)
+    np.testing.assert_array_equal(one.of, other.of)
+    assert len(np.unique(one.features, axis=0)) == 20
 
 
-def test_settling_makes_the_running_means_true(small_trunk):
-    import keras
+def test_features_that_were_computed_are_not_computed_again(tmp_path):
+    from ml.features import plain
 
-    from ml import fusion
-    from ml.trunk import _settle
-
-    trunk = fusion.densenet121()
-    rng = np.random.default_rng(2)
-    batches = [(rng.random((4, 128, 128, 3), dtype=np.float32), None) for _ in range(3)]
-    _settle(trunk, iter(batches))
-    inner = next(layer for layer in trunk.layers if isinstance(layer, keras.Model))
-    norm = next(x for x in inner.layers if isinstance(x, keras.layers.BatchNormalization))
-    seen = np.concatenate([np.asarray(inner.layers[1](pictures)) for pictures, _ in batches])
-    np.testing.assert_allclose(norm.moving_mean, seen.mean(axis=(0, 1, 2)), atol=1e-5)
+    trunks = Means()
+    shaken_in(tmp_path, trunks)
+    plain(trunks, samples(), folder=tmp_path, report=quiet)
+    asked = trunks.asked
+    shaken_in(tmp_path, trunks)
+    plain(trunks, samples(), folder=tmp_path, report=quiet)
+    assert asked == trunks.asked == 32
 
 
-def test_shaken_features_are_the_same_in_every_run_and_differ_by_copy(tmp_path):
+def shaken_in(folder, trunks):
     from ml import augmentation
     from ml.features import shaken
 
-    class Means:
-        """Trunks that say the mean colour: cheap, and enough to see a change."""
-
-        def __call__(self, original, segmented):
-            return np.concatenate([original.mean(axis=(1, 2)), segmented.mean(axis=(1, 2))], axis=1)
-
-        def fingerprint(self):
-            return "means"
-
-    def once(folder):
-        folder.mkdir()
-        return shaken(
-            Means(),
-            samples(),
-            ranges=augmentation.TRAINING,
-            copies=2,
-            folder=folder,
-            seed=3,
-            report=quiet,
-        )
-
-    one, other = once(tmp_path / "a"), once(tmp_path / "b")
-    np.testing.assert_array_equal(one, other)
-    assert not np.array_equal(one[0], one[1])
+    folder.mkdir(exist_ok=True)
+    return shaken(
+        trunks,
+        samples(),
+        ranges=augmentation.TRAINING,
+        count=20,
+        folder=folder,
+        seed=3,
+        report=quiet,
+    )
 
 
-def test_the_judge_leaves_out_every_slide_the_package_was_trained_or_tuned_on():
+def test_no_head_is_taught_on_what_it_is_judged_on_nor_on_a_changed_copy_of_it(monkeypatch):
+    from ml import ladder
+    from ml.data import folds
+    from ml.experiments.folds import Known, crossfit
+    from ml.features import Shaken
+    from ml.ladder import LadderPlan
+
+    examples = made_up(groups_per_class=4, pictures=3)
+    count = len(examples)
+    # Each picture's features are its own number, so a head can tell what it was taught on.
+    numbers = np.repeat(np.arange(count, dtype=np.float32)[:, None], 1024, axis=1)
+    of = np.arange(count).repeat(2)
+    taught = []
+
+    class Head:
+        def __init__(self, known):
+            self.known = known
+
+        def predict(self, rows, verbose):
+            assert not self.known & set(rows[:, 0].tolist())
+            return np.full((len(rows), 4), 0.25, np.float32)
+
+    def train(features, targets, weights, *, plan, report):
+        assert weights.sum() == pytest.approx(1)
+        taught.append(len(features))
+        return Head(set(features[:, 0].tolist())), []
+
+    monkeypatch.setattr(ladder, "train", train)
+    parts = folds(examples, by="group", count=4)
+    known = Known(examples, numbers, Shaken(numbers[of], of))
+    _, calibrated = crossfit(known, parts, plan=LadderPlan(), report=quiet)
+    assert taught == [3 * len(fold.train) for fold in parts]
+    np.testing.assert_allclose(calibrated.sum(axis=1), 1, atol=1e-6)
+
+
+def test_the_judge_leaves_out_a_slide_of_which_the_package_was_taught_one_picture():
     from types import SimpleNamespace
 
     from ml.data import DataLeaks
-    from ml.judging import unseen
+    from ml.judging import DIGITS, unseen
 
     examples = made_up(groups_per_class=3)
-    names = [[f"{label}-{i}" for label in CLASSES] for i in range(3)]
-    slides = {"train": names[0], "validation": names[1], "test": names[2]}
-    package = SimpleNamespace(manifest={"training": {"slides": slides}})
-    assert {e.group for e in unseen(package, examples)} == set(names[2])
+    slide = examples[0].group
+    package = SimpleNamespace(manifest={"training": {"pictures": [examples[0].sha256[:DIGITS]]}})
+    left = unseen(package, examples)
+    assert {e.group for e in left} == {e.group for e in examples} - {slide}
     with pytest.raises(DataLeaks):
-        unseen(package, [e for e in examples if e.group in names[0]])
+        unseen(package, [e for e in examples if e.group == slide])
