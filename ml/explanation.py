@@ -2,6 +2,7 @@
 
     explanation = explain(reader, picture)      # the reader of `ml.reading.load`
     overlay(picture, explanation.original.heat) # what a person looks at
+    explanation.cells                           # what each cell of the gallery adds
 
 The method is HiResCAM (Draelos and Carin 2020, arXiv 2011.08891): every position of a trunk's
 last map counts what it adds to the answer, gradient times activation, summed over channels.
@@ -24,8 +25,14 @@ of an activation means nothing by itself, any bias could move it; so the questio
 against something, and this is it: what does this place add that empty glass would not have? It
 also takes out the frame that zero padding leaves in every map, and the blanked corner.
 
-The maps are 8 x 8 and each position has seen more of the picture than its own square. They show
-where the model looked. They do not show where the disease is, nor whether the answer is right.
+The second trunk looks at the gallery (`ml.gallery`), and 2 x 2 positions of its map lie on each
+of the sixteen tiles. A cell's evidence is the sum over its tiles, the repeated ones included, so
+that cells, the other trunk's map and the constant still add up to the score.
+
+The maps are 8 x 8 and each position has seen more of the picture than its own square, in the
+gallery its neighbours, too: a cell's evidence is what was found at its place, not what would be
+lost with it. The maps show where the model looked. They do not show where the disease is, nor
+whether the answer is right.
 """
 
 from __future__ import annotations
@@ -38,10 +45,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ml import gallery
 from ml.classes import CLASSES, Class
+from ml.gallery import GLASS, GRID, SIDE
 from ml.packages import Package
-from ml.preprocessing import GLASS, SIZE, Picture, prepare
+from ml.preprocessing import Picture, prepare
 from ml.reading import Reader
+from ml.segmentation import Segmentation
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -62,15 +72,40 @@ class NothingToExplain(Exception):
 class Map:
     """What one trunk found, position by position.
 
-    `evidence` (8, 8) float32, signed, in logits: what each position adds to the score of the
-    class (below 0: speaks against it). `heat` (H, W) float32 0..1 in the field's own pixels:
-    the positive part, smoothly enlarged, 1 at its strongest; all 0 where nothing speaks for the
-    class. `share` 0..1 is the part of the heat inside segmented cells; None where there is none.
+    `evidence` (8, 8) float32, signed, in logits: what each position of the trunk's own input adds
+    to the score of the class (below 0: speaks against it). `heat` (H, W) float32 0..1 in the
+    field's own pixels: what speaks for the class, smoothly enlarged, 1 at its strongest; all 0
+    where nothing does.
+
+    `share` 0..1 is the part of what speaks for the class that lies inside segmented cells, None
+    where nothing speaks for it. Two anchors for it, 0..1: `by_chance` is the part of the input
+    that cells cover, and so the share of a model that looks nowhere in particular; `cells_only`
+    is the share that a map as coarse as this gives to one that looks at cells alone, at all of
+    them. On the gallery a cell is parted from the margin and the glass around it; but four
+    positions meet in a cell's middle and each holds a quarter of it, so there the share says
+    whether large cells spoke rather than small ones, not what of a cell was looked at.
+    `Explanation.cells` says more.
     """
 
     evidence: Floats
     heat: Floats
     share: float | None
+    by_chance: float
+    cells_only: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A cell of the gallery, and what was found there.
+
+    `index` is its place in `Segmentation.cells`. `evidence`, signed, in logits, is the sum over
+    the `tiles` (1..16) that show it: where ten cells fill sixteen tiles, six count twice, for the
+    network as well.
+    """
+
+    index: int
+    evidence: float
+    tiles: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +113,15 @@ class Explanation:
     """Why the network said `label`, as far as maps can tell.
 
     `score` is the label's logit less the mean logit; it is `constant` (what the head would say
-    of empty glass, its gates as they stand) plus the sum of both maps' evidence.
-
-    Two anchors for the maps' shares, 0..1: `cells_share` is the part of the picture that cells
-    cover, and so the share of a model that looks nowhere in particular; `cells_only` is the
-    share that a map as coarse as these gives to one that looks at cells alone, at all of them.
+    of empty glass, its gates as they stand) plus the sum of both maps' evidence. `cells` are
+    those of the gallery in its order, largest first; their evidence is the segmented map's, cell
+    by cell. Without a cell there are none, and that map is 0 everywhere.
     """
 
     label: Class
     original: Map
     segmented: Map
-    cells_share: float
-    cells_only: float
+    cells: tuple[Shown, ...]
     score: float
     constant: float
 
@@ -100,7 +132,7 @@ class Explanation:
 
     @property
     def share_segmented(self) -> float | None:
-        """Part of the evidence on the segmented picture that lies inside cells, 0..1."""
+        """Part of the evidence on the gallery that lies inside cells, 0..1; see `Map`."""
         return self.segmented.share
 
     @property
@@ -169,15 +201,15 @@ def explain(reader: Reader, picture: Picture, *, label: Class | None = None) -> 
     ready = prepare(picture)
     if ready.quality.verdict != "ok":
         raise NothingToExplain(f"the quality gate refused the picture ({ready.quality.code})")
-    empty = np.full((SIZE, SIZE, 3), GLASS, np.uint8), np.zeros((SIZE, SIZE, 3), np.uint8)
+    empty = np.full((SIDE, SIDE, 3), GLASS, np.uint8)  # as a field and as a gallery
     original, segmented = reader.maps(
-        np.stack([ready.original, empty[0]]), np.stack([ready.segmented, empty[1]])
+        np.stack([ready.original, empty]), np.stack([ready.segmented, empty])
     )
     return from_maps(
         Ladder.of(reader.package),
         (original[0], segmented[0]),
         empty=(original[1], segmented[1]),
-        cells=ready.segmentation.mask,
+        segmentation=ready.segmentation,
         label=label,
     )
 
@@ -187,32 +219,32 @@ def from_maps(
     maps: tuple[Floats, Floats],
     *,
     empty: tuple[Floats, Floats],
-    cells: Mask,
+    segmentation: Segmentation,
     label: Class | None = None,
 ) -> Explanation:
     """`explain`, for whoever holds the trunks' maps already, from whatever backend.
 
-    `maps` (h, w, C) of the original's and the segmented's trunk, `empty` the same of empty
-    glass; `cells` (H, W) bool, the field's mask.
+    `maps` (8, 8, C) of the original's and the segmented's trunk, `empty` the same of empty
+    glass; `segmentation` the field's, from which its gallery was laid.
     """
     features = np.concatenate([one.mean(axis=(0, 1)) for one in maps])
     logits = head.logits(features)
     told = label or CLASSES[int(logits.argmax())]
     direction = np.eye(len(CLASSES), dtype=np.float32)[CLASSES.index(told)] - 1 / len(CLASSES)
     slopes = np.split(head.gradient(features, direction), [maps[0].shape[-1]])
-    original, segmented = (
-        _map((here - bare) @ slope / (here.shape[0] * here.shape[1]), cells)
+    on_field, on_gallery = (
+        np.asarray((here - bare) @ slope / (here.shape[0] * here.shape[1]), dtype=np.float32)
         for here, bare, slope in zip(maps, empty, slopes, strict=True)
     )
+    cells = _shown(on_gallery, segmentation)
     score = float(logits @ direction)
     return Explanation(
         label=told,
-        original=original,
-        segmented=segmented,
-        cells_share=float(cells.mean()),
-        cells_only=_cells_only(cells, maps[0].shape[:2]),
+        original=_on_field(on_field, segmentation.mask),
+        segmented=_on_gallery(on_gallery, cells, segmentation),
+        cells=cells,
         score=score,
-        constant=score - float(original.evidence.sum() + segmented.evidence.sum()),
+        constant=score - float(on_field.sum() + on_gallery.sum()),
     )
 
 
@@ -235,19 +267,85 @@ def colours(heat: Floats) -> Picture:
     return np.asarray(painted[..., ::-1], dtype=np.uint8)
 
 
-def _map(evidence: Floats, cells: Mask) -> Map:
-    heat = _enlarge(evidence, cells.shape)
-    total = float(heat.sum())
+def _on_field(evidence: Floats, cells: Mask) -> Map:
+    heat, seen = _enlarge(evidence, cells.shape), cells.astype(np.float32)
+    coarse = cv2.resize(seen, evidence.shape[::-1], interpolation=cv2.INTER_AREA)
     return Map(
-        evidence=np.asarray(evidence, dtype=np.float32),
-        heat=heat / heat.max() if total else heat,
-        share=float(heat[cells].sum()) / total if total else None,
+        evidence=evidence,
+        heat=_to_one(heat),
+        share=_share(heat, seen),
+        by_chance=float(seen.mean()),
+        cells_only=_share(_enlarge(np.asarray(coarse, np.float32), cells.shape), seen) or 0.0,
     )
 
 
-def _cells_only(cells: Mask, grid: tuple[int, int]) -> float:
-    covered = cv2.resize(cells.astype(np.float32), grid[::-1], interpolation=cv2.INTER_AREA)
-    return _map(np.asarray(covered, dtype=np.float32), cells).share or 0.0
+def _on_gallery(evidence: Floats, cells: tuple[Shown, ...], segmentation: Segmentation) -> Map:
+    seen = _nuclei(segmentation, evidence.shape)
+    return Map(
+        evidence=evidence,
+        heat=_to_one(_at_their_windows(cells, segmentation)),
+        share=_share(np.maximum(evidence, 0), seen),
+        by_chance=float(seen.mean()),
+        cells_only=_share(seen, seen) or 0.0,
+    )
+
+
+def _shown(evidence: Floats, segmentation: Segmentation) -> tuple[Shown, ...]:
+    """The gallery's cells, each with the sum over its tiles."""
+    spots = gallery.spots(segmentation)
+    if not len(spots):
+        return ()
+    of_tile = evidence.reshape(GRID, -1, GRID, evidence.shape[1] // GRID).sum(axis=(1, 3)).ravel()
+    centres = np.array([cell.centre for cell in segmentation.cells], dtype=np.float32)
+    return tuple(
+        Shown(
+            index=int(np.square(centres - spot).sum(axis=1).argmin()),
+            evidence=float(of_tile[number :: len(spots)].sum()),
+            tiles=len(of_tile[number :: len(spots)]),
+        )
+        for number, spot in enumerate(spots)
+    )
+
+
+def _at_their_windows(cells: tuple[Shown, ...], segmentation: Segmentation) -> Floats:
+    """(H, W): a hill over each cell that speaks for the class, as high as its evidence.
+
+    It ends with the window that the gallery cut, and is of one height: the quarters of a tile
+    have all seen the whole cell. Where windows overlap the higher hill counts.
+    """
+    shape = segmentation.mask.shape
+    half = max(1, round(max(shape) * gallery.WINDOW / 2))
+    hill = cv2.createHanningWindow((2 * half + 1, 2 * half + 1), cv2.CV_32F)
+    # A margin all round, for the windows that reach over the field's edge.
+    heat = np.zeros((shape[0] + 2 * half, shape[1] + 2 * half), dtype=np.float32)
+    corners = gallery.windows(gallery.spots(segmentation), shape)
+    for cell, (x, y) in zip(cells, corners, strict=True):
+        window = heat[y : y + 2 * half + 1, x : x + 2 * half + 1]
+        np.maximum(window, hill * cell.evidence, out=window)
+    return heat[half:-half, half:-half]
+
+
+def _nuclei(segmentation: Segmentation, grid: tuple[int, ...]) -> Floats:
+    """The part of each position's square of the gallery that segmented cells cover, 0..1.
+
+    Painted and laid out as the field is: white cells on black make a gallery in which the red
+    channel is cell or glass, and the green one glass alone.
+    """
+    field = np.zeros((*segmentation.mask.shape, 3), np.uint8)
+    field[segmentation.mask, 0] = 255
+    laid = gallery.gallery(field, segmentation.mask, gallery.spots(segmentation))
+    covered = (laid[..., 0].astype(np.float32) - laid[..., 1]) / 255
+    coarse = cv2.resize(covered, grid[::-1], interpolation=cv2.INTER_AREA)
+    return np.clip(np.asarray(coarse, dtype=np.float32), 0, 1)
+
+
+def _share(weight: Floats, covered: Floats) -> float | None:
+    total = float(weight.sum())
+    return float((weight * covered).sum()) / total if total else None
+
+
+def _to_one(heat: Floats) -> Floats:
+    return heat / heat.max() if heat.any() else heat
 
 
 def _enlarge(evidence: Floats, shape: tuple[int, ...]) -> Floats:

@@ -45,10 +45,11 @@ def explain(
 ) -> None:
     """Where the model looked: writes NAME.explained.png beside words and shares for each picture.
 
-    Shares say how much of what speaks for the answer lies inside the cells that were found. Hold
-    them beside 'by chance', the part of the picture that cells cover: a model that does not
-    look at cells more than by chance reads the glass, the stain or the lamp. The maps show where
-    the model looked, not where the disease is.
+    'VGG16 in cells' is how much of what it found for the answer lies inside the cells that were
+    found. Hold it beside 'by chance', the part of the picture that cells cover: a model that does
+    not look at cells more than by chance reads the glass, the stain or the lamp. DenseNet is shown
+    the cells alone: 'cells for it' are those in which it found something for the answer. The maps
+    show where the model looked, not where the disease is.
     """
     from ml import explanation, sheet  # noqa: PLC0415
     from ml.card import NAMES  # noqa: PLC0415
@@ -57,7 +58,7 @@ def explain(
 
     reader = load(package)
     out.mkdir(parents=True, exist_ok=True)
-    table = Table("picture", "outcome", "explained", "VGG16 in cells", "DenseNet", "by chance")
+    table = Table("picture", "outcome", "explained", "VGG16 in cells", "by chance", "cells for it")
     with progress() as report:
         for done, path in enumerate(pictures, start=1):
             picture = decode(path.read_bytes())
@@ -70,8 +71,8 @@ def explain(
             title = f"{path.name}: {NAMES[why.label]} ({reading.outcome.value})"
             drawn = sheet.draw(picture, reading.segmentation, why, title=title, opacity=opacity)
             (out / f"{path.stem}.explained.png").write_bytes(encode_png(drawn))
-            shares = [why.share_original, why.share_segmented, why.cells_share]
-            row = ["-" if share is None else f"{share:.0%}" for share in shares]
+            share, chance = why.share_original, f"{why.original.by_chance:.0%}"
+            row = ["-" if share is None else f"{share:.0%}", chance, sheet.votes(why)]
             table.add_row(path.name, reading.outcome.value, why.label.value, *row)
             report("explaining", done, len(pictures))
     console.print(table)

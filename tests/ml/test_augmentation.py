@@ -4,7 +4,18 @@ import cv2
 import numpy as np
 import pytest
 
-from ml.augmentation import TABLE_2, Change, Ranges, apply, colour, compress, draw, move
+from ml.augmentation import (
+    TABLE_2,
+    Change,
+    Ranges,
+    apply,
+    colour,
+    compress,
+    draw,
+    move,
+    move_points,
+    stain,
+)
 
 GREY = np.full((64, 64, 3), 100, np.uint8)
 
@@ -74,13 +85,51 @@ def test_each_flip_happens_to_half_of_the_pictures(drawn):
     np.testing.assert_array_equal(move(field, Change(flip_vertical=True)), field[::-1])
 
 
-def test_table_2_leaves_lamp_and_hue_alone_and_training_shakes_them_within_bounds(drawn):
-    assert all(change.hue == 0 and change.lamp == (1, 1, 1) for change in drawn)
+def test_table_2_leaves_lamp_and_stain_alone_and_training_shakes_them_within_bounds(drawn):
+    assert all(change.stain == (1, 1, 1) == change.lamp for change in drawn)
     rng = np.random.default_rng(0)
-    shaken = [draw(rng, Ranges(lamp=0.1, hue=4)) for _ in range(500)]
-    assert max(abs(change.hue) for change in shaken) <= 4
-    gains = np.log([change.lamp for change in shaken])
-    assert 0.09 < np.abs(gains).max() <= 0.1
+    shaken = [draw(rng, Ranges(lamp=0.1, stain=0.25)) for _ in range(500)]
+    for name, reach in (("lamp", 0.1), ("stain", 0.25)):
+        amounts = np.abs(np.log([getattr(change, name) for change in shaken]))
+        assert 0.95 * reach < amounts.max() <= reach
+
+
+def test_a_stronger_stain_multiplies_the_optical_density():
+    """Beer and Lambert: twice the dye, the light's share twice over."""
+    purple = np.full((2, 2, 3), (150, 90, 200), np.uint8)
+    deep = stain(purple, strengths=(2, 2, 2), lamp=(1, 1, 1))
+    np.testing.assert_allclose(deep[0, 0] / 255, (purple[0, 0] / 255) ** 2, atol=0.5 / 255)
+
+
+def test_each_channel_has_its_own_stain_and_light():
+    shown = stain(GREY, strengths=(1, 1.25, 1), lamp=(1, 1, 0.9))[0, 0]
+    assert shown[0] == 100 and shown[1] < 100 and shown[2] == 90
+
+
+def test_where_there_is_no_dye_no_stain_is_seen_and_nothing_leaves_the_scale():
+    white = np.full((2, 2, 3), 255, np.uint8)
+    np.testing.assert_array_equal(stain(white, strengths=(1.5, 0.5, 2), lamp=(1, 1, 1)), white)
+    np.testing.assert_array_equal(stain(white, strengths=(1, 1, 1), lamp=(1.2, 1.2, 1.2)), white)
+    every = np.arange(1, 256, dtype=np.uint8).reshape(-1, 1, 1).repeat(3, axis=2)
+    np.testing.assert_array_equal(stain(every, strengths=(1, 1, 1), lamp=(1, 1, 1)), every)
+
+
+def test_a_stack_of_pictures_is_stained_as_each_alone():
+    stack = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    how = {"strengths": (0.8, 1.1, 1.3), "lamp": (1.05, 1, 0.95)}
+    np.testing.assert_array_equal(stain(stack, **how)[1], stain(stack[1], **how))
+
+
+def test_a_cells_centre_moves_with_the_cell():
+    _, mask = scene()
+    for change in (
+        Change(rotation=37.0),
+        Change(rotation=-12.0, flip_horizontal=True, flip_vertical=True),
+        Change(flip_vertical=True),
+    ):
+        rows, columns = np.nonzero(move(mask.astype(np.uint8), change))
+        ((x, y),) = move_points(np.float32([(30, 40)]), change, mask.shape)
+        assert (x, y) == pytest.approx((columns.mean(), rows.mean()), abs=0.6)
 
 
 def test_the_same_generator_state_gives_the_same_change():
@@ -108,6 +157,7 @@ def test_the_segmented_twin_is_cut_from_the_changed_field():
 
 def test_no_change_is_no_change():
     field, mask = scene()
-    shown, cells = apply(Change(), field=field, mask=mask)
-    np.testing.assert_array_equal(shown, field)
-    np.testing.assert_array_equal(cells, np.where(mask[..., None], field, 0))
+    np.testing.assert_array_equal(colour(move(field, Change()), Change()), field)
+    np.testing.assert_array_equal(move(mask.astype(np.uint8), Change()), mask)
+    spots = np.float32([(30, 40), (1, 2)])
+    np.testing.assert_array_equal(move_points(spots, Change(), mask.shape), spots)

@@ -60,6 +60,29 @@ def test_the_inputs_are_named_as_in_the_paper_and_the_output_is_a_distribution(w
     np.testing.assert_allclose(np.asarray(answer["probabilities"]).sum(axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize("scale", ["unit", "caffe"])
+def test_a_passing_block_5_hands_on_block_4s_map_and_keeps_table_3s_parameters(fusion, scale):
+    import keras
+
+    trunk = fusion.pass_through(fusion.vgg16(None, scale=scale))
+    inner = next(layer for layer in trunk.layers if isinstance(layer, keras.Model))
+    cut = keras.Model(inner.input, inner.get_layer("block4_pool").output)
+    seen = np.random.default_rng(0).random((2, 128, 128, 3), dtype=np.float32)
+    within = seen if scale == "unit" else (seen * 255 - fusion.CAFFE_MEAN_RGB)[..., ::-1]
+    expected = np.asarray(cut(within))
+    assert expected.max() > 0
+    np.testing.assert_allclose(trunk(seen), expected, rtol=1e-4, atol=1e-5 * expected.max())
+    assert trunk.count_params() == 14_714_688
+    assert trunk.output_shape == (None, 8, 8, 512)
+
+
+@needs_shared
+def test_the_teacher_says_what_a_passing_trunk_says(fusion):
+    seen = np.random.default_rng(0).random((1, 128, 128, 3), dtype=np.float32)
+    trunk = fusion.pass_through(fusion.vgg16(VGG16, scale="caffe"))
+    np.testing.assert_allclose(trunk(seen), fusion.teacher(VGG16)(seen), rtol=1e-3, atol=1e-2)
+
+
 @needs_shared
 def test_imagenet_vgg16_weights_load_from_a_path_and_see_bgr_less_the_means(fusion):
     import keras
