@@ -14,7 +14,7 @@ NAMES = {
 PROTOCOLS = {
     "slides": "new slides, 5 folds",
     "slides-joined": "new slides, joined where fields overlap, 5 folds",
-    "sittings": "new sittings, 3 folds",
+    "sittings": "new sittings, 3 folds dealt twice",
     "pictures": "by picture, as the paper (leaks), 5 seeds",
 }
 FIGURES = {
@@ -180,7 +180,10 @@ shipped package, and the share kept from a label by any of the gates:
 |---|---|---|
 {chr(10).join(rows)}
 
-{gate["warning"]}
+The gate learned from other pictures of these same kinds (other drawings, every second BCCD file,
+distorted smears of other slides), so this is how it does on what it was warned of; a kind it has
+never met may well be given a label. Drawn smears are among the kinds it was warned of: a
+demonstration with drawn smears shows mostly 'unfamiliar', and rightly so.
 """
 
 

@@ -31,7 +31,7 @@ Report = Callable[[str, int, int], None]
 Ints = NDArray[np.int64]
 
 PAPER_SEEDS = (0, 1, 2, 3, 4)
-SITTING_SEEDS = (0, 1, 2)
+SITTING_SEEDS = (0, 1)  # 2 and 3 deal the same folds again
 PAPER = {"accuracy": 0.9989, "precision": 0.99803, "recall": 0.9972, "f1": 0.9976}
 
 
@@ -146,7 +146,7 @@ def _joined(known: Known, plan: LadderPlan, report: Report) -> Section:
 
 
 def _sittings(known: Known, plan: LadderPlan, report: Report) -> Section:
-    """Three folds, dealt out three times: which sittings fall together decides a great deal."""
+    """Three folds, dealt out twice: which sittings fall together decides a great deal."""
     made = []
     for seed in SITTING_SEEDS:
         parts = folds(known.examples, by="session", count=3, seed=seed)
@@ -155,7 +155,7 @@ def _sittings(known: Known, plan: LadderPlan, report: Report) -> Section:
     return Section(
         name="sittings",
         title="New sittings",
-        explanation="Three folds of whole sittings at the microscope, dealt out three times: "
+        explanation="Three folds of whole sittings at the microscope, dealt out twice: "
         "another lamp, another batch of stain. This is the figure to fear for another hospital. "
         "One sitting holds most of the Pro-B pictures: when it is judged, 150 of another have to "
         "do for teaching.",
