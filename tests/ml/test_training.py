@@ -125,6 +125,7 @@ def shaken_in(folder, trunks):
 def test_no_head_is_taught_on_what_it_is_judged_on_nor_on_a_changed_copy_of_it(monkeypatch):
     from ml import ladder
     from ml.data import folds
+    from ml.experiments import folds as experiment
     from ml.experiments.folds import Known, crossfit
     from ml.features import Shaken
     from ml.ladder import LadderPlan
@@ -144,17 +145,26 @@ def test_no_head_is_taught_on_what_it_is_judged_on_nor_on_a_changed_copy_of_it(m
             assert not self.known & set(rows[:, 0].tolist())
             return np.full((len(rows), 4), 0.25, np.float32)
 
+        def familiarity(self, rows):
+            assert not self.known & set(rows[:, 0].tolist())
+            return np.ones(len(rows))
+
     def train(features, targets, weights, *, plan, report):
         assert weights.sum() == pytest.approx(1)
         taught.append(len(features))
         return Head(set(features[:, 0].tolist())), []
 
+    def gate(known, chosen):
+        return Head({float(row) for row in chosen})
+
     monkeypatch.setattr(ladder, "train", train)
+    monkeypatch.setattr(experiment, "gate", gate)
     parts = folds(examples, by="group", count=4)
-    known = Known(examples, numbers, Shaken(numbers[of], of))
-    _, calibrated = crossfit(known, parts, plan=LadderPlan(), report=quiet)
+    known = Known(examples, numbers, Shaken(numbers[of], of), numbers[:1], np.array(["noise"]))
+    found = crossfit(known, parts, plan=LadderPlan(), report=quiet)
     assert taught == [3 * len(fold.train) for fold in parts]
-    np.testing.assert_allclose(calibrated.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(found.calibrated.sum(axis=1), 1, atol=1e-6)
+    assert found.familiar.all()
 
 
 def test_the_judge_leaves_out_a_slide_of_which_the_package_was_taught_one_picture():
