@@ -132,8 +132,9 @@ def test_the_committed_figures_are_of_slides_and_sittings_left_out_and_say_which
     figures = json.loads(verify(COMMITTED).document("figures.json"))
     assert set(card.PROTOCOLS) <= set(figures)
     assert figures["slides"]["pictures"] == 2778 and figures["slides"]["groups"] == 42
-    assert figures["pictures"]["headline"]["accuracy"]["value"] > (
-        figures["sittings"]["headline"]["accuracy"]["value"]
+    assert (
+        figures["pictures"]["headline"]["accuracy"]["value"]
+        > (figures["sittings"]["headline"]["accuracy"]["value"])
     )
 
 
