@@ -26,6 +26,7 @@ FLOOR = 1e-3  # below this a feature is as good as constant
 FOLDS = 5
 LEAST = 0.05  # weight of every distance, whatever the foreign pictures of the fit looked like
 FURTHEST = 4.0  # standard deviations; beyond, only the distance goes on counting
+DECAY = 1e-3  # penalty on squared weights: ten times more or less changes little
 STEPS = 300  # of the optimiser, which mostly needs fewer
 ARRAYS = ("centre", "scale", "components", "spread", "place", "distance")
 NUMBERS = ("rest", "bias", "threshold")
@@ -49,35 +50,38 @@ class Gate:
     def fit(
         cls,
         known: Floats,
-        units: Names,
+        slides: Names,
         foreign: Floats,
         kinds: Names,
         *,
-        width: int = 64,
-        decay: float = 1e-3,
-        false_alarms: float = 0.02,
+        sittings: Names | None = None,
+        width: int = 128,
+        false_alarms: float = 0.03,
         seed: int = 0,
     ) -> Self:
         """Learn the score from both, and the threshold from known pictures left out.
 
-        `known` (N, D) features with the slide or, stricter, the sitting of each in `units` (N,);
-        `foreign` (M, D) with the kind of each in `kinds` (M,). Units count by the root of their
-        size, kinds alike. `decay` is the penalty on squared weights. The threshold lets
-        `false_alarms` of the pictures lie beyond it when a fifth of the units at a time is left
-        out of the fit: new slides are stranger than those that were learned from, so the fit's
-        own pictures would set it too low. Raises `ValueError` where there are fewer than five
-        units or no foreign picture.
+        `known` (N, D) features with the slide of each in `slides` (N,); `foreign` (M, D) with
+        the kind of each in `kinds` (M,). Slides count by the root of their size, kinds alike.
+        `width` is the number of components. The threshold lets `false_alarms` of the
+        pictures lie beyond it when a fifth of the slides at a time is left out of the fit: new
+        slides are stranger than those that were learned from. New sittings at the microscope are
+        stranger still; with `sittings` (N,) the threshold is for a batch of which half are of
+        new slides, half of new sittings. Raises `ValueError` where there are fewer than five
+        slides or sittings, or no foreign picture.
         """
-        if len(np.unique(units)) < FOLDS or not len(foreign):
+        units = [slides] if sittings is None else [slides, sittings]
+        fewest = min(len(np.unique(names)) for names in units)
+        if fewest < FOLDS or not len(foreign):
             raise ValueError(
-                f"the gate needs pictures of {FOLDS} slides or more, and foreign ones; "
-                f"got {len(np.unique(units))} and {len(foreign)}"
+                f"the gate needs pictures of {FOLDS} slides and sittings or more, and foreign "
+                f"ones; got {fewest} and {len(foreign)}"
             )
 
         def learn(rows: NDArray[np.bool_]) -> Gate:
-            return _learn(known[rows], units[rows], foreign, kinds, width=width, decay=decay)
+            return _learn(known[rows], slides[rows], foreign, kinds, width=width)
 
-        strange = left_out(known, units, learn, seed=seed)
+        strange = np.concatenate([left_out(known, names, learn, seed=seed) for names in units])
         arrays, settings = learn(np.ones(len(known), dtype=bool)).pack()
         settings["threshold"] = float(np.quantile(strange, 1 - false_alarms))
         return cls.unpack(arrays, settings)
@@ -114,20 +118,20 @@ class Gate:
         return np.concatenate([near, np.log1p(place**2), np.log1p(left)[:, None]], axis=1)
 
 
-def _learn(
-    known: Floats, units: Names, foreign: Floats, kinds: Names, *, width: int, decay: float
-) -> Gate:
+def _learn(known: Floats, slides: Names, foreign: Floats, kinds: Names, *, width: int) -> Gate:
     """The score, with the threshold still to be set."""
-    weights = _even(units, power=0.5)
+    known, foreign = known.astype(np.float64), foreign.astype(np.float64)
+    weights = _even(slides, power=0.5)
     centre = weights @ known
     scale = np.sqrt(weights @ (known - centre) ** 2) + FLOOR
     scaled = (known - centre) / scale
-    _, sizes, rows = np.linalg.svd(np.sqrt(weights)[:, None] * scaled, full_matrices=False)
+    shares, axes = np.linalg.eigh((weights[:, None] * scaled).T @ scaled)  # ascending
+    sizes, axes = np.sqrt(np.maximum(shares[::-1], 0)), axes[:, ::-1]
     width = min(width, int((sizes > FLOOR).sum()))
     gate = Gate(
         centre=_halved(centre),
         scale=_halved(scale),
-        components=_halved(rows[:width].T),
+        components=_halved(axes[:, :width]),
         spread=_halved(sizes[:width]),
         place=np.zeros(width),
         distance=np.full(width + 1, LEAST),
@@ -138,7 +142,7 @@ def _learn(
     target = np.repeat([0.0, 1.0], [len(known), len(foreign)])
     balance = np.concatenate([weights, _even(kinds, power=1.0)]) / 2
     clues = gate.clues(np.concatenate([known, foreign]))
-    found = _logistic(clues, target, balance, decay=decay, free=width)
+    found = _logistic(clues, target, balance, free=width)
     return replace(
         gate,
         place=_halved(found[:width]),
@@ -163,12 +167,12 @@ def left_out(
     return strange
 
 
-def _logistic(clues: Floats, target: Floats, balance: Floats, *, decay: float, free: int) -> Floats:
+def _logistic(clues: Floats, target: Floats, balance: Floats, *, free: int) -> Floats:
     """Weights and, last, the bias; all weights but the first `free` are at least `LEAST`."""
     from scipy.optimize import minimize  # noqa: PLC0415  (only the fit needs SciPy)
 
     columns = np.column_stack([clues, np.ones(len(clues))]).astype(np.float64)
-    penalty = np.append(np.full(clues.shape[1], decay), 0.0)
+    penalty = np.append(np.full(clues.shape[1], DECAY), 0.0)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         odds = np.clip(columns @ weights, -500, 500)

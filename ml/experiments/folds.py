@@ -94,10 +94,13 @@ def crossfit(known: Known, parts: Sequence[Fold], *, plan: LadderPlan, report: R
 
 
 def gate(known: Known, chosen: Sequence[int]) -> Gate:
-    """The gate between the chosen pictures and foreign ones, its threshold set on sittings."""
+    """The gate between the chosen pictures and foreign ones, its threshold for new slides."""
     rows = list(chosen)
-    sittings = np.array([known.examples[row].session for row in rows])
-    return Gate.fit(known.plain[rows], sittings, known.foreign, known.kinds)
+    slides, sittings = (
+        np.array([getattr(known.examples[row], unit) for row in rows])
+        for unit in ("group", "session")
+    )
+    return Gate.fit(known.plain[rows], slides, known.foreign, known.kinds, sittings=sittings)
 
 
 def temperature(known: Known, raw: Floats, rows: Sequence[int]) -> Temperature:

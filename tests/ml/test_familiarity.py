@@ -91,6 +91,24 @@ def test_fewer_false_alarms_are_bought_with_a_higher_threshold(world):
     assert Gate.fit(*given, width=16, false_alarms=0.005, seed=1).threshold > gate.threshold
 
 
+def test_strange_sittings_raise_the_threshold_for_slides_of_new_ones(world):
+    *_, (known, slides, foreign, kinds) = world
+    sittings = np.array([f"s{int(name[1:]) // 3}" for name in slides])
+    moved = (
+        known
+        + 3
+        * np.random.default_rng(11).normal(size=(7, WIDTH))[
+            np.unique(sittings, return_inverse=True)[1]
+        ]
+    )
+    by_slide, by_both = (
+        Gate.fit(moved, slides, foreign, kinds, sittings=given, width=16, false_alarms=0.03, seed=1)
+        for given in (None, sittings)
+    )
+    assert by_both.threshold > by_slide.threshold
+    np.testing.assert_array_equal(by_both.distance, by_slide.distance)
+
+
 def test_no_picture_is_judged_by_a_gate_that_knew_its_slide(world):
     *_, (known, slides, _, _) = world
 
@@ -113,7 +131,7 @@ def test_too_little_to_learn_from_is_said(world, lacking):
         slides = np.full(len(known), "g00")
     else:
         foreign, kinds = foreign[:0], kinds[:0]
-    with pytest.raises(ValueError, match="needs pictures of 5 slides or more, and foreign ones"):
+    with pytest.raises(ValueError, match="needs pictures of 5 slides and sittings or more"):
         Gate.fit(known, slides, foreign, kinds)
 
 
