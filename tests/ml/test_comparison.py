@@ -9,15 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 from ml import comparison_page, packages
-from ml.calibration import Gate, Temperature
+from ml.calibration import Temperature
 from ml.classes import CLASSES, Class
 from ml.cli import app
 from ml.comparison import Case, NothingToCompare, Word, compare, differences
 from ml.data import Example, silent
 from ml.images import encode_png
+from ml.judging import DIGITS
 from ml.packages import COMMITTED
 from ml.reading import Outcome, Reader
-from tests.ml.test_reading import smear
+from tests.ml.test_reading import Near, smear
 
 
 class Sayer:
@@ -35,15 +36,15 @@ class Sayer:
 
 
 class Tiny:
-    """A package of no weights that was trained on the slides it is given."""
+    """A package of no weights that was taught on the pictures it is given."""
 
     temperature = Temperature(1.0)
-    gate = Gate(np.zeros(4), np.ones(4), np.eye(4), np.zeros((1, 4)), neighbours=1, threshold=1.0)
+    gate = Near()
     name, version = "tiny", "1"
 
-    def __init__(self, slides=(), digest="a" * 64, silent=False):
+    def __init__(self, taught=(), digest="a" * 64, silent=False):
         self.digest = digest
-        self.manifest = {"training": {"slides": {"train": list(slides), "validation": []}}}
+        self.manifest = {"training": {"pictures": [one.sha256[:DIGITS] for one in taught]}}
         if silent:
             self.manifest = {"training": {}}
 
@@ -94,19 +95,19 @@ def test_each_changed_picture_is_named_with_who_was_right(examples):
 
 def test_slides_that_a_package_has_seen_are_told_and_set_apart(examples):
     result = compare(
-        reader(Class.BENIGN, slides=["g0", "elsewhere"]),
+        reader(Class.BENIGN, taught=examples[:1]),
         reader(Class.PRE_B, digest="b" * 64),
         examples,
         report=silent,
         draws=20,
     )
     (warning,) = result["warnings"]
-    assert warning.startswith("A was trained or tuned on 1 of these slides (2 of 8 pictures")
+    assert warning.startswith("A was taught on 1 of these slides (2 of 8 pictures")
     assert result["all"]["pictures"] == 8 and result["unseen"]["pictures"] == 6
 
 
 def test_where_every_slide_was_seen_it_says_that_nothing_can_be_told(examples):
-    seen = reader(Class.BENIGN, slides=["g0", "g1", "g2", "g3"])
+    seen = reader(Class.BENIGN, taught=examples[::2])
     result = compare(seen, reader(Class.PRE_B, digest="b" * 64), examples, report=silent, draws=20)
     assert result["unseen"] is None
     assert "cannot be told" in result["warnings"][-1]
@@ -175,14 +176,14 @@ def test_pictures_that_no_network_saw_leave_nothing_to_compare(tmp_path):
 
 def test_the_page_shows_what_changed_and_fetches_nothing(examples):
     result = compare(
-        reader(Class.BENIGN, slides=["g0"]),
+        reader(Class.BENIGN, taught=examples[:1]),
         reader(Class.PRE_B, digest="b" * 64),
         examples,
         report=silent,
         draws=20,
     )
     html = comparison_page.write(result, examples)
-    assert "Slides that are new to both" in html and "only B" in html and "A was trained" in html
+    assert "Slides that are new to both" in html and "only B" in html and "A was taught" in html
     assert html.count("<img") == 8
     assert "http" not in html and "<script" not in html
 
