@@ -55,7 +55,7 @@ class Gate:
         kinds: Names,
         *,
         sittings: Names | None = None,
-        width: int = 64,
+        width: int = 128,
         false_alarms: float = 0.03,
         seed: int = 0,
     ) -> Self:
