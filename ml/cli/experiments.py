@@ -38,9 +38,9 @@ def paper_tables(
         str | None, typer.Option(help="MobileNet weights (without top) or 'imagenet'.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many draws of the paper's split.")] = 5,
-    copies: Annotated[
-        int, typer.Option(min=0, help="Changed copies of each picture (Table 2), beside the plain.")
-    ] = 1,
+    level: Annotated[
+        bool, typer.Option(help="Not the paper's: bring trunks that are not alike to one loudness.")
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="Tables, features and heads; run again to go on.")
     ] = Path("runs/paper-tables"),
@@ -49,21 +49,19 @@ def paper_tables(
 
     A row whose weights are not at hand says so. What a trunk was given instead of ImageNet's
     weights stands beside its name. Stop it at any time: the same command goes on.
-    `python -m ml report OUT/study` makes figures like the paper's 6 to 9 of it. Example:
+    `python -m ml report OUT/paper-study` makes figures like the paper's 6 to 9 of it. Example:
 
     python -m ml experiment paper-tables --data ../shared/data/taleqani
     --weights ../shared/weights/vgg16_imagenet_notop.weights.h5
     --densenet-weights ml/package/leukolens-fusion-2
     """
-    from dataclasses import replace  # noqa: PLC0415
-
     from ml.data import read_index  # noqa: PLC0415
     from ml.experiments import paper_page  # noqa: PLC0415
-    from ml.experiments.paper import PAPER, Trunk  # noqa: PLC0415
+    from ml.experiments.paper import LEVELLED, PAPER, Trunk  # noqa: PLC0415
     from ml.experiments.paper_tables import Settings, run  # noqa: PLC0415
     from ml.experiments.trunks import load  # noqa: PLC0415
 
-    settings = Settings(replace(PAPER, copies=copies), tuple(range(seeds)))
+    settings = Settings(LEVELLED if level else PAPER, tuple(range(seeds)))
     sources: dict[Trunk, str | None] = {
         "vgg16": weights,
         "densenet121": densenet_weights,
@@ -79,7 +77,7 @@ def paper_tables(
     _show(paper_page.FUSIONS_HEAD, paper_page.fusion_lines(result), "Fusions, %")
     _show(("trunk", "weights"), paper_page.origin_lines(result), "Whose weights")
     console.print(paper_page.summary(result))
-    _write(out / "paper-tables.html", paper_page.write(result))
+    _write(out / f"{settings.recipe.name}-tables.html", paper_page.write(result))
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The paper's dense head, taught by the paper's recipe on features computed once."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -15,6 +16,20 @@ Ints = NDArray[np.int64]
 History = list[dict[str, float]]
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A taught head behind what levels its features (0 and 1 where the recipe does not)."""
+
+    model: keras.Model
+    centre: Floats
+    scale: Floats
+
+    def __call__(self, features: Floats) -> Floats:
+        """(N, W) to (N, 4) shares that sum to 1."""
+        answers = self.model((features - self.centre) / self.scale, training=False)
+        return np.asarray(answers, dtype=np.float32)
+
+
 def teach(
     copies: Floats,
     targets: Ints,
@@ -22,7 +37,7 @@ def teach(
     recipe: Recipe,
     seed: int,
     watched: tuple[Floats, Ints] | None = None,
-) -> tuple[keras.Model, History]:
+) -> tuple[Head, History]:
     """The head after the last epoch, and one row an epoch (accuracy, loss, val_ of the same).
 
     `copies` (C, N, W) plain and changed features of N pictures, of which every epoch takes one
@@ -31,19 +46,26 @@ def teach(
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     model = head(copies.shape[-1])
-    # XLA would compile every new head for longer than it takes to teach it.
+    # XLA would compile every new head for longer than it saves, and the steps are slower for it.
     model.compile(
         keras.optimizers.Adam(recipe.rate),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=False,
     )
-    lessons = _Lessons(copies, targets, recipe.batch, seed)
-    fitted = model.fit(lessons, epochs=recipe.epochs, validation_data=watched, verbose=0)
+    centre, scale = _levels(copies) if recipe.level else (np.float32(0), np.float32(1))
+    lessons = _Lessons((copies - centre) / scale, targets, recipe.batch, seed)
+    judged = watched and ((watched[0] - centre) / scale, watched[1])
+    fitted = model.fit(lessons, epochs=recipe.epochs, validation_data=judged, verbose=0)
     names, rows = zip(*fitted.history.items(), strict=True)
-    return model, [
-        dict(zip(names, map(float, row), strict=True)) for row in zip(*rows, strict=True)
-    ]
+    history = [dict(zip(names, map(float, row), strict=True)) for row in zip(*rows, strict=True)]
+    return Head(model, np.asarray(centre), np.asarray(scale)), history
+
+
+def _levels(copies: Floats) -> tuple[Floats, Floats]:
+    """Mean and deviation of each feature, (W,); one that hardly moves must not be blown up."""
+    spread = copies.std(axis=(0, 1))
+    return copies.mean(axis=(0, 1)), np.maximum(spread, 0.05 * np.median(spread))
 
 
 def head(width: int) -> keras.Model:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ml import page
-from ml.experiments.paper import TRUNKS
+from ml.experiments.paper import NOT_AT_HAND, TRUNKS
 
 Result = Mapping[str, Any]
 
@@ -96,6 +96,17 @@ def notes(result: Result) -> Iterator[str]:
         f"every picture as it is or as one of {recipe['copies']} copies changed by Table 2. The "
         "segmented picture is the paper's HSV threshold on black, not ours."
     )
+    if recipe["level"]:
+        yield (
+            "Not the paper's: every feature was brought to mean 0 and deviation 1 before the "
+            "head, without which a trunk that speaks louder than the other drowns it."
+        )
+    elif _stars(result):
+        yield (
+            "The paper's recipe takes features as they come. Trunks that were not taught alike do "
+            "not speak equally loud, and the louder one drowns the other in a fusion; "
+            "--level takes that away."
+        )
     yield (
         f"By picture: 7:2:1 as the paper, seeds {seeds}, mean and standard deviation. In "
         f"{seen['pictures']:.0%} of the judged pictures the head had been taught on the same "
@@ -148,16 +159,15 @@ def _star(trunk: str, result: Result) -> str:
 
 def _stars(result: Result) -> list[str]:
     """Trunks that were run on other weights than ImageNet's."""
-    lacking = {name for row in result["rows"] for name in row["missing"]}
     return [
         name
         for name, origin in result["trunks"].items()
-        if not origin.startswith("ImageNet") and TRUNKS[name] not in lacking
+        if not origin.startswith("ImageNet") and origin != NOT_AT_HAND
     ]
 
 
 def _lacking(row: Result, columns: int) -> Sequence[str]:
-    return [f"weights not at hand: {', '.join(row['missing'])}", *[""] * (columns - 1)]
+    return [f"{NOT_AT_HAND}: {', '.join(row['missing'])}", *[""] * (columns - 1)]
 
 
 def _pairs(row: Result, names: Sequence[str]) -> Iterator[str]:

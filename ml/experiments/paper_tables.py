@@ -23,7 +23,7 @@ from ml.evaluation.sections import write as write_study
 from ml.experiments.cache import kept, mark, mark_of
 from ml.experiments.frozen import Sight, views
 from ml.experiments.heads import History, teach
-from ml.experiments.paper import PAPER, ROWS, TRUNKS, Recipe, Row, Trunk, View
+from ml.experiments.paper import NOT_AT_HAND, PAPER, ROWS, TRUNKS, Recipe, Row, Trunk, View
 from ml.experiments.rounds import (
     Round,
     accuracies,
@@ -33,7 +33,7 @@ from ml.experiments.rounds import (
     pooled,
     predictions,
 )
-from ml.experiments.trunks import NOT_AT_HAND, Frozen
+from ml.experiments.trunks import Frozen
 
 Floats = NDArray[np.float32]
 Protocol = str  # "pictures" or "slides"
@@ -94,10 +94,11 @@ def run(
         "rows": [_row(row, frozen, judged) for row in settings.rows],
     }
     text = json.dumps(result, indent=1) + "\n"
-    (folder / "paper-tables.json").write_text(text)
+    (folder / f"{settings.recipe.name}-tables.json").write_text(text)
     told = [one for one in judged if one.row.key.startswith("fusion-")]
     if told:
-        write_study(folder / "study", _study(told, frozen))
+        study = _study(told, frozen, settings.recipe)
+        write_study(folder / f"{settings.recipe.name}-study", study)
     read_again: dict[str, Any] = json.loads(text)
     return read_again
 
@@ -165,7 +166,7 @@ def _head(
 
     def make() -> Floats:
         train, test, watched = (list(rows) for rows in (one.train, one.test, one.validation))
-        model, history = teach(
+        head, history = teach(
             copies[:, train],
             targets[train],
             recipe=recipe,
@@ -174,7 +175,7 @@ def _head(
         )
         told.parent.mkdir(parents=True, exist_ok=True)
         told.write_text(json.dumps(history))
-        return np.asarray(model.predict(copies[0, test], verbose=0), dtype=np.float32)
+        return head(copies[0, test])
 
     answers = kept(file, make)
     history: History = json.loads(told.read_text())
@@ -217,14 +218,17 @@ def _seen(examples: Sequence[Example], rounds: Sequence[Round]) -> float:
     return leakage(examples, [Fold(one.train, one.test) for one in rounds], ()).group
 
 
-def _study(judged: Sequence[Judged], frozen: Mapping[Trunk, Frozen | None]) -> Study:
+def _study(
+    judged: Sequence[Judged], frozen: Mapping[Trunk, Frozen | None], recipe: Recipe
+) -> Study:
     """The fusion's rows as `python -m ml report` tells them, learning curves and all."""
     origins = "; ".join(f"{TRUNKS[name]}: {one.origin}" for name, one in frozen.items() if one)
     return Study(
         title="The paper's recipe, run again",
         sections=[_section(one) for one in judged],
         about=f"Frozen trunks ({origins}), Table 3's head, Table 2's augmentation, the paper's "
-        "HSV twin as the segmented picture.",
+        "HSV twin as the segmented picture."
+        + (" Not the paper's: features levelled to mean 0, deviation 1." if recipe.level else ""),
     )
 
 

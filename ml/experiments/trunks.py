@@ -18,7 +18,6 @@ from ml.experiments.paper import TRUNKS, Recipe, Trunk
 from ml.features import Trunks
 
 IMAGENET = "imagenet"
-NOT_AT_HAND = "weights not at hand"
 
 
 class TrunkUnusable(Exception):

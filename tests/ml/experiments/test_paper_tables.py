@@ -105,7 +105,7 @@ def test_run_again_no_feature_is_computed_and_no_head_taught(ready, tables, fold
 def test_what_it_leaves_can_be_told_by_the_report(tables, folder):
     from ml.evaluation import sections
 
-    study = sections.read(folder / "study")
+    study = sections.read(folder / "paper-study")
     names = {section.name for section in study.sections}
     assert names == {
         f"both-{by}-{corner}" for by in ("pictures", "slides") for corner in ("raw", "blanked")
@@ -133,8 +133,24 @@ def test_fifty_epochs_are_not_needed_to_tell_four_blobs_apart():
     points = rng.normal(0, 1, (4, 64))[targets] + rng.normal(0, 0.2, (2, 80, 64))
     recipe = replace(PAPER, epochs=8)
     model, history = teach(points.astype(np.float32), targets, recipe=recipe, seed=1)
-    said = np.asarray(model.predict(points[0], verbose=0))
+    said = model(points[0].astype(np.float32))
     assert len(history) == 8 and (said.argmax(axis=1) == targets).mean() > 0.9
+
+
+def test_a_trunk_that_is_louder_drowns_the_other_unless_both_are_levelled():
+    from ml.experiments.heads import teach
+
+    rng = np.random.default_rng(0)
+    targets = np.tile(np.arange(4), 20)
+    telling = rng.normal(0, 1, (4, 32))[targets] + rng.normal(0, 0.2, (80, 32))
+    noise = 300 * (3 + rng.normal(0, 1, (80, 32)))
+    both = np.concatenate([telling, noise], axis=1).astype(np.float32)
+    right = {}
+    for level in (False, True):
+        recipe = replace(PAPER, epochs=8, level=level)
+        head, _ = teach(both[None, :60], targets[:60], recipe=recipe, seed=1)
+        right[level] = (head(both[60:]).argmax(axis=1) == targets[60:]).mean()
+    assert right[True] > 0.9 > right[False]
 
 
 def test_weights_that_are_not_there_or_are_something_else_are_named(tmp_path):
