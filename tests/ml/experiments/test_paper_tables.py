@@ -141,15 +141,15 @@ def test_a_trunk_that_is_louder_drowns_the_other_unless_both_are_levelled():
     from ml.experiments.heads import teach
 
     rng = np.random.default_rng(0)
-    targets = np.tile(np.arange(4), 20)
-    telling = rng.normal(0, 1, (4, 32))[targets] + rng.normal(0, 0.2, (80, 32))
-    noise = 300 * (3 + rng.normal(0, 1, (80, 32)))
+    targets = np.tile(np.arange(4), 60)
+    telling = rng.normal(0, 1, (4, 32))[targets] + rng.normal(0, 0.2, (240, 32))
+    noise = 300 * (3 + rng.normal(0, 1, (240, 8)))
     both = np.concatenate([telling, noise], axis=1).astype(np.float32)
     right = {}
     for level in (False, True):
-        recipe = replace(PAPER, epochs=8, level=level)
-        head, _ = teach(both[None, :60], targets[:60], recipe=recipe, seed=1)
-        right[level] = (head(both[60:]).argmax(axis=1) == targets[60:]).mean()
+        recipe = replace(PAPER, epochs=20, level=level)
+        head, _ = teach(both[None, :120], targets[:120], recipe=recipe, seed=1)
+        right[level] = (head(both[120:]).argmax(axis=1) == targets[120:]).mean()
     assert right[True] > 0.9 > right[False]
 
 
