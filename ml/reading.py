@@ -98,7 +98,25 @@ class Reader:
         return [
             reading
             for start in range(0, len(pictures), AT_ONCE)
-            for reading in self._read_few(pictures[start : start + AT_ONCE])
+            for reading in self.classify(
+                [self.prepare(picture) for picture in pictures[start : start + AT_ONCE]]
+            )
+        ]
+
+    def prepare(self, picture: Picture) -> Prepared:
+        """The first half of a reading: all that is done before the network is asked.
+
+        Holds no state, so other threads may prepare pictures while the network works.
+        """
+        return prepare(picture)
+
+    def classify(self, ready: Sequence[Prepared]) -> list[Reading]:
+        """The second half: the network's word on prepared pictures, in their order."""
+        shown = [index for index, one in enumerate(ready) if one.quality.verdict == "ok"]
+        answers = dict(zip(shown, self._ask([ready[index] for index in shown]), strict=True))
+        return [
+            self._classified(one, *answers[index]) if index in answers else _refused(one)
+            for index, one in enumerate(ready)
         ]
 
     def maps(
@@ -106,15 +124,6 @@ class Reader:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Both trunks' maps of prepared pictures, as `Engine.maps`: for `ml.explanation`."""
         return self._run.maps(original, segmented)
-
-    def _read_few(self, pictures: Sequence[Picture]) -> list[Reading]:
-        ready = [prepare(picture) for picture in pictures]
-        shown = [index for index, one in enumerate(ready) if one.quality.verdict == "ok"]
-        answers = dict(zip(shown, self._ask([ready[index] for index in shown]), strict=True))
-        return [
-            self._classified(one, *answers[index]) if index in answers else _refused(one)
-            for index, one in enumerate(ready)
-        ]
 
     def _ask(self, ready: Sequence[Prepared]) -> list[tuple[NDArray[Any], float]]:
         """Calibrated probabilities (4,) and familiarity of each."""
