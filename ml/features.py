@@ -55,14 +55,10 @@ class Trunks:
 
 def plain(trunks: Trunks, samples: Samples, *, folder: Path, report: Report) -> Floats:
     """(N, 1024): the pictures as they are."""
-    made: list[Any] = []
+    made = []
     for start in range(0, len(samples), PART):
         here = slice(start, start + PART)
-        known = hashlib.sha256(samples.original[here].tobytes() + samples.segmented[here].tobytes())
-        file = folder / f"features-{trunks.fingerprint()}-{known.hexdigest()[:16]}.npy"
-        if not file.exists():
-            np.save(file, trunks(samples.original[here], samples.segmented[here]))
-        made.append(np.load(file))
+        made.append(_cached(trunks, samples.original[here], samples.segmented[here], folder))
         report("features", min(start + PART, len(samples)), len(samples))
     return np.concatenate(made)
 
@@ -70,15 +66,25 @@ def plain(trunks: Trunks, samples: Samples, *, folder: Path, report: Report) -> 
 def of_pictures(
     trunks: Trunks, makers: Sequence[Callable[[], Picture]], *, folder: Path, report: Report
 ) -> Floats:
-    """(N, 1024) of any pictures, prepared as a reading would; each maker gives (H, W, 3) uint8."""
-    file = folder / f"features-{trunks.fingerprint()}-foreign-{len(makers)}.npy"
+    """(N, 1024) of any pictures, one or more, prepared as a reading would.
+
+    Each maker gives one (H, W, 3) uint8.
+    """
+    ready = []
+    for done, make in enumerate(makers, start=1):
+        made = prepare(make())
+        ready.append((made.original, made.segmented))
+        report("foreign pictures", done, len(makers))
+    original, segmented = (np.stack(side) for side in zip(*ready, strict=True))
+    return _cached(trunks, original, segmented, folder)
+
+
+def _cached(trunks: Trunks, original: Picture, segmented: Picture, folder: Path) -> Floats:
+    """The features, from `folder` where these very pictures were shown to these trunks before."""
+    known = hashlib.sha256(original.tobytes() + segmented.tobytes()).hexdigest()[:16]
+    file = folder / f"features-{trunks.fingerprint()}-{known}.npy"
     if not file.exists():
-        made = []
-        for done, make in enumerate(makers, start=1):
-            ready = prepare(make())
-            made.append(trunks(ready.original[None], ready.segmented[None])[0])
-            report("features of foreign pictures", done, len(makers))
-        np.save(file, np.stack(made))
+        np.save(file, trunks(original, segmented))
     return np.asarray(np.load(file))
 
 
