@@ -15,9 +15,8 @@ from django.utils import timezone
 
 from diagnostics import pipeline
 from diagnostics.models import Analysis, AnalysisState, FieldImage, ImageState, Outcome
-from diagnostics.services import analyses, intake
-from hospital.base import files
-from ml import packages, synthetic
+from diagnostics.services import analyses, drawing, intake
+from ml import images, packages, synthetic
 from ml.reading import Reader
 from tests.world import World, content_digest
 
@@ -61,7 +60,7 @@ def only(image: FieldImage) -> Analysis:
     return image.analyses.get()
 
 
-def test_a_reading_stores_what_made_it_and_its_three_pictures(
+def test_a_reading_stores_what_made_it_and_what_its_three_pictures_are_drawn_from(
     world: World, monkeypatch: Any
 ) -> None:
     image = post(world, seed=1)
@@ -72,8 +71,8 @@ def test_a_reading_stores_what_made_it_and_its_three_pictures(
     assert (analysis.package_digest, analysis.engine) == (committed.digest, "tests")
     assert analysis.probabilities is not None
     assert sum(analysis.probabilities.values()) == pytest.approx(1)
-    for key in (analysis.segmented_key, analysis.overlay_key, analysis.thumbnail_key):
-        assert files.read(key)
+    for kind in ("segmented", "overlay", "thumbnail"):
+        assert images.decode(drawing.picture(analysis, kind)).any()
 
 
 def test_a_picture_out_of_focus_is_rejected_with_advice_and_never_classified(
@@ -89,7 +88,7 @@ def test_a_picture_out_of_focus_is_rejected_with_advice_and_never_classified(
 
 
 def test_a_poisonous_picture_fails_alone(world: World, monkeypatch: Any) -> None:
-    images = [post(world, seed=seed) for seed in range(3)]
+    sent = [post(world, seed=seed) for seed in range(3)]
     poison: list[bytes] = []
 
     def choke(pictures: np.ndarray) -> None:
@@ -99,9 +98,9 @@ def test_a_poisonous_picture_fails_alone(world: World, monkeypatch: Any) -> None
             raise RuntimeError("the model chokes on it")
 
     work_with(Engine(choke), monkeypatch)
-    states = [only(image).state for image in images]
+    states = [only(image).state for image in sent]
     assert states == [AnalysisState.SUCCEEDED, AnalysisState.FAILED, AnalysisState.SUCCEEDED]
-    assert only(images[1]).failure in analyses.FAILURES
+    assert only(sent[1]).failure in analyses.FAILURES
 
 
 @pytest.mark.parametrize(
