@@ -31,7 +31,7 @@ class Keeper:
         """Keep these from now on."""
         with self._lock:
             self._in_hand.update({run.pk: (run, MOST_RENEWALS) for run in runs})
-        if self._thread is None:
+        if self._in_hand and self._thread is None:
             self._thread = Thread(target=self._keep, name="leases", daemon=True)
             self._thread.start()
 

@@ -64,13 +64,15 @@ def stopping() -> bool:
     return _stopping.is_set()
 
 
-def drain(*, live: bool = True) -> int:
+def drain(*, model: Reader | None = None, live: bool = True) -> int:
     """Work until nothing is queued or the worker stops; return how many runs were finished.
 
-    `live` False takes background runs only: a process beside the hospital's workers.
+    Args:
+        model: to read with, instead of this process's `reader`.
+        live: False takes background runs only: a process beside the hospital's workers.
     """
     # Before claiming: a model that takes its time to load must not eat the lease.
-    model = reader()
+    model = model or reader()
     with (
         Keeper() as keeper,
         ThreadPoolExecutor(PREPARERS, "prepare") as hands,
@@ -89,7 +91,7 @@ class Batch:
     @property
     def urgent(self) -> bool:
         """Whether somebody waits for it."""
-        return self.runs[0].priority == Priority.LIVE
+        return _is_live(self.runs[0])
 
 
 # What became of each run: what the model says, or a code of `analyses.FAILURES`.
@@ -113,6 +115,8 @@ class Line:
         self._hands = hands
         self._engine = engine
         self._live = live
+        # A live picture may have to wait for a background batch; where none comes, it may be big.
+        self._background = settings.ANALYSIS_BACKGROUND_BATCH if live else settings.ANALYSIS_BATCH
         self._claimed: list[Analysis] = []
         # Threads share a process id, and two drains must be told apart.
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{get_native_id()}"
@@ -143,20 +147,17 @@ class Line:
         """Claim a batch and set the hands on preparing it; None when nothing waits."""
         if stopping():
             return None
-        if not self._claimed or (self._live and self._claimed[0].priority != Priority.LIVE):
+        if not self._claimed or (self._live and not _is_live(self._claimed[0])):
             rows = analyses.claim(
                 worker=self._worker,
                 limit=settings.ANALYSIS_BATCH,
                 package=self._model.package.digest,
-                background=settings.ANALYSIS_BACKGROUND_BATCH
-                if background and not self._claimed
-                else 0,
+                background=self._background if background and not self._claimed else 0,
                 live=self._live,
             )
-            if rows:
-                self._keeper.hold(rows)
-                self._claimed[:0] = rows
-        if not self._claimed or not (background or self._claimed[0].priority == Priority.LIVE):
+            self._keeper.hold(rows)
+            self._claimed[:0] = rows
+        if not self._claimed or not (background or _is_live(self._claimed[0])):
             return None
         runs = self._claimed[: _fitting(self._claimed)]
         self._claimed = self._claimed[len(runs) :]
@@ -233,6 +234,10 @@ class Line:
                 **drawing.keys_for(run.pk),
             },
         )
+
+
+def _is_live(run: Analysis) -> bool:
+    return run.priority == Priority.LIVE
 
 
 def _fitting(runs: Sequence[Analysis]) -> int:
