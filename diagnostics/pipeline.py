@@ -23,7 +23,7 @@ from django.db import InterfaceError, OperationalError
 
 from diagnostics.leases import Keeper
 from diagnostics.models import Analysis, Outcome, Priority
-from diagnostics.services import analyses, drawing
+from diagnostics.services import analyses, bell, drawing
 from diagnostics.services.results import REJECTING, Found, succeed_all
 from hospital.base import files
 from ml import images, outlines, reading
@@ -157,6 +157,8 @@ class Line:
             )
             self._keeper.hold(rows)
             self._claimed[:0] = rows
+            if len(rows) == settings.ANALYSIS_BATCH and _is_live(rows[0]):
+                bell.ring()  # more than one worker's fill: wake another, who wakes the next
         if not self._claimed or not (background or _is_live(self._claimed[0])):
             return None
         runs = self._claimed[: _fitting(self._claimed)]

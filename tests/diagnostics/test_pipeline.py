@@ -170,6 +170,18 @@ def test_a_burst_is_read_in_few_batches_and_one_picture_does_not_wait_for_compan
     assert sizes == [1, 5]
 
 
+def test_a_worker_with_its_hands_full_wakes_another(
+    world: World, monkeypatch: Any, settings: Any
+) -> None:
+    settings.ANALYSIS_BATCH = 2
+    rung: list[bool] = []
+    for seed in range(3):
+        post(world, seed=seed)
+    monkeypatch.setattr(pipeline.bell, "ring", lambda: rung.append(True))
+    work_with(Engine(), monkeypatch)
+    assert len(rung) == 1
+
+
 def test_large_pictures_are_taken_in_small_batches(world: World, monkeypatch: Any) -> None:
     sizes: list[int] = []
     monkeypatch.setattr(pipeline, "MOST_PIXELS", 2 * 224 * 224)
