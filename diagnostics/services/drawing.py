@@ -65,7 +65,10 @@ def _draw(analysis: Analysis, kind: str) -> bytes:
     cells = FoundCells.objects.filter(analysis=analysis).first()
     if cells is None:
         raise FileNotFoundError(key_of(analysis, kind))
-    found = outlines.unpack(bytes(cells.outlines))
+    try:
+        found = outlines.unpack(bytes(cells.outlines))
+    except outlines.OutlinesBroken as rotten:
+        raise FileNotFoundError(key_of(analysis, kind)) from rotten
     if kind == "segmented":
         return images.encode_png(found.isolate(original))
     return images.encode_jpeg(found.outline(original), quality=OVERLAY_QUALITY)
