@@ -1,4 +1,9 @@
-"""The worker's loop: claim a batch, read the pictures with the model, store what it says.
+"""The worker's line: claim a batch, prepare its pictures, ask the model, store what it says.
+
+Three batches are in hand at most: while the engine reads one, the next is claimed, decoded and
+segmented, and the one before is stored. All that touches the database happens in the thread that
+called `drain`; the others only work on pictures. A picture that comes alone goes straight
+through: nothing ever waits for company.
 
 Only a worker process runs this; it is the only place where the model is loaded.
 """
@@ -6,39 +11,47 @@ Only a worker process runs this; it is the only place where the model is loaded.
 import logging
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, get_native_id
 
-import numpy as np
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import InterfaceError, OperationalError
 
-from diagnostics.models import Analysis, Outcome
-from diagnostics.services import analyses
+from diagnostics.leases import Keeper
+from diagnostics.models import Analysis, Outcome, Priority
+from diagnostics.services import analyses, bell, drawing
+from diagnostics.services.results import REJECTING, Found, succeed_all
 from hospital.base import files
-from ml import images, reading
+from ml import images, outlines, reading
+from ml.preprocessing import Prepared
 from ml.reading import Reader, Reading
 
 log = logging.getLogger(__name__)
 
-WORKER = f"{socket.gethostname()}:{os.getpid()}"
-OVERLAY_QUALITY = 88
-THUMBNAIL_SIDE = 160
-MOST_RENEWALS = 30
+# How many decoded pixels a batch may hold: about as many bytes times seven, three times over.
+MOST_PIXELS = 16_000_000
+# Preparing is a fraction of reading on a CPU; a machine with a GPU has the cores to keep it fed.
+PREPARERS = max(1, (os.cpu_count() or 1) // 4)
 
 _stopping = Event()
+_loading = Lock()
+_asking = Lock()  # one reader a process, and it answers one at a time
+_reader: Reader | None = None
 
 
-@cache
 def reader() -> Reader:
     """The model, loaded once per worker process and verified against its digest."""
-    package = Path(settings.MODEL_PACKAGE) if settings.MODEL_PACKAGE else None
-    loaded = reading.load(package)
-    log.info("model %s ready on %s", loaded.package.name, loaded.engine)
-    return loaded
+    global _reader  # noqa: PLW0603 - a process-wide cache that several threads may ask for
+    with _loading:
+        if _reader is None:
+            package = Path(settings.MODEL_PACKAGE) if settings.MODEL_PACKAGE else None
+            _reader = reading.load(package)
+            log.info("model %s ready on %s", _reader.package.name, _reader.engine)
+        return _reader
 
 
 def stop() -> None:
@@ -46,122 +59,220 @@ def stop() -> None:
     _stopping.set()
 
 
-def drain() -> int:
-    """Work until nothing is queued or the worker stops; return how many runs were finished."""
-    # Before claiming: a model that takes its time to load must not eat the lease.
-    model = reader()
-    finished = 0
-    while not _stopping.is_set():
-        batch = analyses.claim(worker=WORKER, limit=settings.ANALYSIS_BATCH)
-        if not batch:
-            break
-        with _held(batch):
-            finished += _work(model, batch)
-    return finished
+def stopping() -> bool:
+    """Whether this process was told to stop."""
+    return _stopping.is_set()
 
 
-@contextmanager
-def _held(batch: list[Analysis]) -> Iterator[None]:
-    """Keep the batch's leases alive meanwhile: a slow machine is not a dead one.
+def drain(*, model: Reader | None = None, live: bool = True) -> int:
+    """Work until nothing is queued or the worker stops; return how many runs were finished.
 
-    Only for so long: a worker that hangs must lose its work in the end.
+    Args:
+        model: to read with, instead of this process's `reader`.
+        live: False takes background runs only: a process beside the hospital's workers.
     """
-    done = Event()
+    # Before claiming: a model that takes its time to load must not eat the lease.
+    model = model or reader()
+    with (
+        Keeper() as keeper,
+        ThreadPoolExecutor(PREPARERS, "prepare") as hands,
+        ThreadPoolExecutor(1, "engine") as engine,
+    ):
+        return Line(model, keeper, hands, engine, live=live).run()
 
-    def keep() -> None:
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Runs that are read together, and their pictures on the way to being prepared."""
+
+    runs: Sequence[Analysis]
+    pictures: Sequence["Future[Prepared | str]"]
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody waits for it."""
+        return _is_live(self.runs[0])
+
+
+# What became of each run: what the model says, or a code of `analyses.FAILURES`.
+Answers = list[tuple[Analysis, Reading | str]]
+
+
+class Line:
+    """One pass over the queue."""
+
+    def __init__(
+        self,
+        model: Reader,
+        keeper: Keeper,
+        hands: ThreadPoolExecutor,
+        engine: ThreadPoolExecutor,
+        *,
+        live: bool,
+    ) -> None:
+        self._model = model
+        self._keeper = keeper
+        self._hands = hands
+        self._engine = engine
+        self._live = live
+        # A live picture may have to wait for a background batch; where none comes, it may be big.
+        self._background = settings.ANALYSIS_BACKGROUND_BATCH if live else settings.ANALYSIS_BATCH
+        self._claimed: list[Analysis] = []
+        # Threads share a process id, and two drains must be told apart.
+        self._worker = f"{socket.gethostname()}:{os.getpid()}:{get_native_id()}"
+
+    def run(self) -> int:
+        """Until nothing waits."""
+        finished = 0
+        ready, done = self._next(), None
+        while ready or done:
+            now, ready = self._overtaken(ready)
+            answering = self._engine.submit(self._read, now) if now else None
+            ready = ready or self._next()
+            if done:
+                finished += self._store(done)
+            done = answering.result() if answering else None
+            if stopping() and (ready or self._claimed):
+                self._return(ready)
+                ready = None
+        return finished
+
+    def _overtaken(self, ready: Batch | None) -> tuple[Batch | None, Batch | None]:
+        """What is read now, and what after it: somebody's picture passes the archive's."""
+        if ready and not ready.urgent and (urgent := self._next(background=False)):
+            return urgent, ready
+        return ready, None
+
+    def _next(self, *, background: bool = True) -> Batch | None:
+        """Claim a batch and set the hands on preparing it; None when nothing waits."""
+        if stopping():
+            return None
+        if not self._claimed or (self._live and not _is_live(self._claimed[0])):
+            rows = analyses.claim(
+                worker=self._worker,
+                limit=settings.ANALYSIS_BATCH,
+                package=self._model.package.digest,
+                background=self._background if background and not self._claimed else 0,
+                live=self._live,
+            )
+            self._keeper.hold(rows)
+            self._claimed[:0] = rows
+            if len(rows) == settings.ANALYSIS_BATCH and _is_live(rows[0]):
+                bell.ring()  # more than one worker's fill: wake another, who wakes the next
+        if not self._claimed or not (background or _is_live(self._claimed[0])):
+            return None
+        runs = self._claimed[: _fitting(self._claimed)]
+        self._claimed = self._claimed[len(runs) :]
+        prepare = partial(_prepare, self._model)
+        return Batch(runs, [self._hands.submit(prepare, run) for run in runs])
+
+    def _return(self, ready: Batch | None) -> None:
+        """Queue again what was claimed and not begun."""
+        rows = [*(ready.runs if ready else ()), *self._claimed]
+        analyses.give_back(rows)
+        self._keeper.release(rows)
+        self._claimed = []
+
+    def _read(self, batch: Batch) -> Answers:
+        """Ask the model. In the engine's thread."""
+        pictures = [picture.result() for picture in batch.pictures]
+        good = [picture for picture in pictures if not isinstance(picture, str)]
         try:
-            for _ in range(MOST_RENEWALS):
-                if done.wait(settings.ANALYSIS_LEASE_SECONDS / 3):
-                    return
-                analyses.renew(batch)
-        except DatabaseError:
-            log.warning("leases could not be renewed", exc_info=True)
-        finally:
-            connection.close()
+            answers: list[Reading | str] = list(self._ask(good))
+        except Exception:
+            log.exception("a batch of %d failed; trying its pictures one by one", len(good))
+            answers = [self._ask_alone(picture) for picture in good]
+        said = iter(answers)
+        outcomes = [p if isinstance(p, str) else next(said) for p in pictures]
+        return list(zip(batch.runs, outcomes, strict=True))
 
-    keeper = Thread(target=keep, daemon=True)
-    keeper.start()
+    def _ask(self, pictures: Sequence[Prepared]) -> list[Reading]:
+        with _asking:
+            return self._model.classify(pictures) if pictures else []
+
+    def _ask_alone(self, picture: Prepared) -> Reading | str:
+        """By itself, so that a poisonous neighbour costs the others nothing."""
+        try:
+            return self._ask([picture])[0]
+        except Exception:
+            log.exception("a picture cannot be read")
+            return "internal"
+
+    def _store(self, answers: Answers) -> int:
+        """Store what the model said; returns how many runs were finished by it."""
+        found = [self._found(run, said) for run, said in answers if not isinstance(said, str)]
+        try:
+            finished = succeed_all(found)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: no fault of any picture, and the leases will run out
+        except Exception:
+            log.exception("a batch of %d was not stored; trying one by one", len(found))
+            finished = sum(_store_alone(one) for one in found)
+        for run, said in answers:
+            if isinstance(said, str):
+                log.error("analysis %s: %s", run.pk, said)
+                finished += analyses.fail(run, code=said)
+        self._keeper.release([run for run, _ in answers])
+        return finished
+
+    def _found(self, run: Analysis, said: Reading) -> Found:
+        outcome = Outcome(said.outcome)
+        return Found(
+            analysis=run,
+            outcome=outcome,
+            rejection=(said.quality.code or outcome.value) if outcome in REJECTING else "",
+            outlines=outlines.pack(said.segmentation),
+            result={
+                "package_name": self._model.package.name,
+                "package_digest": self._model.package.digest,
+                "engine": self._model.engine,
+                "preprocessing": self._model.preprocessing,
+                "label": said.label or "",
+                "probabilities": said.probabilities,
+                "familiarity": said.familiarity,
+                "quality": said.quality.as_dict(),
+                "cell_count": len(said.segmentation.cells),
+                "area_share": said.segmentation.area_share,
+                **drawing.keys_for(run.pk),
+            },
+        )
+
+
+def _is_live(run: Analysis) -> bool:
+    return run.priority == Priority.LIVE
+
+
+def _fitting(runs: Sequence[Analysis]) -> int:
+    """How many of the first runs fit in memory together, of one priority; at least one."""
+    pixels = 0
+    for count, run in enumerate(runs):
+        pixels += run.image.width * run.image.height
+        if count and (pixels > MOST_PIXELS or run.priority != runs[0].priority):
+            return count
+    return len(runs)
+
+
+def _prepare(model: Reader, run: Analysis) -> Prepared | str:
+    """The picture ready for the network, or why there is none."""
     try:
-        yield
-    finally:
-        done.set()
-        keeper.join()
-
-
-def _work(model: Reader, batch: list[Analysis]) -> int:
-    decoded = [
-        (analysis, picture) for analysis in batch if (picture := _open(analysis)) is not None
-    ]
-    finished = len(batch) - len(decoded)
-    try:
-        readings = model.read([picture for _, picture in decoded]) if decoded else []
-    except Exception:
-        log.exception("a batch of %d failed; trying its pictures one by one", len(decoded))
-        return finished + sum(_alone(model, analysis, picture) for analysis, picture in decoded)
-    for (analysis, picture), result in zip(decoded, readings, strict=True):
-        finished += _store(model, analysis, picture, result)
-    return finished
-
-
-def _alone(model: Reader, analysis: Analysis, picture: np.ndarray) -> bool:
-    """One picture by itself, so that a poisonous neighbour costs the others nothing."""
-    try:
-        result = model.read([picture])[0]
-    except Exception:
-        log.exception("analysis %s failed", analysis.pk)
-        return analyses.fail(analysis, code="internal")
-    return _store(model, analysis, picture, result)
-
-
-def _open(analysis: Analysis) -> np.ndarray | None:
-    """The picture as RGB, or None after failing the run with the reason."""
-    try:
-        return images.decode(files.read(analysis.image.storage_key))
+        return model.prepare(images.decode(files.read(run.image.storage_key)))
     except FileNotFoundError:
-        code = "file_missing"
+        return "file_missing"
     except images.ImageRefused:
-        code = "undecodable"
-    log.error("analysis %s: %s", analysis.pk, code)
-    analyses.fail(analysis, code=code)
-    return None
+        return "undecodable"
+    except OSError:
+        raise  # the store is away: the run is tried again when it is back
+    except Exception:
+        log.exception("analysis %s: the picture cannot be prepared", run.pk)
+        return "internal"
 
 
-def _store(model: Reader, analysis: Analysis, picture: np.ndarray, result: Reading) -> bool:
-    outcome = Outcome(result.outcome)
-    reason = result.quality.code or outcome.value
-    return analyses.succeed(
-        analysis,
-        outcome=outcome,
-        rejection=reason if outcome in analyses.REJECTING else "",
-        result={
-            "package_name": model.package.name,
-            "package_digest": model.package.digest,
-            "engine": model.engine,
-            "preprocessing": model.preprocessing,
-            "label": result.label or "",
-            "probabilities": result.probabilities,
-            "familiarity": result.familiarity,
-            "quality": result.quality.as_dict(),
-            "cell_count": len(result.segmentation.cells),
-            "area_share": result.segmentation.area_share,
-            **_pictures(analysis, picture, result),
-        },
-    )
-
-
-def _pictures(analysis: Analysis, picture: np.ndarray, result: Reading) -> dict[str, str]:
-    """Store the segmented picture, the outlines and a thumbnail; return their keys."""
-    folder = f"derived/{analysis.pk}"
-    outlined = result.segmentation.outline(picture)
-    return {
-        "segmented_key": files.put(
-            f"{folder}/segmented.png", images.encode_png(result.segmentation.isolate(picture))
-        ),
-        "overlay_key": files.put(
-            f"{folder}/overlay.jpg", images.encode_jpeg(outlined, quality=OVERLAY_QUALITY)
-        ),
-        "thumbnail_key": files.put(
-            f"{folder}/thumbnail.jpg",
-            images.encode_jpeg(images.thumbnail(picture, THUMBNAIL_SIDE), quality=80),
-        ),
-    }
+def _store_alone(one: Found) -> bool:
+    """One result by itself, so that one that cannot be stored costs the others nothing."""
+    try:
+        return bool(succeed_all([one]))
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("the result of analysis %s cannot be stored", one.analysis.pk)
+        return analyses.fail(one.analysis, code="internal")

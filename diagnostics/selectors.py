@@ -47,9 +47,14 @@ def analyses_visible_to(user: Any) -> QuerySet[Analysis]:
 
 
 def images_with_analyses(report: DiagnosticReport) -> QuerySet[FieldImage]:
-    """The report's pictures in order of arrival, `latest_analyses` newest first on each."""
+    """The report's pictures in order of arrival, `latest_analyses` newest first on each.
+
+    Of the analyses that have a say in the report: see docs/decisions/0008.
+    """
     newest_first = Prefetch(
-        "analyses", Analysis.objects.order_by("-queued_at"), to_attr="latest_analyses"
+        "analyses",
+        Analysis.objects.filter(speaks=True).order_by("-queued_at"),
+        to_attr="latest_analyses",
     )
     images = FieldImage.objects.filter(specimen_id=report.specimen_id)
     return images.select_related("device").prefetch_related(newest_first)

@@ -7,8 +7,11 @@ from diagnostics.services import analyses
 
 
 @shared_task(name="diagnostics.tasks.analyse")
-def analyse(analysis_id: str) -> int:
-    """Drain the queue; `analysis_id` is only who nudged. Returns how many runs were finished."""
+def analyse(analysis_id: str = "") -> int:
+    """Drain the queue. Returns how many runs were finished.
+
+    `analysis_id` is what messages of earlier versions carry.
+    """
     return pipeline.drain()
 
 

@@ -92,7 +92,7 @@ class StandingSerializer(serializers.Serializer[FieldImage]):
     @extend_schema_field(LatestAnalysisSerializer(allow_null=True))
     def get_analysis(self, image: FieldImage) -> dict[str, Any] | None:
         """The latest one."""
-        latest = image.analyses.order_by("-queued_at").first()
+        latest = image.analyses.filter(speaks=True).order_by("-queued_at").first()
         return LatestAnalysisSerializer(latest).data if latest else None
 
     @extend_schema_field(ReportStandingSerializer(allow_null=True))

@@ -1,6 +1,6 @@
 """The rows of diagnostics, one file a noun."""
 
-from diagnostics.models.analysis import Analysis, AnalysisState, Outcome
+from diagnostics.models.analysis import Analysis, AnalysisState, FoundCells, Outcome, Priority
 from diagnostics.models.image import FieldImage, ImageState
 from diagnostics.models.report import (
     Certainty,
@@ -18,8 +18,10 @@ __all__ = [
     "Conclusion",
     "DiagnosticReport",
     "FieldImage",
+    "FoundCells",
     "ImageState",
     "Outcome",
+    "Priority",
     "ReportStatus",
     "ReportVersion",
     "Specimen",

@@ -33,6 +33,13 @@ class Outcome(models.TextChoices):
 OPEN = (AnalysisState.QUEUED, AnalysisState.RUNNING)
 
 
+class Priority(models.IntegerChoices):
+    """What is claimed first."""
+
+    LIVE = 0, "Live"
+    BACKGROUND = 1, "Background"
+
+
 class Analysis(models.Model):
     """Claimed by compare-and-swap with a lease; a second delivery finds it done."""
 
@@ -53,6 +60,13 @@ class Analysis(models.Model):
     queued_at = models.DateTimeField(default=timezone.now)
     nudged_at = models.DateTimeField(
         default=timezone.now, help_text="When the broker was last told of it."
+    )
+    priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.LIVE)
+    package_wanted = models.CharField(
+        max_length=64, blank=True, help_text="Digest of the package to use; '' is the worker's own."
+    )
+    speaks = models.BooleanField(
+        default=True, help_text="Whether it has a say in the report: see docs/decisions/0008."
     )
     attempts = models.PositiveSmallIntegerField(default=0)
     lease = models.UUIDField(null=True, help_text="Whoever holds this token may finish it.")
@@ -76,6 +90,7 @@ class Analysis(models.Model):
     quality = models.JSONField(default=dict)
     cell_count = models.PositiveIntegerField(null=True)
     area_share = models.FloatField(null=True, help_text="Of the picture covered by cells, 0 to 1.")
+    # Where its pictures stand once somebody has looked at them: see services.drawing.
     segmented_key = models.CharField(max_length=120, blank=True)
     overlay_key = models.CharField(max_length=120, blank=True)
     thumbnail_key = models.CharField(max_length=120, blank=True)
@@ -86,7 +101,14 @@ class Analysis(models.Model):
         permissions = [("retry_analysis", "Can start a failed analysis again")]
         indexes = [
             models.Index(
-                fields=["queued_at"], name="analysis_queue", condition=Q(state=AnalysisState.QUEUED)
+                fields=["priority", "queued_at"],
+                name="analysis_queue",
+                condition=Q(state=AnalysisState.QUEUED),
+            ),
+            models.Index(
+                fields=["package_wanted", "state"],
+                name="analysis_reanalysis",
+                condition=~Q(package_wanted=""),
             ),
             models.Index(
                 fields=["lease_until"],
@@ -124,6 +146,24 @@ class Analysis(models.Model):
     def bars(self) -> list[dict[str, Any]]:
         """The four probabilities for drawing, in the classes' own order."""
         return probability_bars(self.probabilities)
+
+
+class FoundCells(models.Model):
+    """The outlines of the cells that a run found: enough to draw its pictures at any time.
+
+    A row of its own, so that who reads an analysis does not carry a kilobyte of outlines along.
+    """
+
+    analysis = models.OneToOneField(
+        Analysis, on_delete=models.PROTECT, primary_key=True, related_name="found_cells"
+    )
+    outlines = models.BinaryField(help_text="As ml.outlines packs them.")
+
+    class Meta:
+        verbose_name_plural = "found cells"
+
+    def __str__(self) -> str:
+        return f"cells of {self.analysis_id}"
 
 
 CLASS_NAMES: dict[str, str] = {

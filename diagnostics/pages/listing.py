@@ -117,7 +117,7 @@ def tiles_of(
 ) -> list[dict[str, Any]]:
     """Today in figures."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    waiting = Analysis.objects.filter(state__in=OPEN, image__in=images.values("pk"))
+    waiting = Analysis.objects.filter(state__in=OPEN, speaks=True, image__in=images.values("pk"))
     return [
         {
             "name": "Pictures today",

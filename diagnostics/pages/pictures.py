@@ -1,6 +1,7 @@
 """Pictures, each behind the permission of the page that shows it. Never by their storage name."""
 
 import hashlib
+from collections.abc import Callable
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
@@ -9,9 +10,9 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
-from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ImageState
+from diagnostics.models import DiagnosticReport, FieldImage, ImageState
 from diagnostics.selectors import images_visible_to, portal_reports
-from diagnostics.services import reading
+from diagnostics.services import drawing, reading
 from hospital.base import files
 from ml import images
 
@@ -57,13 +58,13 @@ def portal_picture(
 
 
 def _answer(request: HttpRequest, image: FieldImage, kind: str, *, name: str) -> HttpResponse:
-    key, media_type = _stored(image, kind)
+    key, media_type, read = _stored(image, kind)
     # Stored names never get other bytes, so the name stands for the content.
     etag = quote_etag(hashlib.sha256(key.encode()).hexdigest())
     response = get_conditional_response(request, etag=etag)
     if not isinstance(response, HttpResponseNotModified):
         try:
-            response = HttpResponse(files.read(key), content_type=media_type)
+            response = HttpResponse(read(), content_type=media_type)
         except FileNotFoundError as missing:
             raise Http404 from missing
     filename = f"{name}{_SUFFIXES[media_type]}"
@@ -74,36 +75,28 @@ def _answer(request: HttpRequest, image: FieldImage, kind: str, *, name: str) ->
     return response
 
 
-def _stored(image: FieldImage, kind: str) -> tuple[str, str]:
-    """Where the picture lies and what type we vouch for: never one that the sender named."""
+def _stored(image: FieldImage, kind: str) -> tuple[str, str, Callable[[], bytes]]:
+    """Where the picture lies, what type we vouch for (never one that the sender named), its bytes.
+
+    Not read yet: a browser that has the picture is not sent it again.
+    """
     if kind != "original":
-        analysis = image.analyses.exclude(overlay_key="").order_by("-queued_at").first()
-        if analysis is not None:
-            return _derived(analysis, kind)
+        shown = image.analyses.filter(speaks=True).exclude(overlay_key="")
+        if analysis := shown.order_by("-queued_at").first():
+            key = drawing.key_of(analysis, kind)
+            media_type = "image/png" if key.endswith(".png") else "image/jpeg"
+            return key, media_type, lambda: drawing.picture(analysis, kind)
         if kind != "thumbnail":
             raise Http404
     if image.media_type in _SUFFIXES:
-        return image.storage_key, image.media_type
-    return _as_png(image), "image/png"
-
-
-def _derived(analysis: Analysis, kind: str) -> tuple[str, str]:
-    key = {
-        "segmented": analysis.segmented_key,
-        "overlay": analysis.overlay_key,
-        "thumbnail": analysis.thumbnail_key,
-    }[kind]
-    return key, "image/png" if key.endswith(".png") else "image/jpeg"
-
-
-def _as_png(image: FieldImage) -> str:
-    """A TIFF as a browser can show it, made once."""
+        return image.storage_key, image.media_type, lambda: files.read(image.storage_key)
     key = f"derived/shown/{image.sha256}.png"
+    return key, "image/png", lambda: drawing.once(key, lambda: _as_png(image))
+
+
+def _as_png(image: FieldImage) -> bytes:
+    """A TIFF as a browser can show it."""
     try:
-        files.read(key)
-    except FileNotFoundError:
-        try:
-            files.put(key, images.encode_png(images.decode(files.read(image.storage_key))))
-        except (FileNotFoundError, images.ImageRefused) as unreadable:
-            raise Http404 from unreadable
-    return key
+        return images.encode_png(images.decode(files.read(image.storage_key)))
+    except images.ImageRefused as unreadable:
+        raise Http404 from unreadable

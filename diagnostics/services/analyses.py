@@ -10,15 +10,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from celery import current_app
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from diagnostics.models import Analysis, AnalysisState, FieldImage, ImageState, Outcome
+from diagnostics.models import Analysis, AnalysisState, FieldImage, Priority
 from diagnostics.models.analysis import OPEN
-from diagnostics.services import reports
+from diagnostics.services import bell, reports
+from diagnostics.services.results import PIPELINE, REJECTING, Found, succeed_all
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Forbidden
@@ -26,7 +26,22 @@ from hospital.base.states import advance
 
 log = logging.getLogger(__name__)
 
-PIPELINE = Actor.system("pipeline")
+__all__ = [
+    "FAILURES",
+    "REJECTING",
+    "Found",
+    "claim",
+    "fail",
+    "give_back",
+    "nudge",
+    "queue",
+    "renew",
+    "retry",
+    "succeed",
+    "succeed_all",
+    "sweep",
+]
+
 LOST_WORKER = "worker_lost"
 
 # What a technician reads when a run failed; the code is stored, the sentence is not.
@@ -48,66 +63,103 @@ def queue(image: FieldImage) -> Analysis:
 
 def nudge(analysis_id: UUID) -> None:
     """Tell the broker that there is work. Failing is harmless: the sweep nudges again."""
-    try:
-        # By name: the web process has no business importing the pipeline.
-        current_app.send_task("diagnostics.tasks.analyse", args=[str(analysis_id)])
-    except Exception as error:
-        log.warning("broker not reached (%s); the sweep will queue %s again", error, analysis_id)
+    log.debug("analysis %s is waiting", analysis_id)
+    bell.ring()
 
 
-def claim(*, worker: str, limit: int) -> list[Analysis]:
-    """Take up to `limit` queued runs, oldest first, each under a fresh lease.
+def claim(
+    *, worker: str, limit: int, package: str = "", background: int = 0, live: bool = True
+) -> list[Analysis]:
+    """Take queued runs, oldest first, under one fresh lease.
 
-    Two workers may look at the same rows; the compare-and-swap gives each row to one of them.
+    Live pictures go first: only when none waits are background runs taken, those that want the
+    package of digest `package` or name none.
+
+    Args:
+        limit: at most so many live runs.
+        background: at most so many background runs; few, because a live picture that arrives
+            meanwhile waits for them.
+        live: whether live runs are taken at all.
+
+    Two workers may look at the same rows; the database gives each row to one of them.
     """
-    waiting = Analysis.objects.filter(state=AnalysisState.QUEUED).order_by("queued_at")
-    taken = []
-    for pk in list(waiting.values_list("pk", flat=True)[:limit]):
-        lease = uuid.uuid4()
-        now = timezone.now()
-        row = Analysis.objects.filter(pk=pk, state=AnalysisState.QUEUED)
-        if row.update(
-            state=AnalysisState.RUNNING,
-            lease=lease,
-            lease_until=now + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS),
-            worker=worker[:120],
-            started_at=now,
-            attempts=F("attempts") + 1,
-        ):
-            taken.append(pk)
-    rows = Analysis.objects.filter(pk__in=taken, worker=worker[:120])
-    return list(rows.select_related("image__specimen").order_by("queued_at"))
+    waiting = Analysis.objects.filter(state=AnalysisState.QUEUED)
+    taken: list[Analysis] = []
+    if live and limit:
+        taken = _take(waiting.filter(priority=Priority.LIVE), worker=worker, limit=limit)
+    if not taken and background:
+        wanted = waiting.filter(priority=Priority.BACKGROUND, package_wanted__in=["", package])
+        taken = _take(wanted, worker=worker, limit=background)
+    return taken
+
+
+@transaction.atomic
+def _take(waiting: QuerySet[Analysis], *, worker: str, limit: int) -> list[Analysis]:
+    """Put the oldest `limit` of `waiting` under one lease."""
+    # PostgreSQL passes over what another worker is just taking. SQLite has no row locks and needs
+    # none: its transactions are immediate. Elsewhere the compare-and-swap below decides.
+    unlocked = waiting.select_for_update(skip_locked=True, of=("self",))
+    rows = list(unlocked.select_related("image__specimen").order_by("queued_at")[:limit])
+    if not rows:
+        return []
+    now, lease = timezone.now(), uuid.uuid4()
+    changes = {
+        "state": AnalysisState.RUNNING,
+        "lease": lease,
+        "lease_until": now + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS),
+        "worker": worker[:120],
+        "started_at": now,
+    }
+    still = Analysis.objects.filter(pk__in=[row.pk for row in rows], state=AnalysisState.QUEUED)
+    if still.update(**changes, attempts=F("attempts") + 1) != len(rows):
+        got = set(Analysis.objects.filter(lease=lease).values_list("pk", flat=True))
+        rows = [row for row in rows if row.pk in got]
+    for row in rows:
+        row.attempts += 1
+        for name, value in changes.items():
+            setattr(row, name, value)
+    return rows
+
+
+def give_back(held: Sequence[Analysis]) -> int:
+    """Queue runs again that were claimed and not begun, as if nobody had claimed them.
+
+    Returns how many were still held.
+    """
+    return _held(held).update(
+        state=AnalysisState.QUEUED,
+        lease=None,
+        lease_until=None,
+        worker="",
+        started_at=None,
+        attempts=F("attempts") - 1,
+    )
 
 
 def renew(held: Sequence[Analysis]) -> int:
     """Prolong the leases of runs still in hand; returns how many were still held."""
     until = timezone.now() + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS)
-    leases = [analysis.lease for analysis in held]
-    running = Analysis.objects.filter(state=AnalysisState.RUNNING, lease__in=leases)
-    return running.update(lease_until=until)
+    return _held(held).update(lease_until=until)
 
 
-@transaction.atomic
-def succeed(analysis: Analysis, *, outcome: str, result: dict[str, Any], rejection: str) -> bool:
-    """Store what the model found, unless the lease was lost meanwhile.
-
-    `rejection` is the quality gate's code, '' when the picture is good enough. Returns False, with
-    nothing written, when another worker holds or has finished the run: a result counts once.
-    """
-    if not _finish(analysis, AnalysisState.SUCCEEDED, outcome=outcome, **result):
-        return False
-    image = analysis.image
-    _judge(image, rejection=rejection)
-    record(
-        PIPELINE,
-        "analysis.succeeded",
-        analysis,
-        clinic_id=image.specimen.clinic_id,
-        patient_id=image.specimen.patient_id,
-        outcome=outcome,
-        package=analysis.package_digest,
+def _held(runs: Sequence[Analysis]) -> QuerySet[Analysis]:
+    """Those of `runs` whose lease has not been lost."""
+    return Analysis.objects.filter(
+        state=AnalysisState.RUNNING,
+        pk__in=[run.pk for run in runs],
+        lease__in={run.lease for run in runs},
     )
-    reports.rebuild(image.specimen)
+
+
+def succeed(analysis: Analysis, *, outcome: str, result: dict[str, Any], rejection: str) -> bool:
+    """Store what the model found in one run; see `results.succeed_all`.
+
+    Returns False, with nothing written, when another worker holds or has finished the run.
+    """
+    found = Found(analysis=analysis, outcome=outcome, result=result, rejection=rejection)
+    if not succeed_all([found]):
+        return False
+    _refresh(analysis)
     return True
 
 
@@ -125,7 +177,8 @@ def fail(analysis: Analysis, *, code: str) -> bool:
         patient_id=specimen.patient_id,
         code=code,
     )
-    reports.rebuild(specimen)
+    if analysis.speaks:
+        reports.rebuild(specimen)
     return True
 
 
@@ -151,7 +204,8 @@ def retry(*, user: Any, analysis: Analysis) -> None:
         clinic_id=specimen.clinic_id,
         patient_id=specimen.patient_id,
     )
-    reports.rebuild(specimen)
+    if analysis.speaks:
+        reports.rebuild(specimen)
     transaction.on_commit(lambda: nudge(analysis.pk), robust=True)
 
 
@@ -205,7 +259,7 @@ def _nudge_forgotten() -> int:
     before = timezone.now() - timedelta(seconds=settings.ANALYSIS_NUDGE_SECONDS)
     forgotten = Analysis.objects.filter(state=AnalysisState.QUEUED, nudged_at__lt=before)
     # One nudge makes a worker drain the whole queue; a few serve several idle workers.
-    ids = list(forgotten.order_by("queued_at").values_list("pk", flat=True)[:8])
+    ids = list(forgotten.order_by("priority", "queued_at").values_list("pk", flat=True)[:8])
     Analysis.objects.filter(pk__in=ids).update(nudged_at=timezone.now())
     for pk in ids:
         nudge(pk)
@@ -220,15 +274,9 @@ def _finish(analysis: Analysis, state: str, **changes: Any) -> bool:
         state=state, lease=None, lease_until=None, finished_at=timezone.now(), **changes
     )
     if finished:
-        analysis.refresh_from_db(from_queryset=Analysis.objects.select_related("image__specimen"))
+        _refresh(analysis)
     return bool(finished)
 
 
-def _judge(image: FieldImage, *, rejection: str) -> None:
-    """Move the picture to accepted or rejected, if that is not where it stands already."""
-    to = ImageState.REJECTED if rejection else ImageState.ACCEPTED
-    if image.state != to:
-        advance(image, to, rejection=rejection)
-
-
-REJECTING = frozenset({Outcome.NOT_A_SMEAR, Outcome.UNUSABLE})
+def _refresh(analysis: Analysis) -> None:
+    analysis.refresh_from_db(from_queryset=Analysis.objects.select_related("image__specimen"))

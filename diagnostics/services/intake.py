@@ -17,7 +17,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from devices.models import Device
-from diagnostics.models import Analysis, AnalysisState, FieldImage, Specimen
+from diagnostics.models import Analysis, AnalysisState, FieldImage, Priority, Specimen
 from diagnostics.services import analyses, reports
 from hospital.audit.services import Actor, record
 from hospital.base import files
@@ -183,7 +183,7 @@ def _ensure_capacity(device: Device) -> None:
             f"More than {settings.UPLOADS_PER_MINUTE} pictures in a minute. Wait, then send again.",
             retry_after=20,
         )
-    waiting = Analysis.objects.filter(state=AnalysisState.QUEUED)
+    waiting = Analysis.objects.filter(state=AnalysisState.QUEUED, priority=Priority.LIVE)
     if waiting[: settings.MAX_QUEUED_ANALYSES].count() >= settings.MAX_QUEUED_ANALYSES:
         raise Overloaded(
             "Too many pictures are waiting for analysis. Keep this one and send it again.",

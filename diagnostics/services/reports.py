@@ -214,7 +214,7 @@ def _locked(**which: Any) -> DiagnosticReport:
 
 
 def _latest_analyses(specimen: Specimen) -> dict[Any, Analysis]:
-    rows = Analysis.objects.filter(image__specimen=specimen).order_by("queued_at")
+    rows = Analysis.objects.filter(image__specimen=specimen, speaks=True).order_by("queued_at")
     return {analysis.image_id: analysis for analysis in rows}
 
 

@@ -1,5 +1,6 @@
 """Writing to the audit trail. Explicit calls in services, never signals."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,27 @@ def record(
     `action` is 'noun.verb-in-past-tense'. `detail` holds no names and no images: ids, codes,
     counts, old and new values of coded fields.
     """
-    return Entry.objects.create(
+    made = entry(actor, action, subject, clinic_id=clinic_id, patient_id=patient_id, detail=detail)
+    made.save(force_insert=True)
+    return made
+
+
+def record_all(entries: Iterable[Entry]) -> None:
+    """Add many entries, each made by `entry`, in the caller's transaction and one statement."""
+    Entry.objects.bulk_create(entries)
+
+
+def entry(
+    actor: Actor,
+    action: str,
+    subject: models.Model,
+    *,
+    clinic_id: Any,
+    patient_id: Any,
+    detail: dict[str, Any],
+) -> Entry:
+    """An entry for `record_all`, not yet in the trail; the arguments are those of `record`."""
+    return Entry(
         actor_kind=actor.kind,
         actor_id=actor.id,
         actor_name=actor.name,

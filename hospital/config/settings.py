@@ -202,7 +202,9 @@ UPLOADS_PER_MINUTE = env.int("UPLOADS_PER_MINUTE", 600)
 MAX_QUEUED_ANALYSES = env.int("MAX_QUEUED_ANALYSES", 5_000)
 # How long a worker may be silent before its work is given to another.
 ANALYSIS_LEASE_SECONDS = env.int("ANALYSIS_LEASE_SECONDS", 30)
-ANALYSIS_BATCH = env.int("ANALYSIS_BATCH", 8)
+# Pictures read together; and how many of the archive at most, because a live one waits for them.
+ANALYSIS_BATCH = env.int("ANALYSIS_BATCH", 32)
+ANALYSIS_BACKGROUND_BATCH = env.int("ANALYSIS_BACKGROUND_BATCH", 4)
 ANALYSIS_MAX_ATTEMPTS = env.int("ANALYSIS_MAX_ATTEMPTS", 3)
 # A queued row whose nudge may have been lost is nudged again after this long.
 ANALYSIS_NUDGE_SECONDS = env.int("ANALYSIS_NUDGE_SECONDS", 15)

@@ -1,5 +1,8 @@
 """Promises of the queue: every picture is worked on, each result counts once, none is forgotten."""
 
+import threading
+import time
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +10,9 @@ import pytest
 from django.utils import timezone
 
 from diagnostics.models import Analysis, AnalysisState, DiagnosticReport, ImageState, Outcome
-from diagnostics.services import analyses
+from diagnostics.services import analyses, bell
+from diagnostics.services.results import Found
+from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
 from hospital.base.states import IllegalTransition
 from tests.world import SURE, World, result_of
@@ -21,6 +26,11 @@ def let_lease_expire(analysis: Analysis) -> None:
 def finish(analysis: Analysis) -> bool:
     result = result_of(analysis, SURE, Outcome.CLASSIFIED)
     return analyses.succeed(analysis, outcome=Outcome.CLASSIFIED, rejection="", result=result)
+
+
+def found(analysis: Analysis) -> Found:
+    result = result_of(analysis, SURE, Outcome.CLASSIFIED)
+    return Found(analysis=analysis, outcome=Outcome.CLASSIFIED, rejection="", result=result)
 
 
 def test_a_run_is_claimed_by_one_worker_only(world: World) -> None:
@@ -148,3 +158,54 @@ def test_only_a_failed_run_can_be_restarted_and_only_by_the_clinics_own(world: W
     for user in (world.outsider, world.device_manager, world.guardian):
         with pytest.raises(Forbidden):
             analyses.retry(user=user, analysis=analysis)
+
+
+def test_what_is_given_back_was_never_tried(world: World) -> None:
+    world.receive()
+    held = analyses.claim(worker="a", limit=8)
+    assert analyses.give_back(held) == 1
+    assert analyses.give_back(held) == 0
+    (again,) = analyses.claim(worker="b", limit=8)
+    assert (again.attempts, again.worker) == (1, "b")
+
+
+def test_of_a_batch_only_what_is_still_held_is_stored(world: World) -> None:
+    for seed in range(3):
+        world.receive(seed)
+    held = analyses.claim(worker="a", limit=8)
+    Analysis.objects.filter(pk=held[1].pk).update(lease=uuid.uuid4())
+    batch = [found(run) for run in held]
+    assert analyses.succeed_all(batch) == 2
+    assert analyses.succeed_all(batch) == 0  # a second delivery
+    stands = dict(Analysis.objects.values_list("pk", "state"))
+    assert [stands[run.pk] for run in held] == ["succeeded", "running", "succeeded"]
+    assert Entry.objects.filter(action="analysis.succeeded").count() == 2
+
+
+def test_a_batch_of_several_specimens_brings_each_its_own_report(world: World) -> None:
+    world.receive(1)
+    world.receive(2, specimen=world.other_specimen)
+    held = analyses.claim(worker="a", limit=8)
+    analyses.succeed_all([found(run) for run in held])
+    for specimen in (world.specimen, world.other_specimen):
+        fields = DiagnosticReport.objects.get(specimen=specimen).findings["fields"]
+        assert fields == {"total": 1, "classified": 1}
+
+
+def test_many_uploads_ring_the_bell_few_times_and_never_too_few(monkeypatch: Any) -> None:
+    rung: list[float] = []
+    asked = threading.Event()
+
+    def send() -> bool:
+        rung.append(time.monotonic())
+        asked.set()
+        return True
+
+    monkeypatch.setattr(bell, "ring_now", send)
+    for _ in range(200):
+        bell.ring()
+    assert asked.wait(5)
+    asked.clear()
+    bell.ring()  # whatever was rung so far may have come too early for this one
+    assert asked.wait(5)
+    assert len(rung) < 100

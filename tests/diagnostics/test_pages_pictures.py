@@ -78,3 +78,27 @@ def test_a_picture_whose_file_is_lost_is_not_an_error_page(world: Any, settings:
     image = world.receive()
     default_storage.delete(image.storage_key)
     assert original(world, image).status_code == 404
+
+
+def test_overlay_and_cells_are_drawn_when_somebody_first_looks_and_kept(world: Any) -> None:
+    from diagnostics.models import Analysis, FoundCells
+    from diagnostics.services import drawing
+    from hospital.base import files
+    from ml import images, outlines
+    from ml.segmentation import segment
+
+    image = world.receive(seed=6)
+    run = world.succeed(image)
+    keys = drawing.keys_for(run.pk) | {"overlay_key": f"derived/{run.pk}/drawn.jpg"}
+    Analysis.objects.filter(pk=run.pk).update(**keys)
+    client = client_of(world.technician)
+    overlay, cells = (
+        reverse("picture", args=[image.pk, kind]) for kind in ("overlay", "segmented")
+    )
+    assert client.get(overlay).status_code == 404  # no outlines are known of it
+    found = segment(images.decode(world.smear(6)))
+    FoundCells.objects.create(analysis=run, outlines=outlines.pack(found))
+    first = client.get(overlay)
+    assert first.headers["Content-Type"] == "image/jpeg"
+    assert files.read(f"derived/{run.pk}/drawn.jpg") == first.content == client.get(overlay).content
+    assert client.get(cells).headers["Content-Type"] == "image/png"

@@ -5,21 +5,33 @@ The reader is the real one but for its engine: TensorFlow is tried in tests/ml a
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from diagnostics import pipeline
-from diagnostics.models import Analysis, AnalysisState, FieldImage, ImageState, Outcome
-from diagnostics.services import analyses, intake
-from hospital.base import files
-from ml import packages, synthetic
+from diagnostics.models import (
+    Analysis,
+    AnalysisState,
+    DiagnosticReport,
+    FieldImage,
+    FoundCells,
+    ImageState,
+    Outcome,
+)
+from diagnostics.services import analyses, drawing, intake, reanalysis, results
+from diagnostics.services.reanalysis import Where
+from hospital.live.models import Event
+from ml import images, packages, synthetic
 from ml.reading import Reader
-from tests.world import World, content_digest
+from tests.world import SETUP, World, content_digest
 
 Ran = tuple[np.ndarray, np.ndarray]
 
@@ -61,7 +73,7 @@ def only(image: FieldImage) -> Analysis:
     return image.analyses.get()
 
 
-def test_a_reading_stores_what_made_it_and_its_three_pictures(
+def test_a_reading_stores_what_made_it_and_what_its_three_pictures_are_drawn_from(
     world: World, monkeypatch: Any
 ) -> None:
     image = post(world, seed=1)
@@ -72,8 +84,8 @@ def test_a_reading_stores_what_made_it_and_its_three_pictures(
     assert (analysis.package_digest, analysis.engine) == (committed.digest, "tests")
     assert analysis.probabilities is not None
     assert sum(analysis.probabilities.values()) == pytest.approx(1)
-    for key in (analysis.segmented_key, analysis.overlay_key, analysis.thumbnail_key):
-        assert files.read(key)
+    for kind in ("segmented", "overlay", "thumbnail"):
+        assert images.decode(drawing.picture(analysis, kind)).any()
 
 
 def test_a_picture_out_of_focus_is_rejected_with_advice_and_never_classified(
@@ -89,7 +101,7 @@ def test_a_picture_out_of_focus_is_rejected_with_advice_and_never_classified(
 
 
 def test_a_poisonous_picture_fails_alone(world: World, monkeypatch: Any) -> None:
-    images = [post(world, seed=seed) for seed in range(3)]
+    sent = [post(world, seed=seed) for seed in range(3)]
     poison: list[bytes] = []
 
     def choke(pictures: np.ndarray) -> None:
@@ -99,9 +111,9 @@ def test_a_poisonous_picture_fails_alone(world: World, monkeypatch: Any) -> None
             raise RuntimeError("the model chokes on it")
 
     work_with(Engine(choke), monkeypatch)
-    states = [only(image).state for image in images]
+    states = [only(image).state for image in sent]
     assert states == [AnalysisState.SUCCEEDED, AnalysisState.FAILED, AnalysisState.SUCCEEDED]
-    assert only(images[1]).failure in analyses.FAILURES
+    assert only(sent[1]).failure in analyses.FAILURES
 
 
 @pytest.mark.parametrize(
@@ -143,3 +155,197 @@ def test_a_slow_machine_keeps_its_lease(world: World, monkeypatch: Any, settings
     monkeypatch.setattr(analyses, "renew", note)
     assert work_with(Engine(dawdle), monkeypatch) == 1
     assert only(image).attempts == 1
+
+
+def test_a_burst_is_read_in_few_batches_and_one_picture_does_not_wait_for_company(
+    world: World, monkeypatch: Any
+) -> None:
+    sizes: list[int] = []
+    engine = Engine(lambda pictures: sizes.append(len(pictures)))
+    post(world, seed=1)
+    assert work_with(engine, monkeypatch) == 1
+    for seed in range(2, 7):
+        post(world, seed=seed)
+    assert work_with(engine, monkeypatch) == 5
+    assert sizes == [1, 5]
+
+
+def test_a_worker_with_its_hands_full_wakes_another(
+    world: World, monkeypatch: Any, settings: Any
+) -> None:
+    settings.ANALYSIS_BATCH = 2
+    rung: list[bool] = []
+    for seed in range(3):
+        post(world, seed=seed)
+    monkeypatch.setattr(pipeline.bell, "ring", lambda: rung.append(True))
+    work_with(Engine(), monkeypatch)
+    assert len(rung) == 1
+
+
+def test_large_pictures_are_taken_in_small_batches(world: World, monkeypatch: Any) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(pipeline, "MOST_PIXELS", 2 * 224 * 224)
+    sent = [post(world, seed=seed) for seed in range(5)]
+    work_with(Engine(lambda pictures: sizes.append(len(pictures))), monkeypatch)
+    assert sizes == [2, 2, 1]
+    assert all(only(image).state == AnalysisState.SUCCEEDED for image in sent)
+
+
+def test_a_report_is_rebuilt_and_told_once_for_a_batch(world: World, monkeypatch: Any) -> None:
+    for seed in range(4):
+        post(world, seed=seed)
+    before = Event.objects.count()
+    work_with(Engine(), monkeypatch)
+    assert Event.objects.count() == before + 1
+    assert DiagnosticReport.objects.get().findings["fields"] == {"total": 4, "unfamiliar": 4}
+
+
+def test_a_worker_told_to_stop_finishes_what_is_begun_and_gives_the_rest_back(
+    world: World, monkeypatch: Any, settings: Any
+) -> None:
+    settings.ANALYSIS_BATCH = 2
+    for seed in range(6):
+        post(world, seed=seed)
+    monkeypatch.setattr(pipeline, "_stopping", threading.Event())
+    assert work_with(Engine(lambda pictures: pipeline.stop()), monkeypatch) == 2
+    counts = Counter(Analysis.objects.values_list("state", "attempts"))
+    assert counts == {("succeeded", 1): 2, ("queued", 0): 4}
+
+
+def test_a_result_that_cannot_be_stored_costs_the_others_nothing(
+    world: World, monkeypatch: Any
+) -> None:
+    sent = [post(world, seed=seed) for seed in range(3)]
+    judge = results._judge
+
+    def choke(batch: Any) -> None:
+        if any(one.analysis.image_id == sent[1].pk for one in batch):
+            raise IntegrityError("it does not fit")
+        judge(batch)
+
+    monkeypatch.setattr(results, "_judge", choke)
+    work_with(Engine(), monkeypatch)
+    states = [only(image).state for image in sent]
+    assert states == [AnalysisState.SUCCEEDED, AnalysisState.FAILED, AnalysisState.SUCCEEDED]
+    assert FoundCells.objects.count() == 2
+
+
+def test_a_picture_that_breaks_the_preparation_fails_alone(world: World, monkeypatch: Any) -> None:
+    sent = [post(world, seed=seed) for seed in range(3)]
+    prepare, called = Reader.prepare, iter([False, True, False])
+
+    def choke(reader: Reader, picture: np.ndarray) -> Any:
+        if next(called):
+            raise ValueError("no such picture")
+        return prepare(reader, picture)
+
+    monkeypatch.setattr(Reader, "prepare", choke)
+    monkeypatch.setattr(pipeline, "PREPARERS", 1)
+    work_with(Engine(), monkeypatch)
+    states = [only(image).state for image in sent]
+    assert states == [AnalysisState.SUCCEEDED, AnalysisState.FAILED, AnalysisState.SUCCEEDED]
+
+
+def test_a_store_that_is_away_fails_no_picture(world: World, monkeypatch: Any) -> None:
+    image = post(world, seed=1)
+    with monkeypatch.context() as away:
+        away.setattr(pipeline.files, "read", lambda key: (_ for _ in ()).throw(OSError("away")))
+        with pytest.raises(OSError, match="away"):
+            work_with(Engine(), monkeypatch)
+    assert only(image).state == AnalysisState.RUNNING
+    Analysis.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    analyses.sweep()
+    assert work_with(Engine(), monkeypatch) == 1
+
+
+def test_a_worker_that_lost_its_lease_stores_nothing(world: World, monkeypatch: Any) -> None:
+    image = post(world, seed=1)
+
+    def too_late(found: Any) -> int:
+        Analysis.objects.update(lease=uuid.uuid4())
+        return results.succeed_all(found)
+
+    monkeypatch.setattr(pipeline, "succeed_all", too_late)
+    assert work_with(Engine(), monkeypatch) == 0
+    assert only(image).state == AnalysisState.RUNNING
+    assert not FoundCells.objects.exists()
+
+
+def archive(world: World, monkeypatch: Any, *, seeds: range) -> list[FieldImage]:
+    """Pictures that were read by another package and wait to be read again."""
+    sent = [post(world, seed=seed) for seed in seeds]
+    work_with(Engine(), monkeypatch)
+    Analysis.objects.update(package_digest="ab" * 32)
+    ours = packages.verify(packages.COMMITTED).digest
+    assert sum(reanalysis.queue(actor=SETUP, where=Where(), package=ours)) == len(sent)
+    return sent
+
+
+def test_a_live_picture_overtakes_the_archive(
+    world: World, monkeypatch: Any, settings: Any
+) -> None:
+    settings.ANALYSIS_BACKGROUND_BATCH = 2
+    archive(world, monkeypatch, seeds=range(6))
+    late = post(world, seed=9)
+    assert work_with(Engine(), monkeypatch) == 7
+    finished = Analysis.objects.filter(finished_at__isnull=False).order_by("finished_at")
+    order = [run.image_id for run in finished if run.package_digest != "ab" * 32]
+    assert order[0] == late.pk
+
+
+def test_a_live_picture_that_comes_in_the_middle_waits_for_one_small_batch_only(
+    world: World, monkeypatch: Any, settings: Any
+) -> None:
+    settings.ANALYSIS_BACKGROUND_BATCH = 2
+    archive(world, monkeypatch, seeds=range(6))
+    order: list[int] = []
+    answers = Reader.classify
+
+    def classify(reader: Reader, ready: Any) -> Any:
+        order.append(len(ready))
+        return answers(reader, ready)
+
+    claim, claims = analyses.claim, iter(range(100))
+
+    def claim_and_post(**how: Any) -> Any:
+        if next(claims) == 2:  # the first batch is being read, the second is ready
+            post(world, seed=9)
+        return claim(**how)
+
+    monkeypatch.setattr(Reader, "classify", classify)
+    monkeypatch.setattr(analyses, "claim", claim_and_post)
+    assert work_with(Engine(), monkeypatch) == 7
+    assert order[:3] == [2, 1, 2]
+
+
+def test_two_threads_share_one_model_which_is_loaded_once(monkeypatch: Any) -> None:
+    loads: list[Any] = []
+    monkeypatch.setattr(pipeline, "_reader", None)
+
+    def load(folder: Any) -> Reader:
+        loads.append(folder)
+        return Reader(packages.verify(packages.COMMITTED), Engine())
+
+    monkeypatch.setattr(pipeline.reading, "load", load)
+    with ThreadPoolExecutor(4) as pool:
+        readers = {id(one.result()) for one in [pool.submit(pipeline.reader) for _ in range(8)]}
+    assert (len(readers), len(loads)) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_drains_of_one_process_read_everything_once(world: World, monkeypatch: Any) -> None:
+    for seed in range(6):
+        post(world, seed=seed)
+    reader = Reader(packages.verify(packages.COMMITTED), Engine())
+    monkeypatch.setattr(pipeline, "reader", lambda: reader)
+
+    def drain() -> int:
+        try:
+            return pipeline.drain()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [one.result() for one in [pool.submit(drain) for _ in range(2)]]
+    assert sum(done) == 6
+    assert set(Analysis.objects.values_list("state", "attempts")) == {("succeeded", 1)}

@@ -1,0 +1,159 @@
+"""Storing what the model found: a batch in one transaction, each result at most once."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from diagnostics.models import (
+    Analysis,
+    AnalysisState,
+    DiagnosticReport,
+    FieldImage,
+    FoundCells,
+    ImageState,
+    Outcome,
+    Priority,
+)
+from diagnostics.models.report import UNSIGNED
+from diagnostics.services import reports
+from hospital.audit.services import Actor, entry, record_all
+from hospital.live.services import published_together
+
+PIPELINE = Actor.system("pipeline")
+# What these runs found is a reason to reject the picture.
+REJECTING = frozenset({Outcome.NOT_A_SMEAR, Outcome.UNUSABLE})
+
+RESULT_COLUMNS = (
+    "package_name",
+    "package_digest",
+    "engine",
+    "preprocessing",
+    "label",
+    "probabilities",
+    "familiarity",
+    "quality",
+    "cell_count",
+    "area_share",
+    "segmented_key",
+    "overlay_key",
+    "thumbnail_key",
+)
+_WRITTEN = ("state", "lease", "lease_until", "finished_at", "speaks", "outcome", *RESULT_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the model found in one run.
+
+    `result` holds values of `RESULT_COLUMNS`; `rejection` is the quality gate's code, '' when the
+    picture is good enough; `outlines` are the cells as `ml.outlines` packs them, b'' for none.
+    """
+
+    analysis: Analysis
+    outcome: str
+    rejection: str
+    result: dict[str, Any]
+    outlines: bytes = b""
+
+
+@transaction.atomic
+def succeed_all(batch: Sequence[Found]) -> int:
+    """Store the results of a batch: all of them, except those whose lease was lost meanwhile.
+
+    A run that another worker holds or has finished is left alone: a result counts once. Each
+    specimen's report is rebuilt once, however many of its pictures are in the batch. Returns how
+    many results were stored; raises with nothing stored when any of them cannot be.
+    """
+    held = _still_held(batch)
+    kept = [one for one in batch if (one.analysis.pk, one.analysis.lease) in held]
+    if not kept:
+        return 0
+    silent = _silent_specimens(kept)
+    rows = [_finished(one, speaks=_specimen(one).pk not in silent) for one in kept]
+    # An upsert of rows that exist and are locked: an UPDATE with other values for each row.
+    Analysis.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["id"], update_fields=_WRITTEN
+    )
+    FoundCells.objects.bulk_create(
+        FoundCells(analysis_id=one.analysis.pk, outlines=one.outlines)
+        for one in kept
+        if one.outlines
+    )
+    speaking = [one for one in kept if _specimen(one).pk not in silent]
+    _judge(speaking)
+    record_all([_entry(one) for one in kept])
+    # In one order everywhere, so that two workers never wait for each other's reports in turn.
+    specimens = {_specimen(one).pk: _specimen(one) for one in speaking}
+    with published_together():
+        for pk in sorted(specimens):
+            reports.rebuild(specimens[pk])
+    return len(kept)
+
+
+def _specimen(one: Found) -> Any:
+    return one.analysis.image.specimen
+
+
+def _still_held(batch: Sequence[Found]) -> set[tuple[UUID, UUID | None]]:
+    """Run and lease of those still ours, locked until the transaction ends."""
+    leases = {one.analysis.lease for one in batch}
+    rows = Analysis.objects.select_for_update().filter(
+        state=AnalysisState.RUNNING,
+        lease__in=leases,
+        pk__in=[one.analysis.pk for one in batch],
+    )
+    return set(rows.order_by("pk").values_list("pk", "lease"))
+
+
+def _silent_specimens(kept: Sequence[Found]) -> set[UUID]:
+    """Specimens about which a background run has no say: their report is signed or withdrawn."""
+    background = {_specimen(one).pk for one in kept if one.analysis.priority == Priority.BACKGROUND}
+    if not background:
+        return set()
+    # Locked, so that nobody signs between this look and the rebuilding.
+    locked = DiagnosticReport.objects.select_for_update().filter(specimen__in=background)
+    standing = locked.order_by("specimen").values_list("specimen", "status")
+    return {specimen for specimen, status in standing if status not in UNSIGNED}
+
+
+def _finished(one: Found, *, speaks: bool) -> Analysis:
+    """A copy of the run's row as it shall be stored; the original keeps its lease."""
+    row = copy(one.analysis)
+    row.state = AnalysisState.SUCCEEDED
+    row.lease = row.lease_until = None
+    row.finished_at = timezone.now()
+    row.outcome = one.outcome
+    row.speaks = speaks
+    for column in RESULT_COLUMNS:
+        if column in one.result:
+            setattr(row, column, one.result[column])
+    return row
+
+
+def _judge(speaking: Sequence[Found]) -> None:
+    """Move the pictures to accepted or rejected, those that do not stand there already."""
+    by_reason: dict[str, list[UUID]] = {}
+    for one in speaking:
+        by_reason.setdefault(one.rejection, []).append(one.analysis.image_id)
+    for reason, images in by_reason.items():
+        to = ImageState.REJECTED if reason else ImageState.ACCEPTED
+        origins = [state for state, steps in FieldImage.TRANSITIONS.items() if to in steps]
+        movable = FieldImage.objects.filter(pk__in=images, state__in=origins)
+        movable.update(state=to, rejection=reason)
+
+
+def _entry(one: Found) -> Any:
+    specimen = _specimen(one)
+    return entry(
+        PIPELINE,
+        "analysis.succeeded",
+        one.analysis,
+        clinic_id=specimen.clinic_id,
+        patient_id=specimen.patient_id,
+        detail={"outcome": one.outcome, "package": one.result["package_digest"]},
+    )

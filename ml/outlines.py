@@ -1,0 +1,86 @@
+"""The cells of a segmented picture as a few hundred bytes, and drawn onto the picture again.
+
+What is kept is each cell's outline, not the mask: outlines stay small when the picture is large,
+and can be scaled when the picture to draw on has another size than the one that was segmented.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.segmentation import OUTLINE_COLOUR, Segmentation
+
+Rgb = NDArray[np.uint8]
+Contour = NDArray[np.int32]
+
+_NUMBER = np.dtype("<i4")
+
+
+class OutlinesBroken(ValueError):
+    """The bytes are not what `pack` gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlines:
+    """The found cells of a picture of ``size`` (height, width): one (N, 2) contour each, x, y."""
+
+    size: tuple[int, int]
+    contours: tuple[Contour, ...]
+
+    def isolate(self, rgb: Rgb) -> Rgb:
+        """The cells of the (H, W, 3) uint8 picture in their own colours on black."""
+        mask = np.zeros(rgb.shape[:2], np.uint8)
+        cv2.drawContours(mask, self._on(rgb), -1, 255, cv2.FILLED)
+        return cv2.bitwise_and(rgb, rgb, mask=mask).astype(np.uint8, copy=False)
+
+    def outline(self, rgb: Rgb) -> Rgb:
+        """A copy of the (H, W, 3) uint8 picture with a green line around each cell.
+
+        As `Segmentation.outline`: 1 px in a 224 px field, growing with the picture.
+        """
+        out = rgb.copy()
+        thickness = max(1, round(max(rgb.shape[:2]) / 260))
+        cv2.drawContours(out, self._on(rgb), -1, OUTLINE_COLOUR, thickness, cv2.LINE_AA)
+        return out
+
+    def _on(self, rgb: Rgb) -> list[NDArray[np.int32]]:
+        """The contours in the pixels of `rgb`, shaped as OpenCV wants them."""
+        scale = np.divide(rgb.shape[1::-1], self.size[::-1])
+        if (scale == 1).all():
+            return [contour.reshape(-1, 1, 2) for contour in self.contours]
+        return [
+            np.rint(contour * scale).astype(np.int32).reshape(-1, 1, 2) for contour in self.contours
+        ]
+
+
+def pack(found: Segmentation) -> bytes:
+    """The outlines of the found cells; about half a kilobyte for a field with twenty of them."""
+    contours = [cell.contour for cell in found.cells]
+    head = [*found.mask.shape, len(contours), *map(len, contours)]
+    # Steps from corner to corner are small numbers, which zlib packs well.
+    steps = [np.diff(contour, axis=0, prepend=0).ravel() for contour in contours]
+    return zlib.compress(np.concatenate([head, *steps]).astype(_NUMBER).tobytes(), 1)
+
+
+def unpack(packed: bytes) -> Outlines:
+    """What `pack` was given.
+
+    Raises `OutlinesBroken` for anything else.
+    """
+    try:
+        numbers: Sequence[int] | NDArray[np.int32] = np.frombuffer(
+            zlib.decompress(packed), dtype=_NUMBER
+        )
+        height, width, count = map(int, numbers[:3])
+        lengths = np.asarray(numbers[3 : 3 + count])
+        steps = np.asarray(numbers[3 + count :]).reshape(-1, 2)
+        if len(lengths) != count or lengths.sum() != len(steps):
+            raise OutlinesBroken("the outlines are cut short")
+    except (zlib.error, ValueError) as error:
+        raise OutlinesBroken(str(error)) from error
+    parts = np.split(steps, np.cumsum(lengths)[:-1]) if count else []
+    return Outlines((height, width), tuple(part.cumsum(axis=0, dtype=np.int32) for part in parts))
