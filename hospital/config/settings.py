@@ -109,8 +109,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # Under ASGI a connection lives in whichever thread served the request.
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 0)
+# The web serves requests in threads that stay (hospital.config.threads), and so do their
+# connections: opening one costs several times what an upload does.
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 600)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files ----------------------------------------------------------------------------------
@@ -191,6 +192,9 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
 }
+
+# Requests that one web process serves at once; each thread keeps a connection to the database.
+WEB_THREADS = env.int("WEB_THREADS", 8)
 
 # --- rules of the house ---------------------------------------------------------------------
 
