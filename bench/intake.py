@@ -27,7 +27,7 @@ from rich.table import Table
 from hospital.config.stack import processes
 from hospital.config.stack.broker import Broker
 from hospital.config.stack.child import Child
-from hospital.config.stack.ports import LOOPBACK, free_port
+from hospital.config.stack.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 DATABASES = ("sqlite", "postgresql")
