@@ -59,7 +59,12 @@ class Client(threading.Thread):
         )
 
     def _many(self, label: str) -> bytes:
-        raise NotImplementedError
+        parts = []
+        for _ in range(self.bulk):
+            body = distinct(next(self.pictures))
+            words = {"id": str(uuid.uuid4()), "accession": label, "size": len(body)}
+            parts += [json.dumps(words | {"content_digest": digest(body)}).encode(), b"\n", body]
+        return self._request("POST /api/device/v1/images", "", b"".join(parts))
 
     def _request(self, line: str, headers: str, body: bytes) -> bytes:
         head = (

@@ -46,8 +46,11 @@ class Allowance:
 _allowance = Allowance(seconds=1.0)
 
 
-def ensure_capacity(device: Device) -> None:
+def ensure_capacity(device: Device, *, beside: int) -> None:
     """Let one more picture of `device` in.
+
+    Args:
+        beside: pictures of the same request that were let in already and have no rows yet.
 
     Raises:
         TooManyUploads: the microscope has sent UPLOADS_PER_MINUTE already.
@@ -56,11 +59,11 @@ def ensure_capacity(device: Device) -> None:
 
     def sent() -> int:
         minute_ago = timezone.now() - timedelta(minutes=1)
-        return FieldImage.objects.filter(device=device, received_at__gt=minute_ago).count()
+        return FieldImage.objects.filter(device=device, received_at__gt=minute_ago).count() + beside
 
     def waiting() -> int:
         queued = Analysis.objects.filter(state=AnalysisState.QUEUED).order_by()
-        return queued[: settings.MAX_QUEUED_ANALYSES].count()
+        return queued[: settings.MAX_QUEUED_ANALYSES].count() + beside
 
     if not _allowance.take(device.pk, settings.UPLOADS_PER_MINUTE, sent):
         raise TooManyUploads(

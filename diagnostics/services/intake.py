@@ -24,10 +24,12 @@ from devices.models import Device
 from diagnostics.models import Analysis, FieldImage, Specimen
 from diagnostics.services import analyses, reports
 from diagnostics.services.capacity import ensure_capacity
-from hospital.audit.services import Actor, Deed, record_all
+from hospital.audit.models import Entry
+from hospital.audit.services import Actor, entry, record_all
 from hospital.base import files
 from hospital.base.problems import Conflict, Forbidden, NotFound, Overloaded, Refusal
 from hospital.base.together import Together
+from hospital.live.services import published_together
 from ml.images import ImageFacts, ImageRefused, inspect
 
 log = logging.getLogger(__name__)
@@ -154,7 +156,7 @@ def _judge_all(
             if row := known.get(sent.image_id):
                 answers[number] = _same_again(row, device, digest, sent.accession), False
             elif sent.image_id not in sound:
-                ensure_capacity(device)
+                ensure_capacity(device, beside=len(sound))
                 specimen = _ensure_usable(specimens, sent.accession, device)
                 facts = _inspected(sent.body)
                 sound[sent.image_id] = number, _Sound(sent, device, specimen, digest, facts)
@@ -193,14 +195,15 @@ def _write(batches: Sequence[Sequence[_Sound]]) -> list[list[FieldImage]]:
     # In the order of their ids: two processes with the same ids must not wait for each other.
     sound = sorted((p for batch in batches for p in batch), key=lambda p: p.sent.image_id)
     images = FieldImage.objects.bulk_create(map(_row, sound))
-    record_all(map(_deed, sound, images))
+    record_all(list(map(_deed, sound, images)))
     queued = Analysis.objects.bulk_create(Analysis(image=image) for image in images)
     # One nudge makes a worker drain the queue.
     transaction.on_commit(partial(analyses.nudge, queued[0].pk), robust=True)
     images.sort(key=lambda image: image.specimen_id)
-    for _, group in groupby(images, key=lambda image: image.specimen_id):
-        arrived = list(group)
-        reports.count_in(arrived[0].specimen, arrived)
+    with published_together():
+        for _, group in groupby(images, key=lambda image: image.specimen_id):
+            arrived = list(group)
+            reports.count_in(arrived[0].specimen, arrived)
     rows = {image.pk: image for image in images}
     return [[rows[picture.sent.image_id] for picture in batch] for batch in batches]
 
@@ -225,8 +228,8 @@ def _row(picture: _Sound) -> FieldImage:
     )
 
 
-def _deed(picture: _Sound, image: FieldImage) -> Deed:
-    return Deed(
+def _deed(picture: _Sound, image: FieldImage) -> Entry:
+    return entry(
         Actor.device(picture.device),
         "image.received",
         image,

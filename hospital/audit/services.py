@@ -1,7 +1,7 @@
 """Writing to the audit trail. Explicit calls in services, never signals."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
@@ -33,18 +33,6 @@ class Actor:
         return cls(ActorKind.SYSTEM, "", name)
 
 
-@dataclass(frozen=True)
-class Deed:
-    """One entry that is to be written: see `record`."""
-
-    actor: Actor
-    action: str
-    subject: models.Model
-    clinic_id: Any = None
-    patient_id: Any = None
-    detail: dict[str, Any] = field(default_factory=dict)
-
-
 def record(
     actor: Actor,
     action: str,
@@ -59,22 +47,34 @@ def record(
     `action` is 'noun.verb-in-past-tense'. `detail` holds no names and no images: ids, codes,
     counts, old and new values of coded fields.
     """
-    return record_all([Deed(actor, action, subject, clinic_id, patient_id, detail)])[0]
+    made = entry(actor, action, subject, clinic_id=clinic_id, patient_id=patient_id, detail=detail)
+    made.save(force_insert=True)
+    return made
 
 
-def record_all(deeds: Iterable[Deed]) -> list[Entry]:
-    """Add many entries in one statement, in the order of `deeds`."""
-    return Entry.objects.bulk_create(
-        Entry(
-            actor_kind=deed.actor.kind,
-            actor_id=deed.actor.id,
-            actor_name=deed.actor.name,
-            action=deed.action,
-            subject_type=deed.subject._meta.label_lower,
-            subject_id=str(deed.subject.pk),
-            clinic_id=deed.clinic_id,
-            patient_id=deed.patient_id,
-            detail=deed.detail,
-        )
-        for deed in deeds
+def record_all(entries: Iterable[Entry]) -> None:
+    """Add many entries, each made by `entry`, in the caller's transaction and one statement."""
+    Entry.objects.bulk_create(entries)
+
+
+def entry(
+    actor: Actor,
+    action: str,
+    subject: models.Model,
+    *,
+    clinic_id: Any,
+    patient_id: Any,
+    detail: dict[str, Any],
+) -> Entry:
+    """An entry for `record_all`, not yet in the trail; the arguments are those of `record`."""
+    return Entry(
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_name=actor.name,
+        action=action,
+        subject_type=subject._meta.label_lower,
+        subject_id=str(subject.pk),
+        clinic_id=clinic_id,
+        patient_id=patient_id,
+        detail=detail,
     )

@@ -201,6 +201,8 @@ WEB_THREADS = env.int("WEB_THREADS", 8)
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 30 * 1024 * 1024)
 # The device API reads the body itself, after BodyLimit has measured it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES
+# In one bulk request, which as a whole is no larger than MAX_UPLOAD_BYTES.
+MAX_BULK_PICTURES = env.int("MAX_BULK_PICTURES", 100)
 # Per microscope; and how many pictures may wait before microscopes are asked to slow down.
 UPLOADS_PER_MINUTE = env.int("UPLOADS_PER_MINUTE", 600)
 MAX_QUEUED_ANALYSES = env.int("MAX_QUEUED_ANALYSES", 5_000)

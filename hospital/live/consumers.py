@@ -66,9 +66,10 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     async def receive_json(self, content: Any, **kwargs: Any) -> None:
         """Pages have nothing to say; whatever comes is ignored."""
 
-    async def event_happened(self, message: dict[str, Any]) -> None:
-        """A push from the channel layer."""
-        await self._send_event(message["event"])
+    async def events_happened(self, message: dict[str, Any]) -> None:
+        """A push from the channel layer: what one transaction had to say on one topic."""
+        for event in message["events"]:
+            await self._send_event(event)
 
     async def _send_event(self, event: dict[str, Any]) -> None:
         if event["id"] in self.sent:
