@@ -22,5 +22,7 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     # A file, so that threads meet in it as they do in an installation.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "tests.sqlite3")}  # noqa: F405
+# A connection that outlives its request would stand in the way of dropping the tests' database.
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
 LIVE_TICK_SECONDS = 0.2
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405

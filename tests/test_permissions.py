@@ -192,6 +192,10 @@ def a_picture_id(scene: Scene) -> dict[str, Any]:
     return {"image_id": uuid.uuid4()}
 
 
+def no_pictures(scene: Scene) -> bytes:
+    return b""
+
+
 # fmt: off
 TABLE = [
     #     ano gua str tec hae mgr adm out dev
@@ -223,6 +227,7 @@ TABLE = [
     Line("401 401 401 401 401 401 401 401 200", "POST", "api:device-heartbeat"),
     Line("401 401 401 401 401 401 401 401 201", "PUT", "api:device-image", a_picture_id),
     Line("401 401 401 401 401 401 401 401 200", "GET", "api:device-image", sent_picture),
+    Line("401 401 401 401 401 401 401 401 200", "POST", "api:device-images", body=no_pictures),
     # the staff API
     Line("401 403 403 200 200 200 200 200 401", "GET", "api:clinic-list"),
     Line("401 403 403 200 200 403 200 200 401", "GET", "api:patient-list"),

@@ -28,7 +28,7 @@ _KINDS = ("image/jpeg", "image/png", "image/tiff", "application/octet-stream")
 
 
 class BadImageId(Refusal):
-    """The last part of the address is not a UUID."""
+    """A picture's id is not a UUID."""
 
     status = 400
     code = "bad_image_id"
@@ -134,10 +134,10 @@ class ImageView(DeviceView):
     )
     def put(self, request: Request, image_id: str) -> Response:
         """Store a picture for good. 201 the first time, 200 for the same picture again."""
-        captured_at = _captured_at(request.headers.get("Captured-At", ""))
+        captured_at = captured_at_of(request.headers.get("Captured-At", ""))
         image, created = intake.receive(
             device=device_of(request),
-            image_id=_id(image_id),
+            image_id=image_id_of(image_id),
             body=read_body(request),
             content_digest=request.headers.get("Content-Digest", ""),
             accession=request.headers.get("Accession-Number", "").strip(),
@@ -154,7 +154,7 @@ class ImageView(DeviceView):
     def get(self, request: Request, image_id: str) -> Response:
         """What became of a picture that this microscope sent."""
         sent = selectors.images_sent_by(device_of(request))
-        image = sent.filter(pk=_id(image_id)).first()
+        image = sent.filter(pk=image_id_of(image_id)).first()
         if image is None:
             raise NotFound(
                 "This microscope has sent no picture under this id.", code="unknown_image"
@@ -162,14 +162,23 @@ class ImageView(DeviceView):
         return Response(StandingSerializer(image).data)
 
 
-def _id(text: str) -> UUID:
+def image_id_of(text: str) -> UUID:
+    """The id that `text` spells.
+
+    Raises:
+        BadImageId: it is no UUID.
+    """
     if not _UUID.fullmatch(text):
-        raise BadImageId("The address must end in a UUID, for example from uuidgen.")
+        raise BadImageId("A picture's id must be a UUID, for example from uuidgen.")
     return UUID(text)
 
 
-def _captured_at(header: str) -> datetime | None:
-    """The time in the header as UTC, None without one."""
+def captured_at_of(header: str) -> datetime | None:
+    """The time in the header as UTC, None without one.
+
+    Raises:
+        BadCaptureTime: it is no RFC 3339 time with a zone.
+    """
     if not header:
         return None
     try:

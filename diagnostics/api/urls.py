@@ -2,8 +2,12 @@
 
 from django.urls import path
 
+from diagnostics.api.bulk import ImagesView
 from diagnostics.api.device import ImageView
 
 # Any text, not Django's UUID: ids in capital letters are the same ids, and what is no id at all
 # deserves an answer that says so.
-urlpatterns = [path("images/<str:image_id>", ImageView.as_view(), name="device-image")]
+urlpatterns = [
+    path("images", ImagesView.as_view(), name="device-images"),
+    path("images/<str:image_id>", ImageView.as_view(), name="device-image"),
+]

@@ -8,23 +8,35 @@ import base64
 import binascii
 import hashlib
 import hmac
+import logging
 import re
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
-from django.utils import timezone
 
 from devices.models import Device
-from diagnostics.models import Analysis, AnalysisState, FieldImage, Priority, Specimen
+from diagnostics.models import Analysis, FieldImage, Specimen
 from diagnostics.services import analyses, reports
-from hospital.audit.services import Actor, record
+from diagnostics.services.capacity import ensure_capacity
+from hospital.audit.models import Entry
+from hospital.audit.services import Actor, entry, record_all
 from hospital.base import files
 from hospital.base.problems import Conflict, Forbidden, NotFound, Overloaded, Refusal
+from hospital.base.together import Together
+from hospital.live.services import published_together
 from ml.images import ImageFacts, ImageRefused, inspect
 
+log = logging.getLogger(__name__)
+
 SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/tiff": ".tif"}
+# A picture whose id another request stored meanwhile is looked at once more, now as a known one.
+TRIES = 3
 _SHA256_FIELD = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([A-Za-z0-9+/=]+):")
 
 
@@ -47,28 +59,32 @@ class DigestWrong(Refusal):
     code = "digest_mismatch"
 
 
-class TooManyUploads(Refusal):
-    """One microscope sends faster than it may."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One picture as a microscope sends it.
 
-    status = 429
-    code = "too_many_uploads"
-
-
-def receive(
-    *,
-    device: Device,
-    image_id: UUID,
-    body: bytes,
-    content_digest: str,
-    accession: str,
-    captured_at: datetime | None = None,
-) -> tuple[FieldImage, bool]:
-    """Store a picture for good and queue its analysis.
-
-    Args:
+    Attributes:
         image_id: given by the microscope; sending the same bytes under it again is harmless.
         content_digest: the RFC 9530 header, e.g. 'sha-256=:RK/0…=:'.
         accession: of a specimen of the device's own clinic.
+    """
+
+    image_id: UUID
+    body: bytes
+    content_digest: str
+    accession: str
+    captured_at: datetime | None = None
+
+
+# The picture's row, and whether this call created it (False: it was here already); or why not.
+Answer = tuple[FieldImage, bool] | Refusal
+
+
+def receive(*, device: Device, **sent: Any) -> tuple[FieldImage, bool]:
+    """Store a picture for good and queue its analysis.
+
+    Args:
+        sent: the picture; see `Sent`.
 
     Returns:
         The picture's row, and whether this call created it (False: it was here already).
@@ -81,62 +97,155 @@ def receive(
         NotAPicture, PictureRefused: see `ml.images.ImageRefused` for the codes.
         TooManyUploads, Overloaded: try again after `retry_after` seconds.
     """
-    digest = _checked_digest(body, content_digest)
-    if known := FieldImage.objects.select_related("specimen").filter(pk=image_id).first():
-        return _same_again(known, device=device, digest=digest, accession=accession), False
-    _ensure_capacity(device)
-    specimen = _specimen_for(device, accession)
-    facts = _inspected(body)
+    [answer] = receive_all(device=device, pictures=[Sent(**sent)])
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
+def receive_all(*, device: Device, pictures: Sequence[Sent]) -> list[Answer]:
+    """Do for each of `pictures` what `receive` does, with one pass over the disk and one commit.
+
+    Each is judged by itself: what is wrong with one stops none of the others. Of several under
+    one id the first sound one is stored and the others are judged against it.
+
+    Returns:
+        What `receive` would return or raise for each, in the order of `pictures`.
+    """
+    answers: dict[int, Answer] = {}
+    failures = 0
+    while left := [number for number in range(len(pictures)) if number not in answers]:
+        judged, sound = _judge_all(device, {number: pictures[number] for number in left})
+        answers |= judged
+        try:
+            answers |= _store(sound)
+        except IntegrityError as error:
+            failures += 1
+            if failures == TRIES:
+                answers |= dict.fromkeys(sound, _not_stored(error))
+    return [answers[number] for number in range(len(pictures))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """A picture with which nothing is wrong; it is only to be stored."""
+
+    sent: Sent
+    device: Device
+    specimen: Specimen
+    digest: str
+    facts: ImageFacts
+
+    @property
+    def key(self) -> str:
+        return files.key_of(self.digest, folder="images", suffix=SUFFIXES[self.facts.media_type])
+
+
+def _judge_all(
+    device: Device, pictures: Mapping[int, Sent]
+) -> tuple[dict[int, Answer], dict[int, _Sound]]:
+    """Who is refused or here already, and whose picture is to be stored: one for each id."""
+    ids = [sent.image_id for sent in pictures.values()]
+    known = FieldImage.objects.select_related("specimen").in_bulk(ids)
+    specimens = _specimens(sent.accession for sent in pictures.values())
+    answers: dict[int, Answer] = {}
+    sound: dict[UUID, tuple[int, _Sound]] = {}
+    for number, sent in pictures.items():
+        try:
+            digest = _checked_digest(sent.body, sent.content_digest)
+            if row := known.get(sent.image_id):
+                answers[number] = _same_again(row, device, digest, sent.accession), False
+            elif sent.image_id not in sound:
+                ensure_capacity(device, beside=len(sound))
+                specimen = _ensure_usable(specimens, sent.accession, device)
+                facts = _inspected(sent.body)
+                sound[sent.image_id] = number, _Sound(sent, device, specimen, digest, facts)
+        except Refusal as refusal:
+            answers[number] = refusal
+    return answers, dict(sound.values())
+
+
+def _store(sound: Mapping[int, _Sound]) -> dict[int, Answer]:
+    """Files first, then rows: what a row speaks of is always there.
+
+    Raises:
+        IntegrityError: an id was stored by another request meanwhile; no row was written.
+    """
+    failed = files.put_all({picture.key: picture.sent.body for picture in sound.values()})
+    answers: dict[int, Answer] = {
+        number: _not_stored(failed[picture.key])
+        for number, picture in sound.items()
+        if picture.key in failed
+    }
+    safe = {number: picture for number, picture in sound.items() if number not in answers}
+    if not safe:
+        return answers
     try:
-        key = files.keep(body, folder="images", suffix=SUFFIXES[facts.media_type])
-        return _store(image_id, device, specimen, digest, key, len(body), facts, captured_at), True
+        rows = _write_together(list(safe.values()))
     except IntegrityError:
-        # The same id arrived twice at once and the other copy was first.
-        known = FieldImage.objects.select_related("specimen").get(pk=image_id)
-        return _same_again(known, device=device, digest=digest, accession=accession), False
-    except (OSError, DatabaseError) as error:
-        raise Overloaded(
-            "The picture could not be stored just now. Keep it and send it again.",
-            code="storage_unavailable",
-            retry_after=30,
-        ) from error
+        raise
+    except DatabaseError as error:
+        return answers | dict.fromkeys(safe, _not_stored(error))
+    return answers | {n: (row, True) for n, row in zip(safe, rows, strict=True)}
 
 
 @transaction.atomic
-def _store(
-    image_id: UUID,
-    device: Device,
-    specimen: Specimen,
-    digest: str,
-    key: str,
-    size: int,
-    facts: ImageFacts,
-    captured_at: datetime | None,
-) -> FieldImage:
-    image = FieldImage.objects.create(
-        id=image_id,
-        specimen=specimen,
-        device=device,
-        sha256=digest,
-        storage_key=key,
-        media_type=facts.media_type,
-        size=size,
-        width=facts.width,
-        height=facts.height,
-        synthetic=facts.synthetic,
-        captured_at=captured_at,
+def _write(batches: Sequence[Sequence[_Sound]]) -> list[list[FieldImage]]:
+    """The rows of the pictures of several requests, in one transaction."""
+    # In the order of their ids: two processes with the same ids must not wait for each other.
+    sound = sorted((p for batch in batches for p in batch), key=lambda p: p.sent.image_id)
+    images = FieldImage.objects.bulk_create(map(_row, sound))
+    record_all(list(map(_deed, sound, images)))
+    queued = Analysis.objects.bulk_create(Analysis(image=image) for image in images)
+    # One nudge makes a worker drain the queue.
+    transaction.on_commit(partial(analyses.nudge, queued[0].pk), robust=True)
+    images.sort(key=lambda image: image.specimen_id)
+    with published_together():
+        for _, group in groupby(images, key=lambda image: image.specimen_id):
+            arrived = list(group)
+            reports.count_in(arrived[0].specimen, arrived)
+    rows = {image.pk: image for image in images}
+    return [[rows[picture.sent.image_id] for picture in batch] for batch in batches]
+
+
+# Requests that arrive while one is being written share the next transaction.
+_write_together = Together(_write, most=32, apart=IntegrityError)
+
+
+def _row(picture: _Sound) -> FieldImage:
+    return FieldImage(
+        id=picture.sent.image_id,
+        specimen=picture.specimen,
+        device=picture.device,
+        sha256=picture.digest,
+        storage_key=picture.key,
+        media_type=picture.facts.media_type,
+        size=len(picture.sent.body),
+        width=picture.facts.width,
+        height=picture.facts.height,
+        synthetic=picture.facts.synthetic,
+        captured_at=picture.sent.captured_at,
     )
-    record(
-        Actor.device(device),
+
+
+def _deed(picture: _Sound, image: FieldImage) -> Entry:
+    return entry(
+        Actor.device(picture.device),
         "image.received",
         image,
-        clinic_id=specimen.clinic_id,
-        patient_id=specimen.patient_id,
-        sha256=digest,
+        clinic_id=picture.specimen.clinic_id,
+        patient_id=picture.specimen.patient_id,
+        detail={"sha256": picture.digest},
     )
-    analyses.queue(image)
-    reports.rebuild(specimen)
-    return image
+
+
+def _not_stored(error: Exception) -> Refusal:
+    log.error("pictures could not be stored: %s", error)
+    return Overloaded(
+        "The picture could not be stored just now. Keep it and send it again.",
+        code="storage_unavailable",
+        retry_after=30,
+    )
 
 
 def _checked_digest(body: bytes, header: str) -> str:
@@ -160,7 +269,7 @@ def _checked_digest(body: bytes, header: str) -> str:
     return digest.hexdigest()
 
 
-def _same_again(known: FieldImage, *, device: Device, digest: str, accession: str) -> FieldImage:
+def _same_again(known: FieldImage, device: Device, digest: str, accession: str) -> FieldImage:
     """The stored row, if this really is the same picture sent once more."""
     same = (known.device_id, known.sha256, known.specimen.accession) == (
         device.pk,
@@ -175,29 +284,20 @@ def _same_again(known: FieldImage, *, device: Device, digest: str, accession: st
     return known
 
 
-def _ensure_capacity(device: Device) -> None:
-    minute_ago = timezone.now() - timedelta(minutes=1)
-    recent = FieldImage.objects.filter(device=device, received_at__gt=minute_ago).count()
-    if recent >= settings.UPLOADS_PER_MINUTE:
-        raise TooManyUploads(
-            f"More than {settings.UPLOADS_PER_MINUTE} pictures in a minute. Wait, then send again.",
-            retry_after=20,
-        )
-    waiting = Analysis.objects.filter(state=AnalysisState.QUEUED, priority=Priority.LIVE)
-    if waiting[: settings.MAX_QUEUED_ANALYSES].count() >= settings.MAX_QUEUED_ANALYSES:
-        raise Overloaded(
-            "Too many pictures are waiting for analysis. Keep this one and send it again.",
-            retry_after=30,
-        )
+def _specimens(labels: Iterable[str]) -> dict[str, Specimen]:
+    """The specimens that there are, by accession number."""
+    # What cannot be printed is no accession number, and a database may refuse to look for it.
+    wanted = {label for label in labels if label.isprintable()}
+    return {s.accession: s for s in Specimen.objects.filter(accession__in=wanted)}
 
 
-def _specimen_for(device: Device, accession: str) -> Specimen:
+def _ensure_usable(specimens: Mapping[str, Specimen], accession: str, device: Device) -> Specimen:
     if not accession:
         raise NotFound(
             "Say which specimen this is: send the header 'Accession-Number'.",
             code="accession_missing",
         )
-    specimen = Specimen.objects.filter(accession=accession).first()
+    specimen = specimens.get(accession)
     if specimen is None:
         raise NotFound(
             "No specimen has this accession number. Check the label, or register the specimen "

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from diagnostics.models import (
     Certainty,
     Conclusion,
     DiagnosticReport,
+    FieldImage,
     Outcome,
     ReportStatus,
     ReportVersion,
@@ -33,24 +35,55 @@ from patients.selectors import patient_topic
 CLEAR_FROM = 0.90
 LEANING_FROM = 0.70
 
+# What changes without a step of the table; the rest is written by `advance`, with the step.
+MOVING = ("findings", "impression", "certainty", "version", "updated_at", "released_at")
+
 # What a picture can be counted as before it has a result.
 UNSETTLED = frozenset({"pending", "failed"})
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def rebuild(specimen: Specimen) -> DiagnosticReport:
     """Bring the specimen's report up to what its analyses say now, and tell the open screens.
 
     A signed report keeps its status, conclusion and frozen version; only its findings move on, so
     that the clinic sees that pictures came after the signature.
     """
-    # The row must exist before it can be locked; two first pictures may race to make it.
-    DiagnosticReport.objects.get_or_create(
-        specimen=specimen,
-        defaults={"clinic_id": specimen.clinic_id, "patient_id": specimen.patient_id},
-    )
-    report = _locked(specimen_id=specimen.pk)
-    findings = findings_of(specimen)
+    report = _opened(specimen)
+    return _renew(report, findings_of(specimen))
+
+
+@transaction.atomic(savepoint=False)
+def count_in(specimen: Specimen, images: Sequence[FieldImage]) -> DiagnosticReport:
+    """Do what `rebuild` does when nothing has changed but that `images` are new and unanalysed.
+
+    Without reading what is there already: under the report's lock its findings are what the
+    other analyses say, and a picture without a result changes nothing but the counts.
+    """
+    report = _opened(specimen)
+    if not report.findings:
+        return _renew(report, findings_of(specimen))
+    fields = dict(report.findings["fields"])
+    fields["total"] += len(images)
+    fields["pending"] = fields.get("pending", 0) + len(images)
+    synthetic = report.findings["synthetic"] or any(image.synthetic for image in images)
+    return _renew(report, {**report.findings, "fields": fields, "synthetic": synthetic})
+
+
+def _opened(specimen: Specimen) -> DiagnosticReport:
+    """The specimen's report, locked; made now if this is its first picture."""
+    try:
+        return _locked(specimen_id=specimen.pk)
+    except DiagnosticReport.DoesNotExist:
+        report = DiagnosticReport(
+            specimen=specimen, clinic_id=specimen.clinic_id, patient_id=specimen.patient_id
+        )
+        # Two first pictures may race to make it: one of them does, and both lock the same row.
+        DiagnosticReport.objects.bulk_create([report], ignore_conflicts=True)
+        return _locked(specimen_id=specimen.pk)
+
+
+def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> DiagnosticReport:
     changed = findings != report.findings
     report.findings = findings
     report.impression = findings["leading"]
@@ -73,7 +106,7 @@ def findings_of(specimen: Specimen) -> dict[str, Any]:
         packages: name and digest of every model package involved.
         synthetic: whether any picture was made by a program.
     """
-    images = list(specimen.images.all())
+    images = FieldImage.objects.filter(specimen=specimen).only("sha256", "synthetic")
     latest = _latest_analyses(specimen)
     fields: Counter[str] = Counter()
     classified = []
@@ -215,6 +248,9 @@ def _locked(**which: Any) -> DiagnosticReport:
 
 def _latest_analyses(specimen: Specimen) -> dict[Any, Analysis]:
     rows = Analysis.objects.filter(image__specimen=specimen, speaks=True).order_by("queued_at")
+    rows = rows.only(
+        "image_id", "state", "outcome", "label", "probabilities", "package_name", "package_digest"
+    )
     return {analysis.image_id: analysis for analysis in rows}
 
 
@@ -256,7 +292,7 @@ def _save_and_tell(report: DiagnosticReport, *, bump: bool = True) -> None:
     if visible and report.released_at is None:
         report.released_at = timezone.now()
         _audit(Actor.system("release rule"), "report.released", report)
-    report.save()
+    report.save(update_fields=MOVING)
     topics = [clinic_topic(report.clinic_id)]
     if visible or (report.status in WITHDRAWN and report.released_at):
         topics.append(patient_topic(report.patient_id))

@@ -124,8 +124,13 @@ def _from_refusal(refusal: Refusal) -> Response:
         headers["Retry-After"] = str(refusal.retry_after)
     if refusal.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="leukolens"'
+    return Response(problem_of(refusal), refusal.status, headers=headers, content_type=PROBLEM_JSON)
+
+
+def problem_of(refusal: Refusal) -> dict[str, Any]:
+    """A refusal as the members of problem+json."""
     body = {"code": refusal.code, "detail": refusal.detail, **refusal.extra}
-    return _problem(refusal.status, headers=headers, **body)
+    return _body(refusal.status, **body)
 
 
 def _problem(status: int, *, headers: dict[str, str], **body: Any) -> Response:

@@ -109,8 +109,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # Under ASGI a connection lives in whichever thread served the request.
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 0)
+# The web serves requests in threads that stay (hospital.config.threads), and so do their
+# connections: opening one costs several times what an upload does.
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 600)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files ----------------------------------------------------------------------------------
@@ -192,11 +193,16 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
+# Requests that one web process serves at once; each thread keeps a connection to the database.
+WEB_THREADS = env.int("WEB_THREADS", 8)
+
 # --- rules of the house ---------------------------------------------------------------------
 
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 30 * 1024 * 1024)
 # The device API reads the body itself, after BodyLimit has measured it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES
+# In one bulk request, which as a whole is no larger than MAX_UPLOAD_BYTES.
+MAX_BULK_PICTURES = env.int("MAX_BULK_PICTURES", 100)
 # Per microscope; and how many pictures may wait before microscopes are asked to slow down.
 UPLOADS_PER_MINUTE = env.int("UPLOADS_PER_MINUTE", 600)
 MAX_QUEUED_ANALYSES = env.int("MAX_QUEUED_ANALYSES", 5_000)

@@ -18,11 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "device-api.md").read_text()
 
 
-def block(language: str) -> str:
-    """The first block of that language."""
-    found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    assert found is not None
-    return found.group(1).strip()
+def block(language: str, number: int = 0) -> str:
+    """The first block of that language, or a later one."""
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return found[number].strip()
 
 
 def run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
@@ -67,6 +66,23 @@ def test_the_python_program_says_why_not(world: World, live_server: Any, picture
     assert "unknown_accession" in done.stderr
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_python_program_sends_many(world: World, live_server: Any, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{seed}.jpg" for seed in range(3)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(world.smear(seed))
+    paths[1].write_bytes(b"no picture")
+    program = [sys.executable, "-c", block("python", 1)]
+    done = run([*program, live_server.url, world.key, "N-2026-0001", *map(str, paths)])
+    assert done.returncode == 0, done.stderr
+    assert [(line.split()[0], line.split()[2]) for line in done.stdout.splitlines()] == [
+        ("201", "safe"),
+        ("415", "not_an_image"),
+        ("201", "safe"),
+    ]
+    assert FieldImage.objects.count() == 2
+
+
 def test_the_admin_shows_the_same_line() -> None:
     line = curl_line("KEY", "http://127.0.0.1:8000/api/device/v1/images/")
     assert line == block("sh")
@@ -80,7 +96,9 @@ def test_every_code_is_explained() -> None:
         "devices/api/authentication.py",
         "devices/api/door.py",
         "diagnostics/api/device.py",
+        "diagnostics/api/bulk.py",
         "diagnostics/services/intake.py",
+        "diagnostics/services/capacity.py",
         "hospital/base/api.py",
     ]:
         text = (ROOT / source).read_text()

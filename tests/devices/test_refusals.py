@@ -314,7 +314,7 @@ def test_a_full_disk_loses_nothing_silently(
     def full(*_: Any, **__: Any) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hospital.base.files.keep", full)
+    monkeypatch.setattr("hospital.base.files.put", full)
     before = row_counts()
     answer = microscope.put(world.smear())
     expect(answer, 503, "storage_unavailable")
@@ -330,7 +330,7 @@ def test_a_failure_half_way_through_leaves_no_row(
     def broken(*_: Any, **__: Any) -> None:
         raise OperationalError("the database went away")
 
-    monkeypatch.setattr("diagnostics.services.intake.reports.rebuild", broken)
+    monkeypatch.setattr("diagnostics.services.intake.reports.count_in", broken)
     before = row_counts()
     expect(microscope.put(world.smear()), 503, "storage_unavailable")
     assert row_counts() == before

@@ -9,6 +9,7 @@ from django.db import connection
 
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportStatus
 from diagnostics.services import intake
+from diagnostics.services.capacity import TooManyUploads
 from hospital.audit.models import Entry
 from hospital.base import files
 from hospital.base.problems import Conflict, Forbidden, NotFound, Overloaded, Refusal
@@ -93,7 +94,7 @@ def test_what_is_refused_names_its_reason_and_leaves_no_row(
 def test_a_microscope_that_floods_is_asked_to_wait(world: World, settings: Any) -> None:
     settings.UPLOADS_PER_MINUTE = 2
     send(world), send(world, world.smear(1))
-    with pytest.raises(intake.TooManyUploads) as refused:
+    with pytest.raises(TooManyUploads) as refused:
         send(world, world.smear(2))
     assert refused.value.retry_after
 
@@ -113,7 +114,7 @@ def test_a_full_disk_refuses_and_leaves_no_row(world: World, monkeypatch: Any) -
     def full(*_: Any, **__: Any) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "keep", full)
+    monkeypatch.setattr(files, "put", full)
     before = rows()
     with pytest.raises(Overloaded) as refused:
         send(world)

@@ -1,0 +1,63 @@
+"""HTTP served by a few lasting threads, each with a lasting connection to the database.
+
+Django's own ASGI handler gives every request a new thread, and with it a new connection to the
+database, and every middleware a journey there and back. All views here are synchronous, so a
+request is better served from the first middleware to the last in one thread that stays.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.base import BaseHandler
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+Scope = dict[str, Any]
+
+
+class ThreadedHandler(ASGIHandler):
+    """An ASGI application for HTTP; give it to one event loop."""
+
+    def __init__(self, threads: int) -> None:
+        BaseHandler.__init__(self)
+        self.load_middleware(is_async=False)
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        # Not a bare executor: what a view must do on the event loop (push an event) finds its way.
+        self._in_a_thread = sync_to_async(self._serve, thread_sensitive=False, executor=pool)
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Read the whole request, serve it in a thread, send the whole answer.
+
+        Slow senders and slow readers hold no thread; a sender that leaves early is not answered.
+        """
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        response, content = await self._in_a_thread(scope, body)
+        headers = [(k.encode("ascii"), v.encode("latin1")) for k, v in response.items()]
+        headers += [
+            (b"Set-Cookie", cookie.output(header="").encode("ascii").strip())
+            for cookie in response.cookies.values()
+        ]
+        start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": content})
+
+    def _serve(self, scope: Scope, body: Any) -> tuple[HttpResponseBase, bytes]:
+        """The answer and its content; in the end the request's connections are tidied up."""
+        set_script_prefix(get_script_prefix(scope))
+        signals.request_started.send(sender=self.__class__, scope=scope)
+        request, refusal = self.create_request(scope, body)
+        response = self.get_response(request) if request is not None else refusal
+        assert response is not None
+        try:
+            # What streams are WhiteNoise's files: small, and kept by browsers for good.
+            return response, b"".join(response)
+        finally:
+            response.close()
+            body.close()
