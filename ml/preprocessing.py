@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ml import gallery, segmentation
+from ml import gallery, levels, quality, segmentation
 from ml.gallery import GLASS, Spots
 from ml.quality import Quality, judge
-from ml.segmentation import Segmentation, segment
+from ml.segmentation import Segmentation, segment, stain_map
 
 SIZE = gallery.SIDE  # 128 pixels: the side of both inputs (paper section 3.4)
 
@@ -52,14 +52,16 @@ class Prepared:
 def prepare(rgb: Picture) -> Prepared:
     """Everything between `ml.images.decode` and the network, for one (H, W, 3) uint8 RGB."""
     field = blank_corner(rgb)
-    cells = segment(field)
+    # Up to this size both look at the field itself; larger ones each shrink to a side of its own.
+    shared = stain_map(field) if max(field.shape[:2]) <= quality.SIDE else None
+    cells = segment(field, stain=shared)
     balanced = balance(field)
     spots = gallery.spots(cells)
     return Prepared(
         original=shrink(balanced),
         segmented=gallery.gallery(balanced, cells.mask, spots),
         balanced=balanced,
-        quality=judge(field),
+        quality=judge(field, stain=shared),
         segmentation=cells,
         spots=spots,
     )
@@ -81,17 +83,16 @@ def blank_corner(rgb: Picture) -> Picture:
 def background_colour(rgb: Picture) -> Picture:
     """The (3,) uint8 median colour of the brighter half of the picture: the empty glass."""
     step = max(1, max(rgb.shape[:2]) // 448)  # every pixel of a small field, enough of a large one
-    seen = rgb[::step, ::step]
-    grey = seen.mean(axis=2)
-    median = np.median(seen[grey >= np.median(grey)], axis=0)
-    return np.asarray(median, dtype=np.uint8)
+    planes = levels.split(np.ascontiguousarray(rgb[::step, ::step]))
+    grey = levels.total(planes)
+    return levels.median_colour(planes, grey >= levels.median(grey)).astype(np.uint8)
 
 
 def balance(rgb: Picture) -> Picture:
     """(H, W, 3) uint8 with every channel scaled so that the empty glass becomes `GLASS` grey."""
     gain = GLASS / np.maximum(background_colour(rgb).astype(np.float32), 1)
-    table = np.clip(np.rint(np.arange(256)[:, None] * gain), 0, 255).astype(np.uint8)
-    return cv2.LUT(rgb, table.reshape(1, 256, 3)).astype(np.uint8, copy=False)
+    curves = np.clip(np.rint(np.arange(256) * gain[:, None]), 0, 255).astype(np.uint8)
+    return levels.curved(levels.split(rgb), curves)
 
 
 def shrink(rgb: Picture) -> Picture:
