@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import cv2
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -38,7 +39,7 @@ def measure(rounds: int = 5) -> dict[str, dict[str, float]]:
 
 def _one(width: int, height: int, rounds: int) -> dict[str, float]:
     drawn = smear(seed=11, size=min(max(width, height), 900), blasts=12)
-    full = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)
+    full = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
     stages = _stages(images.encode_jpeg(full))
     timed = {name: [_milliseconds(work) for _ in range(rounds)] for name, work in stages.items()}
     return {name: statistics.median(times) for name, times in timed.items()}
