@@ -87,7 +87,8 @@ def open_picture(data: bytes) -> Picture:
     of 2000 x 1500 all had the same verdict on quality and 23 the same number of cells, the other
     one fewer; masks agreed to 0.98 (median; at least 0.92) by intersection over union. Saving
     the same pictures again at JPEG quality 80 moves as much: one cell, 0.92, the threshold by
-    0.02. The glass may come out one level off in a channel. No labelled smear of that size was at hand, so what it does to the classes is unknown.
+    0.02. The glass may come out one level off in a channel. No labelled smear of that size was
+    at hand, so what it does to the classes is unknown.
 
     Cells and outlines are in the pixels of what is returned here, which has the shape of the
     original but not its size.

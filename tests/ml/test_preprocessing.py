@@ -79,8 +79,7 @@ def test_a_large_picture_comes_in_the_shape_but_not_the_size_of_the_original(enc
 @pytest.mark.parametrize("encode", [images.encode_jpeg, images.encode_png])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_large_picture_is_read_nearly_as_it_would_be_in_full(encode, seed):
-    """Seed 1 is the worst of 24: its threshold lies at a tie, and one pale cell goes with it.
-    Saving it again at another JPEG quality does the same."""
+    """Of 24 seeds tried one, the first, loses a cell of nine: its threshold moves by 0.02."""
     large = cv2.resize(smear(seed=seed, size=900), (2000, 1500), interpolation=cv2.INTER_CUBIC)
     data = encode(large)
     full, reduced = (blank_corner(rgb) for rgb in (images.decode(data), open_picture(data)))
