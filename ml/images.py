@@ -104,31 +104,51 @@ def inspect(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ImageFacts:
     return ImageFacts(frame.media_type, width, height, synthetic)
 
 
-def decode(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Rgb:
+def decode(data: bytes, *, limits: Limits = DEFAULT_LIMITS, enough: int | None = None) -> Rgb:
     """The picture as (H, W, 3) uint8, RGB, 0..255, upright.
 
     Exif orientation is applied, 16-bit grey is scaled (not clipped), transparency is laid over
     white as glass would be, CMYK and palettes become RGB. Colour profiles are not applied.
+
+    ``enough`` pixels on the longer side are enough for the caller: a picture of at least twice
+    that comes at a half, a quarter or an eighth of its size (rounded up), the smallest that still
+    has so many, each pixel the mean of those it stands for. A JPEG's decoder does so by itself
+    and never makes the others.
 
     Raises :class:`ImageRefused` as :func:`inspect` does.
     """
     frame = read(data)
     _judge_size(frame, limits)
     with _decoder(frame) as picture:
+        step = _step(max(frame.width, frame.height), enough)
+        if step > 1 and frame.media_type == "image/jpeg":
+            picture.draft(picture.mode, (frame.width // step, frame.height // step))
         picture.load()
         rgb = _to_rgb(picture, frame.bits)
+        if step > 1 and frame.media_type != "image/jpeg":
+            rgb = rgb.reduce(step)
         if frame.orientation in _TURNS:
             rgb = rgb.transpose(_TURNS[frame.orientation])
         return np.array(rgb, dtype=np.uint8)
 
 
+def _step(longer: int, enough: int | None) -> int:
+    """1, 2, 4 or 8: by how much a side may be divided and still have ``enough`` pixels."""
+    if enough is None:
+        return 1
+    return next((step for step in (8, 4, 2) if longer // step >= enough), 1)
+
+
 def encode_png(rgb: Rgb, *, synthetic: bool = False) -> bytes:
-    """(H, W, 3) uint8 to PNG; ``synthetic`` writes :data:`SYNTHETIC_MARK` into its notes."""
+    """(H, W, 3) uint8 to PNG; ``synthetic`` writes :data:`SYNTHETIC_MARK` into its notes.
+
+    Packed quickly rather than tightly: cells on black take a sixth more bytes, a third less time.
+    """
     notes = PngInfo()
     if synthetic:
         notes.add_text("Software", SYNTHETIC_MARK)
     out = BytesIO()
-    Image.fromarray(rgb).save(out, "PNG", pnginfo=notes)
+    Image.fromarray(rgb).save(out, "PNG", pnginfo=notes, compress_level=1)
     return out.getvalue()
 
 

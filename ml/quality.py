@@ -17,6 +17,7 @@ blurred by 3 px or more (at 224), had half the light or less, or 1.8 times the l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -24,7 +25,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.segmentation import stain_map
+from ml import levels
+from ml.segmentation import fill_holes, stain_map
 
 Rgb = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -56,6 +58,10 @@ MIN_SOLID = 0.60
 """Share of what is not glass that survives an opening by 7 px. T 0.82 and up; lettering 0..0.5."""
 MAX_DRAWN = 0.60
 """Share of unclipped pixels exactly equal to the next. T up to 0.07, B 0.28; charts 0.6 and up."""
+GREEN = ((25, 39, 52), (131, 255, 255))
+"""Hue (in 256 steps), saturation, value: 35..185 degrees, above 0.15, above 0.2."""
+BLACK = ((0, 0, 0), (255, 89, 89))
+"""Any hue, saturation and value below 0.35."""
 MIN_STAIN = 0.004
 """Share of purple (:func:`ml.segmentation.stain_map` above 0.14). T 0.0175 and up, B 0.036."""
 
@@ -126,14 +132,17 @@ class Quality:
         }
 
 
-def judge(rgb: Rgb) -> Quality:
+def judge(rgb: Rgb, *, stain: Plane | None = None) -> Quality:
     """Judge one picture, (H, W, 3) uint8 RGB 0..255 of any size.
+
+    ``stain`` is :func:`ml.segmentation.stain_map` of the picture, from whoever has it already; it
+    is that of the picture itself only where this is no larger than :data:`SIDE`.
 
     Raises ValueError for anything that is not (H, W, 3) uint8 with at least one pixel.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or not rgb.size:
         raise ValueError(f"judge wants (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
-    metrics = measure(rgb)
+    metrics = measure(rgb, stain=stain)
     code = _code(metrics)
     if not code:
         return Quality(Verdict.OK, "", "", metrics)
@@ -141,35 +150,32 @@ def judge(rgb: Rgb) -> Quality:
     return Quality(verdict, code, ADVICE[code], metrics)
 
 
-def measure(rgb: Rgb) -> Metrics:
-    """All figures at once; (H, W, 3) uint8 RGB."""
+def measure(rgb: Rgb, *, stain: Plane | None = None) -> Metrics:
+    """All figures at once; (H, W, 3) uint8 RGB, and ``stain`` as for :func:`judge`."""
     small = _shrink(rgb)
-    colour = small.astype(np.float32)
-    green = np.ascontiguousarray(colour[..., 1])
-    luminance = ((colour[..., 0] + green + colour[..., 2]) / 3).astype(np.float32)
-    bright, dark = (float(v) for v in np.percentile(green, (99, 1)))
+    stain = stain_map(small) if stain is None else stain
+    planes = levels.split(small)
+    green, total = planes[1], levels.total(planes)
+    dark, upper, bright = (levels.percentile(green, percent) for percent in (1, 75, 99))
     contrast = bright - dark
-    upper = float(np.percentile(green, 75))
-    glass = np.median(colour[green >= upper], axis=0)
-    balanced = np.clip(colour * (250 / np.maximum(glass, 40)), 0, 255).astype(np.uint8)
-    hsv = cv2.cvtColor(balanced, cv2.COLOR_RGB2HSV_FULL).astype(np.float32)
-    hue, saturation, value = hsv[..., 0] * (360 / 256), hsv[..., 1] / 255, hsv[..., 2] / 255
-    black = (value < 0.35) & (saturation < 0.35)
-    smooth = cv2.medianBlur(np.ascontiguousarray(small[..., 1]), 3).astype(np.float32)
+    glass = levels.median_colour(planes, green >= upper).astype(np.float32)
+    balanced = _balanced(planes, glass)
+    hsv = cv2.cvtColor(balanced, cv2.COLOR_RGB2HSV_FULL).astype(np.uint8, copy=False)
+    roughness = cv2.norm(green, cv2.medianBlur(green, 3), cv2.NORM_L1)
     return Metrics(
-        brightness=float(np.percentile(luminance, 90)),
-        clipped=float((_darkest(small) >= 254).mean()),
+        brightness=_luminance(total, 90),
+        clipped=_within(small, (254, 254, 254), (255, 255, 255)),
         contrast=contrast,
         focus=_focus(green),
-        glass=float((_darkest(balanced) > 225).mean()),
+        glass=_within(balanced, (226, 226, 226), (255, 255, 255)),
         neutral=float(glass.min() / max(float(glass.max()), 1.0)),
-        green=float(((saturation > 0.15) & (value > 0.2) & (hue > 35) & (hue < 185)).mean()),
-        black=float(black.mean()),
-        grain=float(np.abs(green - smooth).mean()) / max(contrast, 1.0),
-        solid=_solid(green < 0.93 * upper),
+        green=_within(hsv, *GREEN),
+        black=_within(hsv, *BLACK),
+        grain=float(np.float32(roughness) / green.size) / max(contrast, 1.0),
+        solid=_solid((green < np.float32(0.93 * upper)).view(np.uint8)),
         drawn=_drawn(rgb),
-        stain=float((stain_map(small) > 0.14).mean()),
-        frame=_frame(luminance),
+        stain=float(np.count_nonzero(stain > 0.14) / stain.size),
+        frame=_frame(total),
     )
 
 
@@ -217,42 +223,79 @@ def _shrink(rgb: Rgb) -> Rgb:
     return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _darkest(rgb: Rgb) -> Rgb:
-    """The darkest channel of each pixel; many times faster than a minimum along the last axis."""
-    return np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+def _balanced(planes: levels.Planes, glass: Plane) -> Rgb:
+    """The (H, W, 3) picture with every channel scaled so that the glass becomes 250."""
+    every = np.arange(256, dtype=np.float32)
+    curves = np.clip(every * (250 / np.maximum(glass, 40))[:, None], 0, 255).astype(np.uint8)
+    return levels.curved(planes, curves)
 
 
-def _brightest(rgb: Rgb) -> Rgb:
-    return np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+def _within(colours: Rgb, low: Sequence[int], high: Sequence[int]) -> float:
+    """Share of pixels whose three channels all lie within ``low`` and ``high``, these included."""
+    return cv2.countNonZero(cv2.inRange(colours, low, high)) / (colours.size // 3)
+
+
+def _luminance(total: NDArray[np.uint16], percent: float) -> float:
+    """A percentile of luminance, the mean of R, G, B; of their ``total``."""
+    low, high, share = levels.neighbours(total, percent, total.size)
+    return float(levels.between(np.float32(low) / 3, np.float32(high) / 3, share))
 
 
 def _slopes(green: Plane, sigma: float) -> NDArray[np.float64]:
+    """The 99, 97 and 90 % quantiles of how steep the smoothed picture is, in levels a pixel."""
     smooth = cv2.GaussianBlur(green, (0, 0), sigma)
-    slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-    return np.asarray(np.percentile(slope, (99, 97, 90)), dtype=np.float64)
+    across, down = (
+        cv2.Sobel(smooth, cv2.CV_32F, *order).astype(np.float32, copy=False)
+        for order in ((1, 0), (0, 1))
+    )
+    places = (green.size - 1) * np.array((0.99, 0.97, 0.90))
+    lower = places.astype(int)
+    upper = np.minimum(lower + 1, green.size - 1)
+    # Ranks from the top: only the steepest pixels are put in order.
+    steep = _steepest(across, down, [rank - green.size for rank in (*lower, *upper)])
+    between = map(levels.between, steep[:3], steep[3:], places - lower)
+    return np.array(list(between))
 
 
-def _focus(green: Plane) -> float:
+def _steepest(across: Plane, down: Plane, ranks: Sequence[int]) -> Plane:
+    """The lengths of (across, down) that have these ranks; -1 is the longest.
+
+    Every 16th pixel tells which need not be looked at; should it tell wrong, all are.
+    """
+    rough = cv2.magnitude(across, down)
+    sample = rough[::4, ::4].ravel()
+    at = int(0.87 * sample.size)
+    floor = np.partition(sample, at)[at]
+    chosen = np.flatnonzero(rough >= floor)
+    if chosen.size >= -min(ranks):
+        steep = np.hypot(across.ravel()[chosen], down.ravel()[chosen])
+        found: Plane = np.sort(steep)[ranks]
+        # `rough` may be off by some last bits: only what lies clearly above the floor is known
+        # to be above everything that was left out.
+        if found.min() > 1.0001 * floor:
+            return found
+    every: Plane = np.partition(np.hypot(across, down), ranks, axis=None)[ranks]
+    return every
+
+
+def _focus(green: Rgb) -> float:
     """How much steeper edges are at 0.7 px than at 2 px of smoothing: 1 (no edge left) to 3.
 
     The slope of an edge that is itself b px wide goes with 1 / sqrt(b^2 + s^2) at smoothing s, so
     the ratio depends on b alone: not on contrast, stain, or how many cells there are. The best of
     three quantiles, because a field may hold few sharp cells over many blurred ones.
     """
-    return float((_slopes(green, 0.7) / np.maximum(_slopes(green, 2.0), 1e-3)).max())
+    fine = green.astype(np.float32)
+    return float((_slopes(fine, 0.7) / np.maximum(_slopes(fine, 2.0), 1e-3)).max())
 
 
-def _solid(objects: NDArray[np.bool_]) -> float:
+def _solid(objects: Rgb) -> float:
     """How much of the objects is as broad as a cell; pale centres are filled first. 1 if none."""
-    mask = objects.astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
-    hole = stats[:, cv2.CC_STAT_AREA] < 150
-    hole[0] = False
-    mask[hole[labels]] = 1
+    mask = fill_holes(objects, below=150)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
     opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc)
-    total = int(mask.sum())
-    return float(int(opened.sum()) / total) if total else 1.0
+    total = cv2.countNonZero(mask)
+    return cv2.countNonZero(opened) / total if total else 1.0
 
 
 def _drawn(rgb: Rgb) -> float:
@@ -261,18 +304,25 @@ def _drawn(rgb: Rgb) -> float:
     0 when less than a twentieth of the picture is unclipped: too little to say.
     """
     step = max(1, max(rgb.shape[:2]) // SIDE)
-    here, there = rgb[::step, :-1:step], rgb[::step, 1::step]
-    unclipped = (_brightest(here) < 250) & (_brightest(here) > 5)
-    if int(unclipped.sum()) < 0.05 * max(unclipped.size, 1):
+    planes = levels.split(np.ascontiguousarray(rgb[::step]))
+    here = [plane[:, :-1:step] for plane in planes]
+    there = [plane[:, 1::step] for plane in planes]
+    brightest = np.maximum(np.maximum(here[0], here[1]), here[2])
+    unclipped = (brightest < 250) & (brightest > 5)
+    looked_at = np.count_nonzero(unclipped)
+    if looked_at < 0.05 * max(unclipped.size, 1):
         return 0.0
-    same = here == there
-    return float((same[..., 0] & same[..., 1] & same[..., 2])[unclipped].mean())
+    red, green, blue = (one == other for one, other in zip(here, there, strict=True))
+    return float(np.count_nonzero(red & green & blue & unclipped) / looked_at)
 
 
-def _frame(luminance: Plane) -> float:
-    """Share of the four corners (a twelfth of each side) that are black: an eyepiece's view."""
-    height, width = luminance.shape
+def _frame(total: NDArray[np.uint16]) -> float:
+    """Share of the four corners (a twelfth of each side) that are black: an eyepiece's view.
+
+    ``total`` is R + G + B; black is a luminance below 40.
+    """
+    height, width = total.shape
     down, across = max(1, height // 12), max(1, width // 12)
     rows, columns = (slice(0, down), slice(-down, None)), (slice(0, across), slice(-across, None))
-    corners = [luminance[row, column] for row in rows for column in columns]
-    return float(np.mean([(corner < 40).mean() > 0.6 for corner in corners]))
+    corners = [total[row, column] < 3 * 40 for row in rows for column in columns]
+    return sum(bool(black.mean() > 0.6) for black in corners) / 4

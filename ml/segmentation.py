@@ -31,6 +31,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ml import levels
+
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
@@ -93,6 +95,21 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class _Blob:
+    """A piece of the working picture: ``inside`` (h, w) uint8, 1 where it is, and where it lies."""
+
+    top: int
+    left: int
+    inside: NDArray[np.uint8]
+    area: int
+
+    def of(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """The part of an (H, W) picture that the blob's box covers, as a view."""
+        height, width = self.inside.shape
+        return picture[self.top : self.top + height, self.left : self.left + width]
+
+
+@dataclass(frozen=True, slots=True)
 class Segmentation:
     """The nucleated cells of one picture: ``mask`` (H, W) bool and one :class:`Cell` each."""
 
@@ -104,7 +121,7 @@ class Segmentation:
     @property
     def area_share(self) -> float:
         """Share of the picture that the cells cover, 0..1."""
-        return float(self.mask.mean()) if self.mask.size else 0.0
+        return float(np.count_nonzero(self.mask) / self.mask.size) if self.mask.size else 0.0
 
     def isolate(self, rgb: Rgb) -> Rgb:
         """The cells in their own colours on black: what the network's second trunk sees.
@@ -112,9 +129,8 @@ class Segmentation:
         ``rgb`` (H, W, 3) uint8 of the size that was segmented; ValueError otherwise.
         """
         self._same_size(rgb)
-        out = np.zeros_like(rgb)
-        out[self.mask] = rgb[self.mask]
-        return out
+        alone = cv2.bitwise_and(rgb, rgb, mask=self.mask.view(np.uint8))
+        return alone.astype(np.uint8, copy=False)
 
     def outline(self, rgb: Rgb) -> Rgb:
         """A copy of the picture with a line around each cell, for a person to look at.
@@ -147,26 +163,28 @@ def paper_mask(rgb: Rgb) -> Mask:
     return kept.astype(bool)
 
 
-def segment(rgb: Rgb) -> Segmentation:
+def segment(rgb: Rgb, *, stain: NDArray[np.float32] | None = None) -> Segmentation:
     """Find the nucleated cells. ``rgb`` (H, W, 3) uint8, RGB; the same bytes give the same answer.
+
+    ``stain`` is :func:`stain_map` of the picture, from whoever has it already; it is that of the
+    picture itself only where this is no larger than :data:`WORK_SIDE`.
 
     Raises ValueError for anything that is not (H, W, 3) uint8 with at least one pixel.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or not rgb.size:
         raise ValueError(f"segment wants (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
-    small = _shrink(rgb)
-    side = max(small.shape[:2])
-    stain = stain_map(small)
+    if stain is None:
+        stain = stain_map(_shrink(rgb))
+    side = max(stain.shape)
     threshold = _threshold(stain)
-    rough = _tidy(stain > threshold, side)
-    labels = _drop_small(_drop_smudges(_split(rough), stain, threshold), side)
+    blobs = _split(_tidy(stain > threshold, side), least=MIN_AREA * side * side)
     mask = np.zeros(rgb.shape[:2], dtype=np.bool_)
-    cells = []
-    for number in range(1, int(labels.max(initial=0)) + 1):
-        cell = _cell(rgb, labels, number, mask)
-        if cell is not None:
-            cells.append(cell)
-    return Segmentation(mask=mask, cells=tuple(cells), threshold=threshold)
+    found = [
+        _cell(rgb, blob, stain.shape, mask)
+        for blob in _large([blob for blob in blobs if not _smudged(blob, stain, threshold)], side)
+    ]
+    cells = tuple(cell for cell in found if cell is not None)
+    return Segmentation(mask=mask, cells=cells, threshold=threshold)
 
 
 def stain_map(rgb: Rgb) -> NDArray[np.float32]:
@@ -177,12 +195,26 @@ def stain_map(rgb: Rgb) -> NDArray[np.float32]:
     """
     sigma = 0.8 * max(rgb.shape[:2]) / 224
     soft = cv2.GaussianBlur(rgb, (0, 0), max(sigma, 0.4)).astype(np.uint8, copy=False)
-    balanced = _white_balance(soft)
-    hsv = cv2.cvtColor(balanced, cv2.COLOR_RGB2HSV_FULL).astype(np.float32)
-    hue, saturation, value = hsv[..., 0] * (360 / 256), hsv[..., 1] / 255, hsv[..., 2] / 255
-    window = np.clip((hue - 222) / 20, 0, 1) * np.clip((345 - hue) / 20, 0, 1)
-    stain = saturation * window * np.clip(value / 0.25, 0, 1)
+    hsv = cv2.cvtColor(_white_balance(soft), cv2.COLOR_RGB2HSV_FULL)
+    hue, saturation, value = (
+        cv2.LUT(plane, weight)
+        for plane, weight in zip(levels.split(hsv), _STAIN_WEIGHTS, strict=True)
+    )
+    stain = np.multiply(saturation, hue, out=saturation)
+    np.multiply(stain, value, out=stain)
     return stain.astype(np.float32, copy=False)
+
+
+def _stain_weights() -> tuple[NDArray[np.float32], ...]:
+    """What each of the 256 levels of hue, saturation and value weighs, (256,) float32 0..1."""
+    every = np.arange(256, dtype=np.float32)
+    hue, share = every * (360 / 256), every / 255
+    window = np.clip((hue - 222) / 20, 0, 1) * np.clip((345 - hue) / 20, 0, 1)
+    weights = window, share, np.clip(share / 0.25, 0, 1)
+    return tuple(weight.astype(np.float32, copy=False) for weight in weights)
+
+
+_STAIN_WEIGHTS = _stain_weights()
 
 
 def _shrink(rgb: Rgb) -> Rgb:
@@ -196,11 +228,12 @@ def _shrink(rgb: Rgb) -> Rgb:
 
 def _white_balance(rgb: Rgb) -> Rgb:
     """Scale each channel so that bare glass becomes 250. A black picture is not blown up."""
-    green = rgb[..., 1]
-    glass = rgb[green >= np.percentile(green, 75)]
-    gain = 250 / np.maximum(np.median(glass, axis=0), 40)
-    curves = np.clip(np.arange(256)[:, None] * gain[None, :], 0, 255).astype(np.uint8)
-    return cv2.LUT(rgb, curves.reshape(1, 256, 3)).astype(np.uint8, copy=False)
+    planes = levels.split(rgb)
+    green = planes[1]
+    glass = levels.median_colour(planes, green >= levels.percentile(green, 75))
+    gain = 250 / np.maximum(glass, 40)
+    curves = np.clip(np.arange(256) * gain[:, None], 0, 255).astype(np.uint8)
+    return levels.curved(planes, curves)
 
 
 def _threshold(stain: NDArray[np.float32]) -> float:
@@ -210,7 +243,7 @@ def _threshold(stain: NDArray[np.float32]) -> float:
         return high
     eight_bit = (stained * 255).astype(np.uint8).reshape(-1, 1)
     otsu, _ = cv2.threshold(eight_bit, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return float(np.clip(otsu / 255, low, high))
+    return min(max(otsu / 255, low), high)
 
 
 def _disc(diameter: float) -> NDArray[np.uint8]:
@@ -218,24 +251,29 @@ def _disc(diameter: float) -> NDArray[np.uint8]:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (odd, odd)).astype(np.uint8, copy=False)
 
 
-def _tidy(rough: Mask, side: int) -> Mask:
+def _tidy(rough: Mask, side: int) -> NDArray[np.uint8]:
     """Close chromatin gaps, fill holes smaller than a quarter of a cell, open away thin rims."""
-    mask = rough.astype(np.uint8)
     # A border of glass, or a cell cut by the edge would be eaten by the opening.
     pad = 8
-    mask = cv2.copyMakeBorder(mask, pad, pad, pad, pad, cv2.BORDER_REPLICATE).astype(np.uint8)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _disc(side / 75)).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < 0.002 * side * side
+    mask = cv2.copyMakeBorder(rough.view(np.uint8), pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _disc(side / 75))
+    mask = fill_holes(mask.astype(np.uint8, copy=False), below=0.002 * side * side)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _disc(side / 45))
+    return np.ascontiguousarray(mask[pad:-pad, pad:-pad], dtype=np.uint8)
+
+
+def fill_holes(mask: NDArray[np.uint8], *, below: float) -> NDArray[np.uint8]:
+    """The (H, W) mask, 0 and 1, with every gap of fewer than ``below`` pixels filled."""
+    _, labels = cv2.connectedComponents(1 - mask, connectivity=4)
+    small = np.bincount(labels.ravel()) < below
     small[0] = False
-    if count > 1:
-        mask[small[labels]] = 1
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _disc(side / 45)).astype(np.uint8)
-    return mask[pad:-pad, pad:-pad].astype(bool)
+    return mask | small.take(labels.astype(np.int32, copy=False)) if small.any() else mask
 
 
-def _split(mask: Mask) -> NDArray[np.int32]:
-    """Number the cells 1..n, (H, W) int32, cutting blobs that have more than one centre.
+def _split(mask: NDArray[np.uint8], *, least: float) -> list[_Blob]:
+    """The cells of a (H, W) mask, 0 and 1: blobs that have more than one centre are cut.
+
+    Blobs of fewer than ``least`` pixels are passed over.
 
     The textbook cuts here by a watershed of the distance to the rim. It wants the same markers
     as we do (`_centres`), and finds no other number of cells; only the line between two of them
@@ -246,40 +284,49 @@ def _split(mask: Mask) -> NDArray[np.int32]:
     between neighbours, not by level, and takes the line itself out of the mask. The price: a
     bay that lies nearer to the other disc can go to it (33 strays of some pixels in those blobs).
     """
-    count, blobs, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    labels = np.zeros(mask.shape, dtype=np.int32)
-    number = 0
-    for blob in range(1, count):
-        x, y, width, height = (int(v) for v in stats[blob, :4])
-        inside = blobs[y : y + height, x : x + width] == blob
-        part = labels[y : y + height, x : x + width]
-        edge = x == 0, y == 0, x + width == mask.shape[1], y + height == mask.shape[0]
-        owner, owners = _owners(inside, edge)
-        part[inside] = owner[inside] + 1 + number
-        number += owners
-    return labels
+    _, labels = cv2.connectedComponents(mask)
+    contours, nesting = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    # The first point of every outer contour (those without a parent) tells which blob it bounds.
+    outer = [contours[int(at)] for at in np.flatnonzero(nesting[0, :, 3] < 0)] if contours else []
+    boxes = {int(labels[c[0, 0, 1], c[0, 0, 0]]): cv2.boundingRect(c) for c in outer}
+    cells: list[_Blob] = []
+    for number, (x, y, width, height) in sorted(boxes.items()):
+        inside = (labels[y : y + height, x : x + width] == number).view(np.uint8)
+        area = int(np.count_nonzero(inside))
+        if area >= least:
+            edge = x == 0, y == 0, x + width == mask.shape[1], y + height == mask.shape[0]
+            cells += _cut(_Blob(y, x, inside, area), edge)
+    return cells
 
 
-def _owners(inside: Mask, edge: tuple[bool, bool, bool, bool]) -> tuple[NDArray[np.int32], int]:
-    """Which centre each pixel of one blob belongs to (0..n-1), and n.
+def _cut(blob: _Blob, edge: tuple[bool, bool, bool, bool]) -> list[_Blob]:
+    """One blob for each of its centres, the deepest first.
 
     Centres are peaks of the distance to the rim. ``edge`` says which sides (left, top, right,
     bottom) are the picture's own border: a cell goes on beyond it, so that is no rim.
     """
     left, top, right, bottom = (0 if at_edge else 1 for at_edge in edge)
-    padded = cv2.copyMakeBorder(
-        inside.astype(np.uint8), top, bottom, left, right, cv2.BORDER_CONSTANT, value=0
-    )
-    depth = cv2.distanceTransform(padded.astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)
-    depth = cv2.GaussianBlur(depth, (0, 0), 1.0).astype(np.float32)
-    depth = depth[top : top + inside.shape[0], left : left + inside.shape[1]]
+    height, width = blob.inside.shape
+    padded = cv2.copyMakeBorder(blob.inside, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
+    smooth = cv2.GaussianBlur(distance, (0, 0), 1.0).astype(np.float32, copy=False)
+    depth = smooth[top : top + height, left : left + width]
     centres = _centres(depth)
     if len(centres) < 2:
-        return np.zeros(inside.shape, dtype=np.int32), 1
-    rows, columns = np.mgrid[0 : inside.shape[0], 0 : inside.shape[1]]
+        return [blob]
+    rows, columns = np.ogrid[0:height, 0:width]
     # Power distance: the border between two discs of different size lies on their common chord.
     power = [(rows - r) ** 2 + (columns - c) ** 2 - depth[r, c] ** 2 for r, c in centres]
-    return np.argmin(np.stack(power), axis=0).astype(np.int32), len(centres)
+    owner = np.argmin(np.stack(power), axis=0)
+    parts = [blob.inside & (owner == number) for number in range(len(centres))]
+    return [_tight(blob, part) for part in parts if part.any()]
+
+
+def _tight(blob: _Blob, part: NDArray[np.uint8]) -> _Blob:
+    """A part of the blob, in a box of its own."""
+    x, y, width, height = cv2.boundingRect(part)
+    inside = np.ascontiguousarray(part[y : y + height, x : x + width])
+    return _Blob(blob.top + y, blob.left + x, inside, int(np.count_nonzero(inside)))
 
 
 def _centres(depth: NDArray[np.float32]) -> list[tuple[int, int]]:
@@ -291,7 +338,10 @@ def _centres(depth: NDArray[np.float32]) -> list[tuple[int, int]]:
     The mask is right all the same; only the number of cells is not.
     """
     peaks = (depth >= cv2.dilate(depth, _disc(5))) & (depth > 0.4 * depth.max())
-    _, _, _, middles = cv2.connectedComponentsWithStats(peaks.astype(np.uint8))
+    if np.count_nonzero(peaks) == 1:
+        row, column = divmod(int(peaks.argmax()), peaks.shape[1])
+        return [(row, column)]
+    _, _, _, middles = cv2.connectedComponentsWithStats(peaks.view(np.uint8))
     spots = [(round(float(y)), round(float(x))) for x, y in middles[1:]]
     spots.sort(key=lambda spot: (-float(depth[spot]), spot))
     kept: list[tuple[int, int]] = []
@@ -303,63 +353,58 @@ def _centres(depth: NDArray[np.float32]) -> list[tuple[int, int]]:
 
 def _narrowest(depth: NDArray[np.float32], a: tuple[int, int], b: tuple[int, int]) -> float:
     steps = int(np.hypot(a[0] - b[0], a[1] - b[1])) + 2
-    rows = np.linspace(a[0], b[0], steps).round().astype(int)
-    columns = np.linspace(a[1], b[1], steps).round().astype(int)
+    along = np.arange(steps)
+    rows, columns = (
+        np.rint(along * ((end - start) / (steps - 1)) + start).astype(int)
+        for start, end in zip(a, b, strict=True)
+    )
     return float(depth[rows, columns].min())
 
 
-def _drop_smudges(
-    labels: NDArray[np.int32], stain: NDArray[np.float32], threshold: float
-) -> NDArray[np.int32]:
-    """Take out what is both pale and ragged: crushed nuclei, of which only scraps pass."""
-    count = int(labels.max(initial=0)) + 1
-    areas = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
-    means = np.bincount(labels.ravel(), weights=stain.ravel(), minlength=count) / areas
-    kept = np.arange(count, dtype=np.int32)
-    for number in np.flatnonzero(means < SMUDGE_STAIN * threshold):
-        rows, columns = np.nonzero(labels == number)
-        if number == 0 or not rows.size:
-            continue
-        hull = cv2.convexHull(np.stack((columns, rows), axis=1).astype(np.int32))
-        # Half a pixel all round: the hull runs through pixel centres.
-        filled = cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1
-        if rows.size < SMUDGE_SOLIDITY * filled:
-            kept[number] = 0
-    out: NDArray[np.int32] = kept[labels]
-    return out
+def _smudged(blob: _Blob, stain: NDArray[np.float32], threshold: float) -> bool:
+    """Both pale and ragged: a crushed nucleus, of which only scraps pass the threshold."""
+    if cv2.mean(blob.of(stain), blob.inside)[0] >= SMUDGE_STAIN * threshold:
+        return False
+    hull = cv2.convexHull(cv2.findNonZero(blob.inside))
+    # Half a pixel all round: the hull runs through pixel centres.
+    filled = cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1
+    return blob.area < SMUDGE_SOLIDITY * filled
 
 
-def _drop_small(labels: NDArray[np.int32], side: int) -> NDArray[np.int32]:
-    """Remove platelets, specks and writing, and number the rest 1..n again."""
-    areas = np.bincount(labels.ravel())
-    areas[0] = 0
-    if not areas.any():
-        return labels
-    keep = areas >= max(MIN_AREA * side * side, MIN_AREA_OF_LARGEST * areas.max())
-    names = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    renumbered: NDArray[np.int32] = names[labels]
-    return renumbered
+def _large(blobs: list[_Blob], side: int) -> list[_Blob]:
+    """Without platelets, specks and writing."""
+    largest = max((blob.area for blob in blobs), default=0)
+    least = max(MIN_AREA * side * side, MIN_AREA_OF_LARGEST * largest)
+    return [blob for blob in blobs if blob.area >= least]
 
 
-def _cell(rgb: Rgb, labels: NDArray[np.int32], number: int, mask: Mask) -> Cell | None:
-    """Bring one cell back to the size of ``rgb``, paint it into ``mask`` and measure it."""
-    rows, columns = (np.flatnonzero((labels == number).any(axis=axis)) for axis in (1, 0))
-    top, bottom = max(0, rows[0] - 1), min(labels.shape[0], rows[-1] + 2)
-    left, right = max(0, columns[0] - 1), min(labels.shape[1], columns[-1] + 2)
-    part = (labels[top:bottom, left:right] == number).astype(np.uint8) * 255
-    tall, wide = mask.shape[0] / labels.shape[0], mask.shape[1] / labels.shape[1]
+def _cell(rgb: Rgb, blob: _Blob, worked: tuple[int, ...], mask: Mask) -> Cell | None:
+    """Bring one cell back to the size of ``rgb``, paint it into ``mask`` and measure it.
+
+    ``worked`` is the height and width of the picture that the blob was found in.
+    """
+    height, width = blob.inside.shape
+    top, bottom = max(0, blob.top - 1), min(worked[0], blob.top + height + 1)
+    left, right = max(0, blob.left - 1), min(worked[1], blob.left + width + 1)
+    around = blob.top - top, bottom - blob.top - height, blob.left - left, right - blob.left - width
+    inside = cv2.copyMakeBorder(blob.inside, *around, cv2.BORDER_CONSTANT, value=0)
+    tall, wide = mask.shape[0] / worked[0], mask.shape[1] / worked[1]
     y0, y1, x0, x1 = (round(v) for v in (top * tall, bottom * tall, left * wide, right * wide))
-    if part.shape != (y1 - y0, x1 - x0):
-        part = cv2.resize(part, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
-    inside = part > 127
+    if inside.shape != (y1 - y0, x1 - x0):
+        full = cv2.resize(inside * 255, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        inside = (full > 127).view(np.uint8)
     contours, _ = cv2.findContours(
-        inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x0, y0)
+        inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x0, y0)
     )
     if not contours:
         return None
-    mask[y0:y1, x0:x1] |= inside
-    contour = max(contours, key=cv2.contourArea).reshape(-1, 2).astype(np.int32)
-    ys, xs = np.nonzero(inside)
-    red, green, blue = (float(v) for v in rgb[y0:y1, x0:x1][inside].mean(axis=0))
-    centre = float(xs.mean()) + x0, float(ys.mean()) + y0
-    return Cell(contour=contour, centre=centre, area=int(xs.size), colour=(red, green, blue))
+    mask[y0:y1, x0:x1] |= inside.view(np.bool_)
+    contour = max(contours, key=cv2.contourArea).reshape(-1, 2).astype(np.int32, copy=False)
+    sums = cv2.moments(inside, binaryImage=True)
+    area = sums["m00"]
+    # Whole numbers again, of which the division below gives the nearest mean.
+    red, green, blue = (
+        round(mean * area) / area for mean in cv2.mean(rgb[y0:y1, x0:x1], inside)[:3]
+    )
+    centre = sums["m10"] / area + x0, sums["m01"] / area + y0
+    return Cell(contour=contour, centre=centre, area=int(area), colour=(red, green, blue))
