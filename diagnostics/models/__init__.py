@@ -8,6 +8,8 @@ from diagnostics.models.report import (
     DiagnosticReport,
     ReportStatus,
     ReportVersion,
+    Stage,
+    Urgency,
 )
 from diagnostics.models.specimen import Specimen, Stain
 
@@ -23,5 +25,7 @@ __all__ = [
     "ReportStatus",
     "ReportVersion",
     "Specimen",
+    "Stage",
     "Stain",
+    "Urgency",
 ]

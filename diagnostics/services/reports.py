@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from diagnostics.models import (
     Certainty,
     Conclusion,
     DiagnosticReport,
+    FieldImage,
     Outcome,
     ReportStatus,
     ReportVersion,
@@ -50,18 +52,20 @@ def rebuild(specimen: Specimen) -> DiagnosticReport:
         defaults={"clinic_id": specimen.clinic_id, "patient_id": specimen.patient_id},
     )
     report = _locked(specimen_id=specimen.pk)
-    findings = findings_of(specimen)
+    images = list(specimen.images.all())
+    findings = findings_of(specimen, images)
     changed = findings != report.findings
     report.findings = findings
     report.impression = findings["leading"]
     report.certainty = findings["certainty"]
+    report.last_picture = max((i.received_at for i in images), default=report.created_at)
     _follow_findings(report, changed=changed)
     _save_and_tell(report)
     return report
 
 
-def findings_of(specimen: Specimen) -> dict[str, Any]:
-    """What the latest analysis of each picture says, put together.
+def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, Any]:
+    """What the latest analysis of each of the specimen's pictures says, put together.
 
     Returns:
         fields: how many pictures there are, by what became of them. A picture that is the same
@@ -73,7 +77,6 @@ def findings_of(specimen: Specimen) -> dict[str, Any]:
         packages: name and digest of every model package involved.
         synthetic: whether any picture was made by a program.
     """
-    images = list(specimen.images.all())
     latest = _latest_analyses(specimen)
     fields: Counter[str] = Counter()
     classified = []
@@ -243,7 +246,8 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
     if report.status == ReportStatus.PRELIMINARY and not changed:
         return
     if report.status != wanted:
-        findings = {name: getattr(report, name) for name in ("findings", "impression", "certainty")}
+        names = ("findings", "impression", "certainty", "last_picture")
+        findings = {name: getattr(report, name) for name in names}
         advance(report, wanted, field="status", verified_by=None, verified_at=None, **findings)
 
 
