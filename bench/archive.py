@@ -12,32 +12,20 @@ from typing import Any
 
 from django.db import connection
 
+from hospital.accounts.roles import Role
+from hospital.accounts.services import found_clinic, grant_role, open_account
+from hospital.audit.services import Actor
+
 A_DAY = 400
 CLINICS = {"north": 40, "south": 70, "east": 85, "west": 95, "hill": 100}  # shares, cumulated
-FAMILIES = [
-    first + last
-    for first in (
-        "Rah",
-        "Oka",
-        "Lin",
-        "Mor",
-        "Sat",
-        "Pet",
-        "Ban",
-        "Hol",
-        "Gar",
-        "Dup",
-        "Kow",
-        "Ali",
-    )
-    for last in (
-        "man for mann berg ova sen ez ini ard ski son ley ade uchi wala dze poulos quist escu stein "
-        "worth field ridge gate combe thorpe wick ham ford dale holm land"
-    ).split()
-]
-GIVEN = (
-    "Amina Chidi Lena Omar Yuki Ana Pavel Mei Tariq Sofia Jonas Zara Femi Elif Hugo Nadia".split()
+_FIRST = "Rah Oka Lin Mor Sat Pet Ban Hol Gar Dup Kow Ali"
+_LAST = (
+    "man for mann berg ova sen ez ini ard ski son ley ade uchi wala dze poulos quist escu stein "
+    "worth field ridge gate combe thorpe wick ham ford dale holm land"
 )
+FAMILIES = [first + last for first in _FIRST.split() for last in _LAST.split()]
+_GIVEN = "Amina Chidi Lena Omar Yuki Ana Pavel Mei Tariq Sofia Jonas Zara Femi Elif Hugo Nadia"
+GIVEN = _GIVEN.split()
 PROBABILITIES = {"benign": 0.02, "early_pre_b": 0.02, "pre_b": 0.94, "pro_b": 0.02}
 
 
@@ -108,11 +96,7 @@ def fill(size: int) -> float:
 
 
 def _found() -> dict[str, Any]:
-    """The clinics and those who look: 'one' works in the largest, 'several' in three of the five."""
-    from hospital.accounts.roles import Role
-    from hospital.accounts.services import found_clinic, grant_role, open_account
-    from hospital.audit.services import Actor
-
+    """The clinics and those who look: 'one' works in the largest, 'several' in three of five."""
     bench = Actor.system("bench")
     clinics = {code: found_clinic(actor=bench, code=code, name=code.title()) for code in CLINICS}
     for name, codes in {"one": ["north"], "several": ["north", "east", "hill"]}.items():
@@ -141,7 +125,7 @@ def _drop_indexes() -> list[str]:
             )
         rows = cursor.fetchall()
         for name, _ in rows:
-            cursor.execute(f'DROP INDEX "{name}"')  # noqa: S608
+            cursor.execute(f'DROP INDEX "{name}"')
     return [sql for _, sql in rows]
 
 
@@ -373,4 +357,4 @@ def _insert(table: str, values: dict[str, str], source: str) -> str:
         there = {c.name for c in connection.introspection.get_table_description(cursor, table)}
     values = {column: value for column, value in values.items() if column in there}
     columns = ", ".join(values)
-    return f"INSERT INTO {table} ({columns}) SELECT {', '.join(values.values())} FROM {source}"  # noqa: S608
+    return f"INSERT INTO {table} ({columns}) SELECT {', '.join(values.values())} FROM {source}"

@@ -65,7 +65,7 @@ def _server(vendor: str) -> Iterator[Callable[[int], str]]:
 def _in_a_process(address: str, size: int, rounds: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.worklist", "--of", address]
     command += ["--sizes", str(size), "--rounds", str(rounds)]
-    console.print(f"[dim]{address.split(':')[0]}, {size:,} reports[/]")
+    console.print(f"[dim]{address.split(':', maxsplit=1)[0]}, {size:,} reports[/]")
     finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT)
     answer: dict[str, Any] = json.loads(finished.stdout)
     return answer

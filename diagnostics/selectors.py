@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.lookups import IsNull
 
 from devices.models import Device
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportStatus, Specimen
@@ -87,6 +88,9 @@ def images_sent_by(device: Device) -> QuerySet[FieldImage]:
 
 
 def _photographed(reports: QuerySet[DiagnosticReport]) -> QuerySet[DiagnosticReport]:
-    """With `photographed`: whether any of a report's pictures is of real blood."""
-    real = FieldImage.objects.filter(specimen=OuterRef("specimen"), synthetic=False)
-    return reports.annotate(photographed=Exists(real))
+    """With `photographed`: whether any of a report's pictures is of real blood.
+
+    Not by EXISTS: PostgreSQL may answer that for all reports at once, from every picture there is.
+    """
+    real = FieldImage.objects.filter(specimen=OuterRef("specimen"), synthetic=False).order_by()
+    return reports.annotate(photographed=IsNull(Subquery(real.values("pk")[:1]), False))

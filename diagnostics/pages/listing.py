@@ -125,7 +125,7 @@ def figures_of(clinics: Sequence[UUID], devices: QuerySet[Device]) -> list[dict[
     reports = DiagnosticReport.objects.filter(clinic_id__in=clinics)
     images = FieldImage.objects.filter(device__in=devices.values("pk"))
     waiting = Analysis.objects.filter(image__device__in=devices.values("pk"))
-    tiles = {
+    tiles: dict[tuple[str, str], list[QuerySet[Any]]] = {
         ("Pictures today", "microscope"): [images.filter(received_at__gte=midnight)],
         # Apart: each state has an index of its own.
         ("Being analysed", "clock"): [waiting.filter(state=state) for state in OPEN],
@@ -220,8 +220,10 @@ def _merged(clinics: Sequence[UUID], choice: Choice, limit: int) -> QuerySet[Dia
         DiagnosticReport.objects.filter(pk__in=part[:limit].values("pk")).order_by().values("pk")
         for part in parts
     ]
-    first = around[0].union(*around[1:], all=True) if around else []
-    return DiagnosticReport.objects.filter(pk__in=first).order_by(*_ORDER)
+    if not around:
+        return DiagnosticReport.objects.none()
+    first = around[0].union(*around[1:], all=True)
+    return DiagnosticReport.objects.filter(pk__in=Subquery(first)).order_by(*_ORDER)
 
 
 class _Together(Func):
