@@ -83,7 +83,7 @@ def fill(size: int) -> float:
         if connection.vendor == "postgresql":
             # Without the row by row check of foreign keys.
             cursor.execute("SET session_replication_role = replica; SET maintenance_work_mem='1GB'")
-        for statement in _statements(size, clinics):
+        for statement in statements(size, clinics):
             cursor.execute(statement)
         for statement in dropped:
             cursor.execute(statement)
@@ -172,13 +172,17 @@ def _pick(number: str, values: list[str]) -> str:
     return f"CASE {number} {cases} END"
 
 
-def _statements(size: int, clinics: dict[str, Any]) -> list[str]:
+def statements(size: int, clinics: dict[str, Any]) -> list[str]:
     """What fills the tables, in order."""
     w = _Words()
     patients = max(size // 3, 1)
     now = int(time.time()) - 60
     share = _dice("p", 1, 100)
-    borders = " ".join(f"WHEN {share} < {s} THEN {n}" for n, s in enumerate(CLINICS.values()))
+    last_clinic = len(clinics) - 1  # has the rest, too
+    borders = " ".join(
+        f"WHEN {share} < {100 if n == last_clinic else CLINICS[code]} THEN {n}"
+        for n, code in enumerate(clinics)
+    )
     clinic = _pick("clinic", [w.given(pk) for pk in clinics.values()])
     old = (
         f"CASE WHEN {_dice('i', 2, 100)} = 0 THEN {_dice('i', 3, len(OPEN))} "
@@ -187,7 +191,7 @@ def _statements(size: int, clinics: dict[str, Any]) -> list[str]:
     )
     fresh = min(300, size // 3)
     signed = f"kind >= {len(OPEN)} AND kind < {len(KINDS) - 1}"
-    reader = "(SELECT id FROM accounts_user WHERE username = 'one')"
+    reader = "(SELECT id FROM accounts_user ORDER BY username LIMIT 1)"
     status = _pick("kind", [f"'{kind.status}'" for kind in KINDS])
     leading = _pick("kind", [f"'{kind.leading}'" for kind in KINDS])
     findings = _pick(
@@ -208,13 +212,14 @@ def _statements(size: int, clinics: dict[str, Any]) -> list[str]:
                 "name": "'Bench ' || number",
                 "make": "'Optika'",
                 "model": "'W1'",
-                "serial": "'SN-' || number",
+                "serial": "'SN-bench-' || number",
                 "firmware": "''",
                 "state": "'active'",
                 "registered_at": w.at(str(now)),
                 "last_heartbeat": w.json("'{}'"),
             },
-            f"(SELECT n.i - 1 AS number, (n.i - 1) / 3 AS clinic FROM {w.series('n', 15)}) AS x",
+            f"(SELECT n.i - 1 AS number, (n.i - 1) / 3 AS clinic "
+            f"FROM {w.series('n', 3 * len(clinics))}) AS x",
         ),
         (
             "patients_patient",
