@@ -15,7 +15,7 @@ from diagnostics.models import DiagnosticReport, Specimen
 from hospital.base.search import indexed, looks_inside, matching
 from patients.models import Patient
 
-FEW = 500
+FEW = 1000
 # The longest words tell most; to ask for every word of a sentence would only cost.
 _TRIES = 3
 

@@ -38,7 +38,7 @@ from hospital.accounts.models import Clinic
 PAGE = 40
 COUNTED = 999
 STRETCH = 1000
-MANY = 2000  # reports that a search puts into order by itself
+MANY = 3000  # reports that a search puts into order by itself
 
 REVIEW, SIGNED_TAB, ALL = "review", "signed", "all"
 TABS = {REVIEW: "Needs review", SIGNED_TAB: "Signed", ALL: "All"}
@@ -170,14 +170,15 @@ def _found(
 
 def _sought(reports: QuerySet[DiagnosticReport], clinics: Sequence[UUID], choice: Choice) -> Page:
     """A page of what the next stretch of the list holds; the cursor goes on behind it."""
-    stretch = _merged(clinics, choice, STRETCH)
-    within = DiagnosticReport.objects.filter(pk__in=stretch[:STRETCH].values("pk"))
+    length = max(STRETCH // max(len(clinics), 1), 1)  # of each clinic as many are read
+    stretch = _merged(clinics, choice, length)
+    within = DiagnosticReport.objects.filter(pk__in=stretch[:length].values("pk"))
     found = search.reports_with(within, choice.words).order_by(*_ORDER)
     places = list(found.values_list(*_PLACE)[: PAGE + 1])
     page = _page(reports, places, dict.fromkeys(TABS, ""))
     if page.older:
         return page
-    end = list(stretch.values_list(*_PLACE)[STRETCH - 1 : STRETCH])
+    end = list(stretch.values_list(*_PLACE)[length - 1 : length])
     return replace(page, older=_cursor(end[0]) if end else "", partly=bool(end))
 
 
