@@ -21,8 +21,7 @@ from hospital.accounts.services import grant_role
 from tests.diagnostics.test_pages import client_of, listed
 from tests.world import BENIGN, SETUP, SURE, UNSURE, _patient, _specimen
 
-# Not the patients: a third as many, few enough in a test to be read whole for a page's names.
-BIG = ("diagnosticreport", "specimen", "fieldimage", "analysis", "live_event")
+BIG = ("diagnosticreport", "specimen", "fieldimage", "analysis", "patients_patient", "live_event")
 
 
 def archive(world: Any, count: int, *, clinics: int = 1, family: str = "Kowalska") -> None:
@@ -227,7 +226,7 @@ def test_reports_from_before_are_dated_by_their_newest_picture(world: Any) -> No
         "/api/v1/reports/",
     ],
 )
-def test_no_table_that_grows_is_read_whole(world: Any, address: str, clinics: int) -> None:
+def test_no_table_that_grows_must_be_read_whole(world: Any, address: str, clinics: int) -> None:
     from bench.archive import statements
 
     with connection.cursor() as cursor:
@@ -245,6 +244,8 @@ def test_no_table_that_grows_is_read_whole(world: Any, address: str, clinics: in
         assert client.get(address).status_code == 200
     for query in [q["sql"] for q in queries if q["sql"].startswith("SELECT")]:
         with connection.cursor() as cursor:
+            # A table as small as a test's may rightly be read whole: asked is whether it must.
+            cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute(f"EXPLAIN (FORMAT JSON) {query}")
             plan = json.dumps(cursor.fetchone()[0])
         read_whole = [
