@@ -16,9 +16,6 @@ from hospital.base.search import indexed, looks_inside, matching
 from patients.models import Patient
 
 FEW = 1000
-# The longest words tell most; to ask for every word of a sentence would only cost.
-_TRIES = 3
-
 _LABEL, _PERSON = "accession", ("mrn", "family_name", "given_names")
 _OF_PATIENT = tuple(f"patient__{column}" for column in _PERSON)
 
@@ -28,11 +25,12 @@ def named(text: str, clinics: Collection[UUID]) -> list[UUID] | None:
 
     None when that is no short list: then only reading row by row can tell.
     """
-    for word in sorted(text.split(), key=len, reverse=True)[:_TRIES]:
-        ids = _named_by(word, clinics)
-        if ids is not None and len(ids) <= FEW and (ids or looks_inside()):
-            return ids
-    return None
+    if not text.split():
+        return None
+    # One question, not one a word. Numbers tell most, then what is long.
+    word = max(text.split(), key=lambda word: (any(map(str.isdigit, word)), len(word)))
+    ids = _named_by(word, clinics)
+    return ids if ids is not None and len(ids) <= FEW and (ids or looks_inside()) else None
 
 
 def _named_by(word: str, clinics: Collection[UUID]) -> list[UUID] | None:
