@@ -104,7 +104,9 @@ def test_nothing_of_another_clinic_comes_in_by_any_way(world: Any) -> None:
     assert "A-00000" not in listed(world, show="all", clinic="south")
 
 
-@pytest.mark.parametrize("query", [{}, {"show": "all"}, {"q": "kowalska"}, {"q": "o"}, {"q": "o a s k"}])
+@pytest.mark.parametrize(
+    "query", [{}, {"show": "all"}, {"q": "kowalska"}, {"q": "o"}, {"q": "o a s k"}]
+)
 @pytest.mark.parametrize("address", ["worklist", "worklist-live"])
 def test_no_more_than_ten_questions_however_many_reports(
     world: Any, query: dict[str, str], address: str
