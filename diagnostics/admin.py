@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from diagnostics import selectors
+from diagnostics import search, selectors
 from diagnostics.models import (
     Analysis,
     AnalysisState,
@@ -20,7 +20,8 @@ from diagnostics.services import analyses
 from diagnostics.services.analyses import FAILURES
 from diagnostics.services.specimens import save_specimen
 from diagnostics.wording import advice_for, impression_in_words
-from hospital.accounts.scoped_admin import ReadOnlyAdmin, ScopedAdmin
+from hospital.accounts.scoped_admin import OwnFilter, ReadOnlyAdmin, ScopedAdmin
+from hospital.accounts.selectors import clinic_ids_where
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
 from patients.selectors import patients_visible_to
@@ -40,17 +41,24 @@ class SpecimenAdmin(ScopedAdmin):
     read_as = "specimen.read"
     fixed = ("patient", "clinic")
     list_display = ["accession", "patient", "clinic", "stain", "collected_at", "case"]
-    list_filter = [("clinic", admin.RelatedOnlyFieldListFilter), "stain"]
+    list_filter = [("clinic", OwnFilter), "stain", "registered_at"]
     search_fields = ["accession", "patient__mrn", "patient__family_name"]
-    search_help_text = "Accession, record number or family name"
+    search_help_text = "Accession, record number or name"
     autocomplete_fields = ["patient"]
-    date_hierarchy = "registered_at"
     ordering = ["-registered_at"]
     readonly_fields = ["case", "registered_at", "id"]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With their reports."""
         return super().get_queryset(request).select_related("report")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """By the same indexes as the worklist's search."""
+        clinics = clinic_ids_where(request.user, self.permission("view"))
+        of = search.named(search_term, clinics)
+        return search.specimens_with(queryset, search_term, of), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Specimen | None = None) -> Any:
         """The clinic follows from the patient, so it is shown once there is one."""
@@ -93,13 +101,13 @@ class FieldImageAdmin(ReadOnlyAdmin):
     list_display_links = ["thumbnail", "specimen"]
     list_filter = [
         "state",
-        ("specimen__clinic", admin.RelatedOnlyFieldListFilter),
-        ("device", admin.RelatedOnlyFieldListFilter),
+        ("specimen__clinic", OwnFilter),
+        ("device", OwnFilter),
         "synthetic",
+        "received_at",
     ]
     search_fields = ["=id", "specimen__accession", "sha256"]
     search_help_text = "Accession, picture id or SHA-256"
-    date_hierarchy = "received_at"
     ordering = ["-received_at"]
     fieldsets = [
         (None, {"fields": ["thumbnail", "specimen", "device", "state", "rejection", "advice"]}),
@@ -124,6 +132,21 @@ class FieldImageAdmin(ReadOnlyAdmin):
         return advice_for(image.rejection) if image.rejection else "-"
 
 
+class FailureFilter(admin.SimpleListFilter):
+    """Why a run failed; the reasons are known, nobody has to look for them among all runs."""
+
+    title = "failure"
+    parameter_name = "failure"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The codes, each with its sentence's beginning."""
+        return [(code, sentence.partition(".")[0]) for code, sentence in FAILURES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Those that failed so."""
+        return queryset.filter(failure=self.value()) if self.value() else queryset
+
+
 @admin.register(Analysis)
 class AnalysisAdmin(ReadOnlyAdmin):
     """Runs of the model; failed ones can be tried again."""
@@ -136,13 +159,12 @@ class AnalysisAdmin(ReadOnlyAdmin):
     list_filter = [
         "state",
         "outcome",
-        "failure",
-        "package_name",
-        ("image__specimen__clinic", admin.RelatedOnlyFieldListFilter),
+        FailureFilter,
+        ("image__specimen__clinic", OwnFilter),
+        "queued_at",
     ]
     search_fields = ["=id", "image__specimen__accession"]
     search_help_text = "Accession or analysis id"
-    date_hierarchy = "queued_at"
     ordering = ["-queued_at"]
     actions = ["retry"]
 
@@ -200,11 +222,11 @@ class DiagnosticReportAdmin(ReadOnlyAdmin):
         "status",
         "certainty",
         "conclusion",
-        ("clinic", admin.RelatedOnlyFieldListFilter),
+        ("clinic", OwnFilter),
+        "updated_at",
     ]
     search_fields = ["specimen__accession", "patient__mrn", "patient__family_name"]
-    search_help_text = "Accession, record number or family name"
-    date_hierarchy = "updated_at"
+    search_help_text = "Accession, record number or name"
     ordering = ["-updated_at"]
     readonly_fields = ["case"]
     fieldsets = [
@@ -213,6 +235,14 @@ class DiagnosticReportAdmin(ReadOnlyAdmin):
         ("The reader", {"fields": ["conclusion", "comment", "signed_by", "signed_at"]}),
         ("Record", {"fields": ["verified_by", "verified_at", "released_at", "updated_at"]}),
     ]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """By the same indexes as the worklist's search."""
+        clinics = clinic_ids_where(request.user, self.permission("view"))
+        of = search.named(search_term, clinics)
+        return search.reports_with(queryset, search_term, of), False
 
     @admin.display(description="Result")
     def result(self, report: DiagnosticReport) -> str:

@@ -9,7 +9,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from hospital.accounts.scoped_admin import ScopedAdmin
+from hospital.accounts.scoped_admin import OwnFilter, ScopedAdmin
 from hospital.audit.services import Actor
 from patients import services
 from patients.models import Patient, PortalAccess, Relation
@@ -26,10 +26,9 @@ class PatientAdmin(ScopedAdmin):
     fixed = ("clinic",)
     list_display = ["mrn", "name", "birth_date", "sex_in_words", "clinic"]
     list_display_links = ["mrn", "name"]
-    list_filter = [("clinic", admin.RelatedOnlyFieldListFilter), "sex", "language"]
+    list_filter = [("clinic", OwnFilter), "sex", "language", "registered_at"]
     search_fields = ["mrn", "family_name", "given_names"]
     search_help_text = "Record number or words of the name"
-    date_hierarchy = "registered_at"
     ordering = ["family_name", "given_names"]
     readonly_fields = ["id", "registered_at", "portal"]
     fieldsets = [

@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from hospital.accounts.models import Clinic
@@ -40,7 +41,13 @@ class Patient(models.Model):
             models.UniqueConstraint(fields=["clinic", "mrn"], name="patient_mrn_once_per_clinic"),
             in_choices("sex", Sex, name="patient_sex_known"),
         ]
-        indexes = [models.Index(fields=["family_name", "given_names"])]
+        indexes = [
+            models.Index(fields=["family_name", "given_names"]),
+            # For hospital.base.search; PostgreSQL has trigrams besides, see the migration.
+            models.Index("clinic", Upper("mrn"), name="patient_by_mrn"),
+            models.Index("clinic", Upper("family_name"), name="patient_by_family_name"),
+            models.Index("clinic", Upper("given_names"), name="patient_by_given_names"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.family_name}, {self.given_names} ({self.mrn})"

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -27,24 +27,31 @@ PATIENCE = 60
 
 
 @contextmanager
-def postgresql(*, durable: bool = False) -> Iterator[str]:
-    """A fresh PostgreSQL server; gives its URL. Gone afterwards, data and all.
+def postgresql(
+    *, durable: bool = False, kept: Path | None = None, options: Sequence[str] = ()
+) -> Iterator[str]:
+    """A PostgreSQL server; gives its URL. Gone afterwards, data and all, unless `kept` in a folder.
 
-    `durable`: it syncs every commit, as a hospital's does; for measuring only.
+    Args:
+        durable: it syncs every commit, as a hospital's does; for measuring only.
+        kept: made when it is not there yet; used again when it is.
+        options: settings beyond ours, 'name=value'.
     """
     with tempfile.TemporaryDirectory(prefix="leukolens-pg-") as name:
         folder, user = Path(name), _servant()
         programs = _postgresql_programs(folder, user)
-        data, port = folder / "data", free_port()
-        data.mkdir(mode=0o700)
-        if user is not None:
-            os.chown(data, user, -1)
-        _run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"], user)
+        data, port = kept or folder / "data", free_port()
+        if not data.exists():
+            data.mkdir(mode=0o700)
+            if user is not None:
+                os.chown(data, user, -1)
+            how = ["-U", "postgres", "-A", "trust", "-E", "UTF8"]
+            _run([programs / "initdb", "-D", data, *how], user)
         command = [programs / "postgres", "-D", data, "-p", str(port), "-h", LOOPBACK, "-k", ""]
-        command += ["-c", "max_connections=100"]
-        if not durable:
-            # Nothing here outlives the tests, so nothing needs to outlive a power cut.
-            command += ["-c", "fsync=off", "-c", "full_page_writes=off"]
+        # Nothing that tests leave needs to outlive a power cut.
+        lasting = [] if durable else ["fsync=off", "full_page_writes=off"]
+        ours = ["max_connections=100", *lasting]
+        command += [part for option in (*ours, *options) for part in ("-c", option)]
         with _server(command, folder / "log", port, user=user):
             yield f"postgres://postgres@{LOOPBACK}:{port}/postgres"
 

@@ -10,6 +10,7 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from diagnostics import search
 from diagnostics.api.report_json import (
     AnalysisStandingSerializer,
     ReportSerializer,
@@ -21,8 +22,9 @@ from diagnostics.models import Analysis, Certainty, DiagnosticReport, ReportStat
 from diagnostics.selectors import analyses_visible_to, reports_visible_to
 from diagnostics.services import analyses, reading, reports
 from hospital.accounts.api import ScopedViewSet
+from hospital.accounts.selectors import clinic_ids_where
 from hospital.base.openapi import problems
-from hospital.base.search import Filters, matching
+from hospital.base.search import Filters
 
 
 class ReportFilter(Filters):
@@ -47,8 +49,10 @@ class ReportFilter(Filters):
         self, rows: QuerySet[DiagnosticReport], name: str, value: str
     ) -> QuerySet[DiagnosticReport]:
         """Every word in the label or the patient."""
-        columns = ("patient__mrn", "patient__family_name", "patient__given_names")
-        return matching(rows, value, "specimen__accession", *columns)
+        of = search.named(
+            value, clinic_ids_where(self.request.user, "diagnostics.view_diagnosticreport")
+        )
+        return search.reports_with(rows, value, of)
 
 
 @extend_schema_view(

@@ -13,12 +13,14 @@ from rest_framework.mixins import (
     UpdateModelMixin,
 )
 
+from diagnostics import search
 from diagnostics.models import Specimen
 from diagnostics.selectors import specimens_visible_to
 from diagnostics.services.specimens import save_specimen
 from hospital.accounts.api import ScopedViewSet
+from hospital.accounts.selectors import clinic_ids_where
 from hospital.base.openapi import problems
-from hospital.base.search import Filters, matching
+from hospital.base.search import Filters
 from patients.models import Patient
 from patients.selectors import patients_visible_to
 
@@ -67,8 +69,8 @@ class SpecimenFilter(Filters):
 
     def by_words(self, rows: QuerySet[Specimen], name: str, value: str) -> QuerySet[Specimen]:
         """Every word in the label or the patient."""
-        columns = ("patient__mrn", "patient__family_name", "patient__given_names")
-        return matching(rows, value, "accession", *columns)
+        of = search.named(value, clinic_ids_where(self.request.user, "diagnostics.view_specimen"))
+        return search.specimens_with(rows, value, of)
 
 
 @extend_schema_view(

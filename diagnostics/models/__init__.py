@@ -8,6 +8,8 @@ from diagnostics.models.report import (
     DiagnosticReport,
     ReportStatus,
     ReportVersion,
+    Stage,
+    Urgency,
 )
 from diagnostics.models.specimen import Specimen, Stain
 
@@ -25,5 +27,7 @@ __all__ = [
     "ReportStatus",
     "ReportVersion",
     "Specimen",
+    "Stage",
     "Stain",
+    "Urgency",
 ]

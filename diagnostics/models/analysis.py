@@ -115,6 +115,7 @@ class Analysis(models.Model):
                 name="analysis_leases",
                 condition=Q(state=AnalysisState.RUNNING),
             ),
+            models.Index(fields=["-queued_at"], name="analysis_queued_lately"),
         ]
         constraints = [
             in_choices("state", AnalysisState, name="analysis_state_known"),

@@ -50,6 +50,7 @@ class FieldImage(models.Model):
         indexes = [
             models.Index(fields=["specimen", "received_at"]),
             models.Index(fields=["device", "-received_at"]),
+            models.Index(fields=["-received_at"], name="image_received_lately"),
         ]
         constraints = [
             in_choices("state", ImageState, name="image_state_known"),

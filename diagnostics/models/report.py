@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
 from diagnostics.models.analysis import CLASS_NAMES, probability_bars
@@ -57,6 +57,35 @@ UNSIGNED = (S.REGISTERED, S.PARTIAL, S.PRELIMINARY)
 WITHDRAWN = (S.CANCELLED, S.ENTERED_IN_ERROR)
 
 
+class Stage(models.IntegerChoices):
+    """Which part of the worklist a report is in, by its status."""
+
+    REVIEW = 0, "Needs review"
+    SIGNED = 1, "Signed"
+    WITHDRAWN = 2, "Withdrawn"
+
+
+class Urgency(models.IntegerChoices):
+    """How soon a person should look at a report, beside others of the clinic."""
+
+    UNREADABLE = 0, "Nobody can read it"
+    ORDINARY = 1, "In its turn"
+    ATTENTION = 2, "First"
+
+
+# What a person should look at first: all but a clear and unanimous benign, and pictures on which
+# the model has no opinion.
+NEEDS_ATTENTION = Q(status__in=UNSIGNED) & (
+    (~Q(impression="") & ~Q(impression="benign", certainty=Certainty.CLEAR))
+    | Q(findings__dissent__gt=0)
+    | Q(findings__fields__failed__gt=0)
+    | Q(findings__fields__unfamiliar__gt=0)
+)
+_WAITS = Q(status=S.REGISTERED) | Q(findings__fields__pending__gt=0)
+# Nobody can read these: every picture was spoilt.
+_NOTHING_USABLE = Q(status__in=UNSIGNED, impression="")
+
+
 class DiagnosticReport(models.Model):
     """One per specimen, rebuilt from all its analyses until it is signed."""
 
@@ -102,6 +131,31 @@ class DiagnosticReport(models.Model):
     signed_at = models.DateTimeField(null=True)
     released_at = models.DateTimeField(null=True, help_text="When the patient could first read it.")
 
+    # The order of the worklist. Stored, so that an index holds the rows in it; `urgency` and
+    # `stage` by the database itself, so that no write can forget them.
+    last_picture = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When the specimen's newest one arrived."
+    )
+    urgency = models.GeneratedField(
+        expression=Case(
+            When(NEEDS_ATTENTION, then=Value(Urgency.ATTENTION.value)),
+            When(_WAITS, then=Value(Urgency.ORDINARY.value)),
+            When(_NOTHING_USABLE, then=Value(Urgency.UNREADABLE.value)),
+            default=Value(Urgency.ORDINARY.value),
+        ),
+        output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
+    stage = models.GeneratedField(
+        expression=Case(
+            When(status__in=SIGNED, then=Value(Stage.SIGNED.value)),
+            When(status__in=WITHDRAWN, then=Value(Stage.WITHDRAWN.value)),
+            default=Value(Stage.REVIEW.value),
+        ),
+        output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
+
     class Meta:
         ordering = ["-updated_at"]
         permissions = [
@@ -111,6 +165,21 @@ class DiagnosticReport(models.Model):
         indexes = [
             models.Index(fields=["clinic", "-updated_at"]),
             models.Index(fields=["patient", "-released_at"]),
+            # The worklist's tabs, each in its order; see diagnostics.pages.listing.
+            models.Index(
+                fields=["clinic", "stage", "-urgency", "-last_picture", "-id"],
+                name="report_worklist",
+            ),
+            models.Index(
+                fields=["clinic", "-urgency", "-last_picture", "-id"], name="report_worklist_all"
+            ),
+            models.Index(
+                fields=["clinic", "signed_at"],
+                condition=Q(signed_at__isnull=False),
+                name="report_signed_lately",
+            ),
+            # Lists over several clinics, latest change first: the API's and the admin's.
+            models.Index(fields=["-updated_at", "id"], name="report_changed_lately"),
         ]
         constraints = [
             in_choices("status", ReportStatus, name="report_status_known"),

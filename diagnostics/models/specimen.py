@@ -4,6 +4,7 @@ import uuid
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from hospital.accounts.models import Clinic
@@ -44,6 +45,10 @@ class Specimen(models.Model):
 
     class Meta:
         ordering = ["-registered_at"]
+        indexes = [
+            models.Index(fields=["-registered_at", "id"], name="specimen_registered_lately"),
+            models.Index("clinic", Upper("accession"), name="specimen_by_label"),
+        ]
         constraints = [in_choices("stain", Stain, name="specimen_stain_known")]
 
     def __str__(self) -> str:

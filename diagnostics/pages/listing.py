@@ -1,49 +1,55 @@
-"""Which reports a worklist shows, in which order, a page at a time."""
+"""Which reports a worklist shows, in which order, a page at a time, in an archive of any size.
 
+Every query here reads a number of rows that does not depend on how many there are: each clinic's
+part of a page comes from the front of an index, counts end at `COUNTED`, and a search that the
+indexes cannot answer reads `STRETCH` rows and says so.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import (
-    Case,
+    DateTimeField,
     F,
+    Func,
     IntegerField,
-    Max,
     OuterRef,
-    Q,
     QuerySet,
+    SmallIntegerField,
     Subquery,
+    UUIDField,
     Value,
-    When,
 )
-from django.db.models.functions import Coalesce
+from django.db.models.lookups import LessThan
 from django.http import QueryDict
 from django.utils import timezone
 
-from diagnostics.models import Analysis, Certainty, DiagnosticReport, FieldImage, ReportStatus
+from devices.models import Device
+from diagnostics import search
+from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Stage, Urgency
 from diagnostics.models.analysis import OPEN
-from diagnostics.models.report import SIGNED, UNSIGNED
+from hospital.accounts.models import Clinic
 
 PAGE = 40
+COUNTED = 999
+STRETCH = 1000
+MANY = 3000  # reports that a search puts into order by itself
+
 REVIEW, SIGNED_TAB, ALL = "review", "signed", "all"
 TABS = {REVIEW: "Needs review", SIGNED_TAB: "Signed", ALL: "All"}
 
-_STATUSES = {REVIEW: Q(status__in=UNSIGNED), SIGNED_TAB: Q(status__in=SIGNED), ALL: Q()}
+_STAGES = {REVIEW: Stage.REVIEW, SIGNED_TAB: Stage.SIGNED, ALL: None}
+_PLACE = ("urgency", "last_picture", "pk")  # on the list: the greatest first
+_ORDER = tuple(f"-{column}" for column in _PLACE)
 
-# What a person should look at first: all but a clear and unanimous benign, and pictures on which
-# the model has no opinion.
-NEEDS_ATTENTION = Q(status__in=UNSIGNED) & (
-    (~Q(impression="") & ~Q(impression="benign", certainty=Certainty.CLEAR))
-    | Q(findings__dissent__gt=0)
-    | Q(findings__fields__failed__gt=0)
-    | Q(findings__fields__unfamiliar__gt=0)
-)
-
-_WAITS = Q(status=ReportStatus.REGISTERED) | Q(findings__fields__pending__gt=0)
-# Nobody can read these: every picture was spoilt.
-_NOTHING_USABLE = Q(status__in=UNSIGNED, impression="")
+Place = tuple[int, datetime, UUID]
+Count = int | str  # '999+' when there are more; '' when nobody has counted
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,10 @@ class Choice:
         """The same search on another tab, from its start."""
         return replace(self, tab=tab, after="")
 
+    def clinics_of(self, clinics: Sequence[Clinic]) -> list[UUID]:
+        """The ids of those of `clinics` that were asked for."""
+        return [clinic.pk for clinic in clinics if self.clinic in {"", clinic.code}]
+
 
 @dataclass(frozen=True)
 class Page:
@@ -82,93 +92,191 @@ class Page:
 
     reports: list[DiagnosticReport]
     older: str  # cursor of the next page, '' on the last
+    counts: dict[str, Count]  # how many reports each tab holds under the same search
+    partly: bool = False  # only a stretch of the list was searched; `older` goes on
 
 
-def page_of(reports: QuerySet[DiagnosticReport], choice: Choice) -> Page:
-    """The asked page: what needs attention first, what nobody can read last, the newest on top."""
-    pictures = FieldImage.objects.filter(specimen=OuterRef("specimen")).order_by("-received_at")
-    ranked = _found(reports, choice).filter(_STATUSES[choice.tab])
-    ranked = ranked.annotate(
-        rank=Case(
-            When(NEEDS_ATTENTION, then=Value(0)),
-            When(_WAITS, then=Value(1)),
-            When(_NOTHING_USABLE, then=Value(2)),
-            default=Value(1),
-            output_field=IntegerField(),
-        ),
-        last_picture=Coalesce(Subquery(pictures.values("received_at")[:1]), F("created_at")),
-    ).order_by("rank", "-last_picture", "-pk")
-    if cursor := _parse_cursor(choice.after):
-        ranked = ranked.filter(_behind(*cursor))
-    rows: list[Any] = list(ranked[: PAGE + 1])
-    last = rows[PAGE - 1] if len(rows) > PAGE else None
-    older = f"{last.rank}_{last.last_picture.isoformat()}_{last.pk}" if last else ""
-    return Page(reports=rows[:PAGE], older=older)
+def page_of(reports: QuerySet[DiagnosticReport], clinics: Sequence[UUID], choice: Choice) -> Page:
+    """The asked page: what needs attention first, what nobody can read last, the newest on top.
+
+    Args:
+        reports: what the person may see.
+        clinics: where to look, some of those that `reports` come from.
+    """
+    if choice.words:
+        of = search.named(choice.words, clinics)
+        page = None if of is None else _found(reports, clinics, choice, of)
+        return page or _sought(reports, clinics, choice)
+    first = _merged(clinics, choice, PAGE + 1)
+    places = list(first.values_list(*_PLACE)[: PAGE + 1])
+    own = DiagnosticReport.objects.filter(clinic_id__in=clinics)
+    counts = _counted({tab: [_in(own, tab)] for tab in TABS}, clinics)
+    return _page(reports, places, counts)
 
 
-def counts_of(reports: QuerySet[DiagnosticReport], choice: Choice) -> dict[str, int]:
-    """How many reports each tab holds under the same search."""
-    found = _found(reports, choice)
-    return {tab: found.filter(statuses).count() for tab, statuses in _STATUSES.items()}
+def figures_of(clinics: Sequence[UUID], devices: QuerySet[Device]) -> list[dict[str, Any]]:
+    """Today in figures.
 
-
-def tiles_of(
-    reports: QuerySet[DiagnosticReport], images: QuerySet[FieldImage]
-) -> list[dict[str, Any]]:
-    """Today in figures."""
+    Args:
+        clinics: those of the person.
+        devices: the microscopes there; a picture is its microscope's clinic's, as intake sees to.
+    """
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    waiting = Analysis.objects.filter(state__in=OPEN, speaks=True, image__in=images.values("pk"))
-    return [
-        {
-            "name": "Pictures today",
-            "icon": "microscope",
-            "count": images.filter(received_at__gte=midnight).count(),
-        },
-        {"name": "Being analysed", "icon": "clock", "count": waiting.count()},
-        {
-            "name": "Look closely",
-            "icon": "attention",
-            "count": reports.filter(NEEDS_ATTENTION).count(),
-        },
-        {
-            "name": "Signed today",
-            "icon": "signed",
-            "count": reports.filter(status__in=SIGNED, signed_at__gte=midnight).count(),
-        },
+    reports = DiagnosticReport.objects.filter(clinic_id__in=clinics)
+    images = FieldImage.objects.filter(device__in=devices.values("pk"))
+    waiting = Analysis.objects.filter(image__device__in=devices.values("pk"), speaks=True)
+    tiles: dict[tuple[str, str], list[QuerySet[Any]]] = {
+        ("Pictures today", "microscope"): [images.filter(received_at__gte=midnight)],
+        # Apart: each state has an index of its own.
+        ("Being analysed", "clock"): [waiting.filter(state=state) for state in OPEN],
+        ("Look closely", "attention"): [
+            reports.filter(stage=Stage.REVIEW, urgency=Urgency.ATTENTION)
+        ],
+        ("Signed today", "signed"): [reports.filter(stage=Stage.SIGNED, signed_at__gte=midnight)],
+    }
+    counts = _counted(tiles, clinics)
+    return [{"name": key[0], "icon": key[1], "count": counts[key]} for key in tiles]
+
+
+def microscopes_of(devices: QuerySet[Device]) -> list[Device]:
+    """The microscopes that sent something, the last heard first, with their `last` picture."""
+    newest = FieldImage.objects.filter(device=OuterRef("pk")).order_by("-received_at")
+    heard = devices.annotate(last=Subquery(newest.values("received_at")[:1]))
+    return list(heard.filter(last__isnull=False).select_related("clinic").order_by("-last")[:6])
+
+
+# --- a search ------------------------------------------------------------------------------------
+
+
+def _found(
+    reports: QuerySet[DiagnosticReport], clinics: Sequence[UUID], choice: Choice, of: list[UUID]
+) -> Page | None:
+    """A page of the reports of a few patients and specimens; None when there are too many."""
+    own = DiagnosticReport.objects.filter(clinic_id__in=clinics).order_by()
+    found = search.reports_with(own, choice.words, of).values_list("stage", *_PLACE)
+    rows = list(found[: MANY + 1])
+    if len(rows) > MANY:
+        return None
+    stages = Counter(stage for stage, *_ in rows)
+    wanted = _STAGES[choice.tab]
+    places = sorted((row[1:] for row in rows if wanted in {None, row[0]}), reverse=True)
+    if cursor := _parse_cursor(choice.after):
+        places = [place for place in places if place < cursor]
+    counts: dict[str, Count] = {
+        tab: len(rows) if stage is None else stages[stage] for tab, stage in _STAGES.items()
+    }
+    return _page(reports, places[: PAGE + 1], counts)
+
+
+def _sought(reports: QuerySet[DiagnosticReport], clinics: Sequence[UUID], choice: Choice) -> Page:
+    """A page of what the next stretch of the list holds; the cursor goes on behind it."""
+    length = max(STRETCH // max(len(clinics), 1), 1)  # of each clinic as many are read
+    stretch = _merged(clinics, choice, length)
+    within = DiagnosticReport.objects.filter(pk__in=stretch[:length].values("pk"))
+    found = search.reports_with(within, choice.words).order_by(*_ORDER)
+    places = list(found.values_list(*_PLACE)[: PAGE + 1])
+    page = _page(reports, places, dict.fromkeys(TABS, ""))
+    if page.older:
+        return page
+    end = list(stretch.values_list(*_PLACE)[length - 1 : length])
+    return replace(page, older=_cursor(end[0]) if end else "", partly=bool(end))
+
+
+def _page(
+    reports: QuerySet[DiagnosticReport], places: Sequence[Place], counts: dict[str, Count]
+) -> Page:
+    """The reports at `places`, of which the last is cut off when there is one more than a page.
+
+    Apart from finding the places: a join of everything that a row shows, asked together with the
+    question which rows these are, is planned from the wrong end.
+    """
+    shown = places[:PAGE]
+    rows = reports.filter(pk__in=[pk for _, _, pk in shown]).order_by(*_ORDER)
+    return Page(list(rows), _cursor(shown[-1]) if len(places) > PAGE else "", counts)
+
+
+# --- places --------------------------------------------------------------------------------------
+
+
+def _in(reports: QuerySet[DiagnosticReport], tab: str) -> QuerySet[DiagnosticReport]:
+    stage = _STAGES[tab]
+    return reports if stage is None else reports.filter(stage=stage)
+
+
+def _merged(clinics: Sequence[UUID], choice: Choice, limit: int) -> QuerySet[DiagnosticReport]:
+    """At least the first `limit` reports of the list, in its order.
+
+    No index holds several clinics in one order, but each one's part is the front of an index.
+    """
+    cursor = _parse_cursor(choice.after)
+    parts = []
+    for clinic in clinics:
+        rows = _in(DiagnosticReport.objects.filter(clinic_id=clinic), choice.tab)
+        rows = rows.filter(_behind(*cursor)) if cursor else rows
+        parts.append(rows.order_by(*_ORDER))
+    if len(parts) == 1:
+        return parts[0]
+    # Once more around each part: SQLite takes no LIMIT inside a union.
+    around = [
+        DiagnosticReport.objects.filter(pk__in=part[:limit].values("pk")).order_by().values("pk")
+        for part in parts
     ]
+    if not around:
+        return DiagnosticReport.objects.none()
+    first = around[0].union(*around[1:], all=True)
+    return DiagnosticReport.objects.filter(pk__in=Subquery(first)).order_by(*_ORDER)
 
 
-def microscopes_of(images: QuerySet[FieldImage]) -> list[dict[str, Any]]:
-    """The microscopes that sent something, the last heard first."""
-    heard = images.order_by().values("device", "device__name", "device__clinic__name")
-    return [dict(row) for row in heard.annotate(last=Max("received_at")).order_by("-last")[:6]]
+class _Together(Func):
+    """Columns or values compared as one, as an index compares them."""
+
+    template = "(%(expressions)s)"
+    output_field = SmallIntegerField()
 
 
-def _found(reports: QuerySet[DiagnosticReport], choice: Choice) -> QuerySet[DiagnosticReport]:
-    if choice.clinic:
-        reports = reports.filter(clinic__code=choice.clinic)
-    for word in choice.words.split():
-        reports = reports.filter(
-            Q(specimen__accession__icontains=word)
-            | Q(patient__mrn__icontains=word)
-            | Q(patient__family_name__icontains=word)
-            | Q(patient__given_names__icontains=word)
-        )
-    return reports
+def _behind(urgency: int, last_picture: datetime, pk: UUID) -> LessThan:
+    place = _Together(
+        Value(urgency, SmallIntegerField()),
+        Value(last_picture, DateTimeField()),
+        Value(pk, UUIDField()),
+    )
+    return LessThan(_Together(*(F(column) for column in _PLACE)), place)
 
 
-def _parse_cursor(text: str) -> tuple[int, datetime, UUID] | None:
-    rank, _, rest = text.partition("_")
+def _cursor(place: Place) -> str:
+    urgency, last_picture, pk = place
+    return f"{urgency}_{last_picture.isoformat()}_{pk}"
+
+
+def _parse_cursor(text: str) -> Place | None:
+    urgency, _, rest = text.partition("_")
     last, _, pk = rest.partition("_")
     try:
-        return int(rank), datetime.fromisoformat(last), UUID(pk)
+        return int(urgency), datetime.fromisoformat(last), UUID(pk)
     except ValueError:
         return None
 
 
-def _behind(rank: int, last_picture: datetime, pk: UUID) -> Q:
-    return (
-        Q(rank__gt=rank)
-        | Q(rank=rank, last_picture__lt=last_picture)
-        | Q(rank=rank, last_picture=last_picture, pk__lt=pk)
-    )
+# --- counts --------------------------------------------------------------------------------------
+
+
+class _CountOf(Subquery):
+    """How many rows a query gives, as a column."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
+
+
+def _counted(
+    rows: Mapping[Key, Sequence[QuerySet[Any]]], clinics: Sequence[UUID]
+) -> dict[Key, Count]:
+    """How many rows the queries of each key give together, in one question to the database."""
+    columns = [
+        _CountOf(query.order_by().values("pk")[: COUNTED + 1])
+        for queries in rows.values()
+        for query in queries
+    ]
+    # A clinic's row to hang the columns on; which one is all the same.
+    found = iter(next(iter(Clinic.objects.filter(pk__in=clinics[:1]).values_list(*columns)), ()))
+    totals = {key: sum(next(found, 0) for _ in queries) for key, queries in rows.items()}
+    return {key: total if total <= COUNTED else f"{COUNTED:,}+" for key, total in totals.items()}

@@ -8,9 +8,10 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from devices.selectors import devices_visible_to
 from diagnostics.pages import listing
 from diagnostics.pages.presenting import Row
-from diagnostics.selectors import images_visible_to, reports_visible_to
+from diagnostics.selectors import reports_in
 from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event_id
 
@@ -35,10 +36,9 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         raise PermissionDenied("The worklist is for those who read cases.")
     since = newest_event_id()
     choice = listing.Choice.of(request.GET)
-    reports = reports_visible_to(request.user)
-    images = images_visible_to(request.user)
-    page = listing.page_of(reports, choice)
-    counts = listing.counts_of(reports, choice)
+    reports = reports_in([clinic.pk for clinic in clinics])
+    devices = devices_visible_to(request.user, "diagnostics.view_fieldimage")
+    page = listing.page_of(reports, choice.clinics_of(clinics), choice)
     return {
         "since": since,
         "live": "/ws/clinic/",
@@ -47,7 +47,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "tabs": [
             {
                 "name": name,
-                "count": counts[tab],
+                "count": page.counts[tab],
                 "query": choice.with_tab(tab).query(),
                 "current": tab == choice.tab,
             }
@@ -55,6 +55,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         ],
         "rows": [Row(report) for report in page.reports],
         "older": page.older,
-        "tiles": listing.tiles_of(reports, images),
-        "microscopes": listing.microscopes_of(images),
+        "partly": page.partly,
+        "tiles": listing.figures_of([clinic.pk for clinic in clinics], devices),
+        "microscopes": listing.microscopes_of(devices),
     }

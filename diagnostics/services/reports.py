@@ -36,7 +36,10 @@ CLEAR_FROM = 0.90
 LEANING_FROM = 0.70
 
 # What changes without a step of the table; the rest is written by `advance`, with the step.
-MOVING = ("findings", "impression", "certainty", "version", "updated_at", "released_at")
+MOVING = (
+    *("findings", "impression", "certainty", "last_picture"),
+    *("version", "updated_at", "released_at"),
+)
 
 # What a picture can be counted as before it has a result.
 UNSETTLED = frozenset({"pending", "failed"})
@@ -49,8 +52,7 @@ def rebuild(specimen: Specimen) -> DiagnosticReport:
     A signed report keeps its status, conclusion and frozen version; only its findings move on, so
     that the clinic sees that pictures came after the signature.
     """
-    report = _opened(specimen)
-    return _renew(report, findings_of(specimen))
+    return _rebuilt(_opened(specimen), specimen)
 
 
 @transaction.atomic(savepoint=False)
@@ -62,11 +64,12 @@ def count_in(specimen: Specimen, images: Sequence[FieldImage]) -> DiagnosticRepo
     """
     report = _opened(specimen)
     if not report.findings:
-        return _renew(report, findings_of(specimen))
+        return _rebuilt(report, specimen)
     fields = dict(report.findings["fields"])
     fields["total"] += len(images)
     fields["pending"] = fields.get("pending", 0) + len(images)
     synthetic = report.findings["synthetic"] or any(image.synthetic for image in images)
+    report.last_picture = max(report.last_picture, *(image.received_at for image in images))
     return _renew(report, {**report.findings, "fields": fields, "synthetic": synthetic})
 
 
@@ -83,6 +86,13 @@ def _opened(specimen: Specimen) -> DiagnosticReport:
         return _locked(specimen_id=specimen.pk)
 
 
+def _rebuilt(report: DiagnosticReport, specimen: Specimen) -> DiagnosticReport:
+    pictures = FieldImage.objects.filter(specimen=specimen)
+    images = list(pictures.only("sha256", "synthetic", "received_at"))
+    report.last_picture = max((i.received_at for i in images), default=report.created_at)
+    return _renew(report, findings_of(specimen, images))
+
+
 def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> DiagnosticReport:
     changed = findings != report.findings
     report.findings = findings
@@ -93,8 +103,8 @@ def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> DiagnosticRepo
     return report
 
 
-def findings_of(specimen: Specimen) -> dict[str, Any]:
-    """What the latest analysis of each picture says, put together.
+def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, Any]:
+    """What the latest analysis of each of the specimen's pictures says, put together.
 
     Returns:
         fields: how many pictures there are, by what became of them. A picture that is the same
@@ -106,7 +116,6 @@ def findings_of(specimen: Specimen) -> dict[str, Any]:
         packages: name and digest of every model package involved.
         synthetic: whether any picture was made by a program.
     """
-    images = FieldImage.objects.filter(specimen=specimen).only("sha256", "synthetic")
     latest = _latest_analyses(specimen)
     fields: Counter[str] = Counter()
     classified = []
@@ -279,7 +288,8 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
     if report.status == ReportStatus.PRELIMINARY and not changed:
         return
     if report.status != wanted:
-        findings = {name: getattr(report, name) for name in ("findings", "impression", "certainty")}
+        names = ("findings", "impression", "certainty", "last_picture")
+        findings = {name: getattr(report, name) for name in names}
         advance(report, wanted, field="status", verified_by=None, verified_at=None, **findings)
 
 

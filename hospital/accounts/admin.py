@@ -235,10 +235,9 @@ class EntryAdmin(ReadOnlyAdmin):
 
     visible = selectors.audit_visible_to
     list_display = ["at", "actor_name", "action", "subject", "patient", "detail"]
-    list_filter = ["actor_kind", "action", "subject_type"]
+    list_filter = ["actor_kind", "action", "subject_type", "at"]
     search_fields = ["actor_name", "action", "=subject_id", "=patient_id"]
     search_help_text = "Name, action, or the id of a patient or object"
-    date_hierarchy = "at"
     ordering = ["-id"]
 
     @admin.display(description="Subject", ordering="subject_type")

@@ -5,19 +5,48 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import Paginator
 from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.functional import cached_property
 
+from hospital.accounts.models import Clinic
 from hospital.accounts.selectors import clinics_where, may
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Refusal
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
+    _Paginator = Paginator[Any]
 else:
     _Admin = admin.ModelAdmin
+    _Paginator = Paginator
+
+
+class FirstPages(_Paginator):
+    """Counts no further than anybody leafs: the rest of a long list is found by searching it."""
+
+    furthest = 5000
+
+    @cached_property
+    def count(self) -> int:  # type: ignore[override]
+        """How many rows there are, at most `furthest`."""
+        rows: Any = self.object_list
+        return int(rows.order_by()[: self.furthest].count())
+
+
+class OwnFilter(admin.RelatedFieldListFilter):
+    """Offers what the user may see, without reading the list that is filtered to find it out."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        """Clinics where the user may look at such rows; of other models what they see."""
+        if field.remote_field.model is Clinic:
+            rows: QuerySet[Any] = clinics_where(request.user, model_admin.permission("view"))
+        else:
+            rows = model_admin.choices_for(field, request)
+        return [(row.pk, str(row)) for row in rows]
 
 
 class ScopedAdmin(_Admin):
@@ -35,6 +64,7 @@ class ScopedAdmin(_Admin):
     patient_path: ClassVar[str] = "patient_id"
     list_per_page = 50
     show_full_result_count = False
+    paginator = FirstPages
     # Given at creation and never changed afterwards.
     fixed: ClassVar[tuple[str, ...]] = ()
 

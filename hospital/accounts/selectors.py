@@ -1,6 +1,7 @@
 """Who may do what, where. Every scoped read in the product stands on `clinics_where`."""
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -24,6 +25,11 @@ def clinics_where(user: "User | AnonymousUser", permission: str) -> QuerySet[Cli
     # A subquery, not a join: callers filter on it and must not get rows twice.
     held = Membership.objects.filter(user=user, role__in=roles_granting(permission))
     return Clinic.objects.filter(pk__in=held.values("clinic_id"))
+
+
+def clinic_ids_where(user: "User | AnonymousUser", permission: str) -> list[UUID]:
+    """The ids of the clinics in which `user` holds `permission`, looked up now."""
+    return list(clinics_where(user, permission).order_by().values_list("pk", flat=True))
 
 
 def may(user: "User | AnonymousUser", permission: str, clinic: Clinic | Any) -> bool:
