@@ -27,8 +27,11 @@ PATIENCE = 60
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """A fresh PostgreSQL server; gives its URL. Gone afterwards, data and all."""
+def postgresql(*, durable: bool = False) -> Iterator[str]:
+    """A fresh PostgreSQL server; gives its URL. Gone afterwards, data and all.
+
+    `durable`: it syncs every commit, as a hospital's does; for measuring only.
+    """
     with tempfile.TemporaryDirectory(prefix="leukolens-pg-") as name:
         folder, user = Path(name), _servant()
         programs = _postgresql_programs(folder, user)
@@ -38,8 +41,10 @@ def postgresql() -> Iterator[str]:
             os.chown(data, user, -1)
         _run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"], user)
         command = [programs / "postgres", "-D", data, "-p", str(port), "-h", LOOPBACK, "-k", ""]
-        # Nothing here outlives the tests, so nothing needs to outlive a power cut.
-        command += ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=100"]
+        command += ["-c", "max_connections=100"]
+        if not durable:
+            # Nothing here outlives the tests, so nothing needs to outlive a power cut.
+            command += ["-c", "fsync=off", "-c", "full_page_writes=off"]
         with _server(command, folder / "log", port, user=user):
             yield f"postgres://postgres@{LOOPBACK}:{port}/postgres"
 
