@@ -169,7 +169,7 @@ def main(name: str, folder: Path) -> None:
     except Exception as error:
         _say(error=f"{type(error).__name__}: {error}")
         return
-    _say(ready=True, runs=sorted(runs))
+    _say(name=runs.pop("name")(0) if "name" in runs else name, runs=sorted(runs))
     for line in sys.stdin:
         order = json.loads(line)
         run = runs[order["which"]]

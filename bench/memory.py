@@ -23,12 +23,15 @@ from hospital.config.stack.child import Child
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0
 SETTLING = 1.0  # seconds that a worker is left alone before its memory is read
-ENGINES = {"chosen by itself": {}, "tensorflow": {"ENGINE": "tensorflow"}}
+ENGINES: dict[str, dict[str, str]] = {
+    "chosen by itself": {},
+    "tensorflow": {"MODEL_ENGINE": "tensorflow"},
+}
 
 
 def measure(report: Callable[[str], None], *, quick: bool = False) -> dict[str, Any]:
     """By engine: seconds from start to readiness, by start; MiB of one worker and of two."""
-    found: dict[str, Any] = {}
+    workers: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="leukolens-memory-") as name, ExitStack() as stack:
         var = Path(name)
         broker = Broker(var / "broker")
@@ -38,8 +41,8 @@ def measure(report: Callable[[str], None], *, quick: bool = False) -> dict[str, 
         stack.enter_context(_ready(server))
         for engine, settings in ENGINES.items():
             report(f"workers, engine {engine}")
-            found[engine] = _workers({**told, **settings}, var, 1 if quick else 3)
-    return found
+            workers[engine] = _workers({**told, **settings}, var, 1 if quick else 3)
+    return {"workers": workers}
 
 
 def _workers(told: Mapping[str, str], var: Path, starts: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which pictures are measured with: real smears where they are, else drawn ones; the same for all."""
+"""Which pictures are measured with: real smears where they are, else drawn; the same for all."""
 
 import os
 import uuid

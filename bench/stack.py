@@ -66,6 +66,8 @@ class Stack:
 def running(configuration: str, report: Callable[[str], None]) -> Iterator[Stack]:
     """A ready stack of that configuration. Once in the life of a process: Django's settings."""
     with tempfile.TemporaryDirectory(prefix="leukolens-bench-") as folder, ExitStack() as servers:
+        for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "S3_BUCKET"):
+            os.environ.pop(name, None)  # of a real installation: not touched
         os.environ |= {**SETTINGS, "LEUKOLENS_VAR": folder}
         if configuration == "hospital":
             from tests.servers import postgresql, redis  # noqa: PLC0415 - wheels of the tests

@@ -1,4 +1,4 @@
-"""How much the network has to do: multiplications and bytes, counted from its own kernels.
+"""How much the network has to do: multiplications and weights, counted from its own kernels.
 
 A convolution multiplies its whole kernel once for every pixel that it gives out, a dense layer
 once. So the kernels of the package and the side of the map behind each say it all; nothing is
@@ -17,7 +17,6 @@ from ml.packages import Package
 from ml.preprocessing import SIZE
 
 PARTS = ("vgg16", "densenet121", "head")
-PASSING = "block5"  # of VGG16; in a package that passes block 4 on, an export may leave it out
 
 # Side of the map that a layer gives out, as a share of the picture's. DenseNet halves in its
 # first convolution, in the pooling after it, and behind (not in) each `pool…_conv`.
@@ -26,22 +25,22 @@ DENSENET_SIDES = {"conv1": 2, "conv2": 4, "pool2": 4, "conv3": 8, "pool3": 8, "c
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Of one picture: multiply-adds, weights (numbers), values that layers hand on (numbers)."""
+    """Of one picture: multiply-adds, and how many weights they need."""
 
     macs: int
     weights: int
-    values: int
 
     def __add__(self, other: "Work") -> "Work":
-        return Work(
-            self.macs + other.macs, self.weights + other.weights, self.values + other.values
-        )
+        return Work(self.macs + other.macs, self.weights + other.weights)
+
+
+NOTHING = Work(0, 0)
 
 
 def layer(kernel: tuple[int, ...], side: int = 1) -> Work:
     """A kernel (height, width, in, out) whose output is `side` x `side`, or a dense (in, out)."""
-    size, pixels = int(np.prod(kernel)), side * side
-    return Work(macs=size * pixels, weights=size, values=kernel[-1] * pixels)
+    size = int(np.prod(kernel))
+    return Work(macs=size * side * side, weights=size)
 
 
 def side(part: str, name: str) -> int:
@@ -63,30 +62,47 @@ def of_part(part: str, kernels: Mapping[str, tuple[int, ...]]) -> Work:
         for path, shape in kernels.items()
         if len(shape) >= 2
     ]
-    return sum(layers, Work(0, 0, 0))
+    return sum(layers, NOTHING)
 
 
 def of(package: Package) -> dict[str, Work]:
-    """By part: `vgg16`, `densenet121`, `head`; and `passing`, VGG16's block 5, once more alone."""
-    found = {}
+    """By part: `vgg16`, `densenet121`, `head`; and `left_out`, what of it an export needs not do.
+
+    That is each VGG16 convolution that hands on what comes in (its kernel is the identity), and
+    three quarters of each transition of DenseNet, which may average before its convolution.
+    """
+    found, saved = {}, NOTHING
     for part in PARTS:
-        kernels = {
-            path: held.shape
-            for path, held in package.stored(f"{part}.safetensors").items()
-            if path.endswith("/kernel")
-        }
-        found[part] = of_part(part, kernels)
-        if part == "vgg16":
-            block = {path: shape for path, shape in kernels.items() if path.startswith(PASSING)}
-            found["passing"] = of_part(part, block)
-    return found
+        held = package.tensors(f"{part}.safetensors")
+        kernels = {path: one for path, one in held.items() if path.endswith("/kernel")}
+        found[part] = of_part(part, {path: one.shape for path, one in kernels.items()})
+        for path, kernel in kernels.items():
+            name = path.rpartition("/")[0]
+            if part == "vgg16" and passes_on(kernel):
+                saved += layer(kernel.shape, side(part, name))
+            elif part == "densenet121" and name.startswith("pool"):
+                saved += Work(layer(kernel.shape, side(part, name)).macs * 3 // 4, 0)
+    return {**found, "left_out": saved}
 
 
-def table(package: Package) -> dict[str, Any]:
-    """The same for JSON, with the `total` of the three parts."""
-    works = of(package)
-    total = sum((works[part] for part in PARTS), Work(0, 0, 0))
-    return {name: asdict(work) for name, work in {**works, "total": total}.items()}
+def passes_on(kernel: np.ndarray) -> bool:
+    """Whether a (height, width, in, out) kernel is 1 in the middle of its own channel, else 0."""
+    height, width, before, after = kernel.shape
+    if before != after:
+        return False
+    wanted = np.zeros_like(kernel)
+    wanted[height // 2, width // 2] = np.eye(before)
+    return bool(np.allclose(kernel, wanted))
+
+
+def total(works: Mapping[str, Work]) -> Work:
+    """Of the three parts together, all layers done as they stand in the paper's table."""
+    return sum((works[part] for part in PARTS), NOTHING)
+
+
+def table(works: Mapping[str, Work]) -> dict[str, Any]:
+    """The same for JSON, with the `total`."""
+    return {name: asdict(work) for name, work in {**works, "total": total(works)}.items()}
 
 
 def floor_ms(work: Work, *, macs_per_second: float) -> float:
