@@ -90,7 +90,7 @@ def _shown(table: Table) -> Shown:
 def _drawn(run: dict[str, Any], folder: Path) -> list[Path]:
     from bench.plot import draw  # noqa: PLC0415 - a second
 
-    return draw(run["subjects"], folder)
+    return draw(run["subjects"], [folder / "results.png", folder / "results.svg"])
 
 
 def _machine(run: dict[str, Any]) -> str:

@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from bench import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 Run = Callable[[int], object]  # with so many pictures
+Pictures = dict[str, Any]  # `original` and `segmented` (N, 128, 128, 3) uint8; `files` as they came
 
 
 class Contender:
@@ -78,14 +80,22 @@ class ContenderFailed(Exception):
     """An engine does not exist here, or fell over; the sentence says which and why."""
 
 
-def _naive(pictures: dict[str, Any]) -> dict[str, Run]:
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An engine: what it calls itself, and the ways of running it, each with so many pictures."""
+
+    name: str
+    runs: Mapping[str, Run]
+
+
+def _naive(pictures: Pictures) -> Loaded:
     """The paper's web page: Keras's own `predict`, and what it does before, a picture at a time."""
-    from ml.engine import network  # noqa: PLC0415
+    from ml.engines.tensorflow import network  # noqa: PLC0415
     from ml.packages import COMMITTED, verify  # noqa: PLC0415
     from ml.preprocessing import unit  # noqa: PLC0415
 
     model = network(verify(COMMITTED))
-    model.compile()
+    files = pictures["files"]
 
     def predict(batch: int) -> object:
         pair = {
@@ -94,8 +104,10 @@ def _naive(pictures: dict[str, Any]) -> dict[str, Run]:
         }
         return model.predict(pair, verbose=0)
 
-    files = pictures["files"]
-    return {"predict": predict, "prepare": lambda batch: [_as_published(f) for f in files[:batch]]}
+    def prepare(batch: int) -> object:
+        return [_as_published(file) for file in files[:batch]]
+
+    return Loaded("keras predict", {"predict": predict, "prepare": prepare})
 
 
 def _as_published(file: bytes) -> tuple[Any, Any]:
@@ -112,32 +124,56 @@ def _as_published(file: bytes) -> tuple[Any, Any]:
     return unit(small[0]), unit(small[1])
 
 
-def _tensorflow(pictures: dict[str, Any], *, policy: str) -> dict[str, Run]:
+def _tensorflow(pictures: Pictures, *, policy: str) -> Loaded:
     import keras  # noqa: PLC0415
 
-    from ml.engine import TensorFlowEngine  # noqa: PLC0415
+    from ml.engines.tensorflow import TensorFlowEngine  # noqa: PLC0415
     from ml.packages import COMMITTED, verify  # noqa: PLC0415
 
     keras.config.set_dtype_policy(policy)
-    return {"engine": _on(pictures, TensorFlowEngine(verify(COMMITTED)))}
+    return _on(pictures, TensorFlowEngine(verify(COMMITTED)))
 
 
-def _product(pictures: dict[str, Any]) -> dict[str, Run]:
-    """What the worker takes when nobody says otherwise."""
-    from ml import reading  # noqa: PLC0415
+def _openvino(pictures: Pictures, *, precision: str) -> Loaded:
+    """Behind our interface, and the same network compiled once more and called bare."""
+    from ml.engines.exports import Precision  # noqa: PLC0415
+    from ml.engines.openvino import compiled  # noqa: PLC0415
+    from ml.packages import COMMITTED, verify  # noqa: PLC0415
 
-    return {"engine": _on(pictures, reading.load()._run)}
+    ours = _started(pictures, f"openvino-{precision}")
+
+    @cache  # made when first asked for: what the engine alone takes of memory is read before
+    def request() -> Any:
+        return compiled(verify(COMMITTED), Precision(precision)).create_infer_request()
+
+    def bare(batch: int) -> object:
+        pair = [pictures["original"][:batch], pictures["segmented"][:batch]]
+        return request().infer(pair, share_inputs=True, share_outputs=True)
+
+    return Loaded(ours.name, {**ours.runs, "bare": bare})
 
 
-def _on(pictures: dict[str, Any], engine: Any) -> Run:
-    return lambda batch: engine(pictures["original"][:batch], pictures["segmented"][:batch])
+def _started(pictures: Pictures, wanted: str) -> Loaded:
+    """The engine as the worker starts it; `auto` is what it takes when nobody says otherwise."""
+    from ml import engines  # noqa: PLC0415
+    from ml.packages import COMMITTED, verify  # noqa: PLC0415
+
+    return _on(pictures, engines.start(verify(COMMITTED), wanted))
 
 
-MAKERS: dict[str, Callable[[dict[str, Any]], dict[str, Run]]] = {
+def _on(pictures: Pictures, engine: Any) -> Loaded:
+    def run(batch: int) -> object:
+        return engine(pictures["original"][:batch], pictures["segmented"][:batch])
+
+    return Loaded(engine.name, {"engine": run})
+
+
+MAKERS: dict[str, Callable[[Pictures], Loaded]] = {
     "naive": _naive,
-    "product": _product,
+    "product": partial(_started, wanted="auto"),
     "tensorflow fp32": partial(_tensorflow, policy="float32"),
     "tensorflow bf16": partial(_tensorflow, policy="mixed_bfloat16"),
+    **{f"openvino {p}": partial(_openvino, precision=p) for p in ("fp32", "bf16", "int8")},
 }
 
 
@@ -153,7 +189,7 @@ def lay_out(files: list[bytes], folder: Path) -> None:
         (folder / f"{number:03}.picture").write_bytes(file)
 
 
-def _laid_out(folder: Path) -> dict[str, Any]:
+def _laid_out(folder: Path) -> Pictures:
     stacks = {name: np.load(folder / f"{name}.npy") for name in ("original", "segmented")}
     files = [path.read_bytes() for path in sorted(folder.glob("*.picture"))]
     return {**stacks, "files": files}
@@ -163,16 +199,15 @@ def main(name: str, folder: Path) -> None:
     """Load, warm up, say so, and do as told until stdin ends."""
     pictures = _laid_out(folder)
     try:
-        runs = MAKERS[name](pictures)
-        for run in runs.values():
-            run(1)
+        loaded = MAKERS[name](pictures)
+        next(iter(loaded.runs.values()))(1)
     except Exception as error:
         _say(error=f"{type(error).__name__}: {error}")
         return
-    _say(name=runs.pop("name")(0) if "name" in runs else name, runs=sorted(runs))
+    _say(name=loaded.name, runs=list(loaded.runs))
     for line in sys.stdin:
         order = json.loads(line)
-        run = runs[order["which"]]
+        run = loaded.runs[order["which"]]
         began = time.perf_counter()
         for _ in range(order["calls"]):
             run(order["batch"])

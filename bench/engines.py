@@ -39,6 +39,8 @@ def measure(
         lay_out(files, Path(name))
         started: dict[str, Contender] = {}
         absent: dict[str, str] = {}
+        chosen = Contender("product", Path(name))
+        chosen.close()
         for engine in QUICK if quick else NAMES:
             report(f"starting {engine}")
             try:
@@ -53,8 +55,15 @@ def measure(
     return {
         "pictures": whose,
         "absent": absent,
+        "chosen": next(
+            (one.name for one in started.values() if one.told["name"] == chosen.told["name"]), ""
+        ),
         "start": {
-            engine: {"ready_seconds": one.ready_seconds, "memory_mib": one.memory}
+            engine: {
+                "calls_itself": one.told["name"],
+                "ready_seconds": one.ready_seconds,
+                "memory_mib": one.memory,
+            }
             for engine, one in started.items()
         },
         "rows": rows(found),

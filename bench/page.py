@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import cost
+from bench.plot import draw, drawable
 from bench.tables import SECTIONS, Table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+PLOT = "images/performance.svg"
 MARKED = re.compile(r"(<!-- bench:([\w-]+) -->\n).*?(<!-- /bench:\2 -->)", re.DOTALL)
 UNMEASURED = "Not measured in the run that this page was made from.\n"
 
@@ -31,6 +33,8 @@ def section(name: str, run: Mapping[str, Any]) -> str:
     results = run["subjects"]
     if name == "machine":
         return machine(run)
+    if name == "plot":
+        return f"![Engines, waiting times, throughput]({PLOT})\n" if drawable(results) else ""
     tables = SECTIONS[name](results)
     parts = [markdown(table) for table in tables]
     if name == "cost" and tables:
@@ -72,6 +76,7 @@ def main() -> None:
     options = parser.parse_args()
     run = json.loads(options.results.read_text())
     options.into.write_text(filled(options.into.read_text(), run))
+    draw(run["subjects"], [options.into.parent / PLOT])
     print(f"{options.into} holds the figures of {run['taken']}")
 
 

@@ -1,6 +1,6 @@
 """One picture of a run: the engines against the machine's floor, waiting times, throughput."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +16,33 @@ INK, QUIET, MARK, SECOND = "#1b1e26", "#5b6172", "#6d3fa8", "#b9a3d6"
 FLOOR = "#b3261e"
 
 
-def draw(results: Results, folder: Path) -> list[Path]:
-    """Write `results.png` and `results.svg`; a panel for each subject that was measured."""
-    panels = [panel for wanted, panel in PANELS if any(_there(results, name) for name in wanted)]
+def draw(results: Results, files: Sequence[Path]) -> list[Path]:
+    """Write the picture into each of the files, PNG or SVG; a panel for each subject that was
+    measured. Returns the files; none where there is nothing to draw."""
+    panels = drawable(results)
     if not panels:
         return []
     # The same figures give the same file.
     with mpl.rc_context({"font.size": 9, "svg.hashsalt": "leukolens", "text.color": INK}):
-        figure, axes = plt.subplots(
-            len(panels), 1, figsize=(8, 3.4 * len(panels)), squeeze=False, layout="constrained"
-        )
+        figure, axes = plt.subplots(len(panels), 1, squeeze=False, layout="constrained")
+        bars = []
         for panel, ax in zip(panels, axes[:, 0], strict=True):
             panel(results, ax)
+            ax.invert_yaxis()
             ax.spines[["top", "right"]].set_visible(False)
-        files = [folder / "results.png", folder / "results.svg"]
-        figure.savefig(files[0], dpi=150)
-        figure.savefig(files[1], metadata={"Date": None})
+            bars.append(4 + len(ax.get_yticks()))
+        axes[0, 0].get_gridspec().set_height_ratios(bars)
+        figure.set_size_inches(8, 0.2 * sum(bars))
+        for file in files:
+            kind = file.suffix.removeprefix(".")
+            figure.savefig(file, dpi=150, metadata={"Date": None} if kind == "svg" else None)
         plt.close(figure)
-    return files
+    return list(files)
+
+
+def drawable(results: Results) -> list["Panel"]:
+    """The panels for which there are figures."""
+    return [panel for wanted, panel in PANELS if any(_there(results, name) for name in wanted)]
 
 
 def _engines(results: Results, ax: Axes) -> None:
@@ -50,13 +59,16 @@ def _engines(results: Results, ax: Axes) -> None:
     for name, value in zip(names, medians, strict=True):
         ax.annotate(f" {value:.1f}", (value, name), va="center", fontsize=8)
     ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("{x:g}")
+    ax.tick_params(axis="x", which="both", labelsize=8)
     ax.tick_params(axis="y", labelsize=7)
     ax.set_xlabel("milliseconds a picture (log scale)")
     ax.set_title("The network, by engine; dashed: what the machine's multiplying rate allows")
     for precision, one in results.get("limits", {}).get("floors", {}).items():
         ax.axvline(one["floor_ms"], color=FLOOR, ls="--", lw=0.8)
         ax.text(
-            one["floor_ms"], 1.0, precision, color=FLOOR, fontsize=8, ha="right", va="top",
+            one["floor_ms"], 0.99, precision, color=FLOOR, fontsize=8, ha="right", va="top",
             rotation=90, transform=ax.get_xaxis_transform(),
         )  # fmt: skip
 
@@ -72,7 +84,7 @@ def _latencies(results: Results, ax: Axes) -> None:
     ax.barh(list(bars), [p50 for p50, _ in bars.values()], color=MARK, label="p50")
     ax.set_xlabel("milliseconds")
     ax.set_title("From the accepted upload to the event on the socket")
-    ax.legend(frameon=False)
+    ax.legend(loc="lower right")
 
 
 def _throughput(results: Results, ax: Axes) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench import page
+from bench import page, plot
 from bench.tables import SECTIONS, Table
-from tests.bench.test_targets import RESULTS
+from tests.bench.measured import RESULTS
 
 RUN = {
     "taken": "2026-01-02T03:04+00:00",
@@ -49,7 +49,7 @@ def test_a_mark_that_means_nothing_is_an_error():
 
 def test_the_page_has_a_place_for_every_section():
     names = {match[2] for match in page.MARKED.finditer(page.PAGE.read_text())}
-    assert names == {"machine", *SECTIONS}
+    assert names == {"machine", "plot", *SECTIONS}
 
 
 def test_the_machine_is_named_with_what_ran_beside():
@@ -69,3 +69,30 @@ def test_a_table_in_markdown():
 def test_targets_that_were_met_are_told_so():
     text = page.section("targets", {**RUN, "subjects": RESULTS})
     assert "| worker ready to serve | under 5 s | 3.0 s | met |" in text
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_section_has_figures_after_a_whole_run(name):
+    text = page.section(name, {**RUN, "subjects": RESULTS})
+    assert text.count("\n|") >= 3
+    assert page.UNMEASURED not in text
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_part_that_failed_costs_no_other_section(name):
+    failed = {subject: {"failed": "fell over"} for subject in RESULTS}
+    text = page.section(name, {**RUN, "subjects": failed})
+    assert text == page.UNMEASURED or name == "targets"
+
+
+def test_the_run_is_drawn(tmp_path):
+    files = plot.draw(RESULTS, [tmp_path / "a.png", tmp_path / "a.svg"])
+    assert len(files) == 2
+    assert all(path.stat().st_size for path in files)
+    assert "images/performance.svg" in page.section("plot", {**RUN, "subjects": RESULTS})
+
+
+def test_nothing_measured_is_nothing_drawn(tmp_path):
+    failed = {"engines": {"failed": "fell over"}}
+    assert plot.draw(failed, [tmp_path / "a.png"]) == []
+    assert page.section("plot", {**RUN, "subjects": failed}) == ""

@@ -5,37 +5,7 @@ import copy
 import pytest
 
 from bench import targets
-
-ROW = {"engine": "openvino int8", "how": "engine", "batch": 1, "ms": {"median": 16.0}}
-PAGE = {"median": 20.0, "p95": 25.0, "queries": 8}
-PIPELINE = {
-    "idle": {"p95_ms": 150.0},
-    "inference_ms": 16.0,
-    "sustained_over_engine": {"median": 0.87},
-    "memory_mib": {"end": {"analyses": {"rss": 600.0}}},
-}
-UPLOADS = {"clients": 4, "bulk": 1, "per_second": 250.0, "p99_ms": 40.0, "failed": {}}
-RESULTS = {
-    "engines": {
-        "chosen": "openvino int8",
-        "rows": [{**ROW, "times_faster": {"median": 11.0}, "over_bare": {"median": 1.02}}],
-    },
-    "pipeline embedded": PIPELINE,
-    "pipeline hospital": PIPELINE,
-    "intake": {"postgresql": [UPLOADS], "sqlite": [{**UPLOADS, "per_second": 120.0}]},
-    "worklist": {
-        "postgresql": {
-            size: {"asked": {"one: first page": PAGE, "root: first page": {"queries": 99}}}
-            for size in ("1000", "1000000")
-        }
-    },
-    "preprocessing": {"ms": 3.0},
-    "memory": {
-        "workers": {
-            targets.CHOSEN: {"ready_seconds": [2.5, 3.0], "alone_mib": {"rss": 400.0, "pss": 350.0}}
-        }
-    },
-}
+from tests.bench.measured import PAGE, PIPELINE, RESULTS
 
 
 @pytest.fixture
