@@ -68,7 +68,7 @@ def _engines(results: Results, ax: Axes) -> None:
     for precision, one in results.get("limits", {}).get("floors", {}).items():
         ax.axvline(one["floor_ms"], color=FLOOR, ls="--", lw=0.8)
         ax.text(
-            one["floor_ms"], 0.99, precision, color=FLOOR, fontsize=8, ha="right", va="top",
+            one["floor_ms"], 0.01, precision, color=FLOOR, fontsize=8, ha="right", va="bottom",
             rotation=90, transform=ax.get_xaxis_transform(),
         )  # fmt: skip
 

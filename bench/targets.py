@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.memory import CHOSEN
+
 Results = Mapping[str, Any]  # subject to its figures, as `bench.subjects.run` gives them
 INTAKE_CLIENTS = 4
 GROWTH = 1.25  # times; medians of a page repeat to about a tenth
 QUERIES = 10
-CHOSEN = "chosen by itself"  # of `bench.memory.ENGINES`
 
 
 @dataclass(frozen=True, slots=True)

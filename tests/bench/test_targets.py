@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from bench import targets
+from bench.memory import CHOSEN
 from tests.bench.measured import PAGE, PIPELINE, RESULTS
 
 
@@ -65,7 +66,7 @@ def test_a_subject_that_failed_is_not_measured(results):
             "queries of the worklist page",
         ),
         (
-            lambda r: r["memory"]["workers"][targets.CHOSEN].update(ready_seconds=[2.0, 5.1]),
+            lambda r: r["memory"]["workers"][CHOSEN].update(ready_seconds=[2.0, 5.1]),
             "worker ready to serve",
         ),
     ],
