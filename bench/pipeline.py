@@ -42,14 +42,14 @@ def measure(
     supply = traffic.endless(files)
     with _engine(files) as engine, running(configuration, report) as stack:
         memory = {"start": stack.memory()}
-        idle = asyncio.run(_idle(stack, list(islice(supply, 12 if quick else 50)), report))
+        idle = asyncio.run(_idle(stack, list(islice(supply, 8 if quick else 50)), report))
         drained = [
-            _in_turns(stack, engine, list(islice(supply, 48 if quick else 320)), report)
+            _in_turns(stack, engine, list(islice(supply, 32 if quick else 320)), report)
             for _ in range(1 if quick else 3)
         ]
         sustained = rounds.spread([one["per_second"] for one in drained])
         rate = LOAD * sustained["median"]
-        load = asyncio.run(_loaded(stack, rate, 8 if quick else 30, supply, report))
+        load = asyncio.run(_loaded(stack, rate, 5 if quick else 30, supply, report))
         memory["end"] = stack.memory()
     return {
         "pictures": whose,

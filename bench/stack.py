@@ -69,15 +69,20 @@ def running(configuration: str, report: Callable[[str], None]) -> Iterator[Stack
         for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "S3_BUCKET"):
             os.environ.pop(name, None)  # of a real installation: not touched
         os.environ |= {**SETTINGS, "LEUKOLENS_VAR": folder}
+        apart: dict[str, int] = {}
         if configuration == "hospital":
             from tests.servers import postgresql, redis  # noqa: PLC0415 - wheels of the tests
 
             os.environ["DATABASE_URL"] = servers.enter_context(postgresql(durable=True))
-            os.environ["REDIS_URL"] = servers.enter_context(redis()).url
+            broker = servers.enter_context(redis())
+            os.environ["REDIS_URL"] = broker.url
+            assert broker.process is not None
+            apart["broker"] = broker.process.pid
         import django  # noqa: PLC0415 - the settings read the environment
 
         django.setup()
         with _started(Path(folder), report) as stack:
+            stack.pids |= apart
             yield stack
 
 
