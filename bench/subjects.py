@@ -52,7 +52,12 @@ SUBJECTS = {
         {"sizes": [1_000, 100_000, 1_000_000], "vendors": ["postgresql"]},
         {"sizes": [1_000, 10_000], "rounds": 10},
     ),
-    "scale_out": Subject("scale_out", "more workers, until the database is the limit"),
+    "scale_out": Subject(
+        "scale_out",
+        "more workers, until the database is the limit",
+        {},
+        {"workers": [1, 2], "count": 100},
+    ),
 }
 
 

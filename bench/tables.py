@@ -232,14 +232,34 @@ def of_cost(results: Results) -> list[Table]:
     return [Table("What a picture costs, PostgreSQL and Redis", head, rows)]
 
 
-def of_everything_else(results: Results, name: str) -> list[Table]:
-    """A subject whose figures come as {"rows": [{...}]}: a column for each of their keys."""
-    rows = _measured(results, name).get("rows", [])
+def of_scale_out(results: Results) -> list[Table]:
+    """Workers with sleeping engines: how many pictures a second, and who pays for them."""
+    found = _measured(results, "scale_out")
+    if not found:
+        return []
+    rows = [
+        (
+            str(run["workers"]),
+            f"{run['rate']:.0f}",
+            f"{run['share_of_ideal']:.0%}",
+            f"{run['database_cpu_ms']:.2f}",
+            f"{run['worker_cpu_ms']:.2f}",
+        )
+        for run in found["runs"]
+    ]
+    title = f"Sleeping engines, {1000 * found['sleep_s']:.0f} ms a picture, {found['cores']} cores"
+    head = ("workers", "pictures a second", "of ideal", "database core-ms", "worker core-ms")
+    return [Table(title, head, rows)]
+
+
+def of_preprocessing(results: Results) -> list[Table]:
+    """Its figures come as {"rows": [{...}]}: a column for each of their keys."""
+    rows = _measured(results, "preprocessing").get("rows", [])
     if not rows:
         return []
     head = tuple(rows[0])
     cells = [tuple(_plain(row.get(key, "")) for key in head) for row in rows]
-    return [Table(name.replace("_", " "), [key.replace("_", " ") for key in head], cells)]
+    return [Table("Before the network", [key.replace("_", " ") for key in head], cells)]
 
 
 def _plain(value: Any) -> str:
@@ -263,11 +283,11 @@ SECTIONS: dict[str, Callable[[Results], list[Table]]] = {
     "targets": of_targets,
     "limits": of_limits,
     "engines": of_engines,
-    "preprocessing": lambda results: of_everything_else(results, "preprocessing"),
+    "preprocessing": of_preprocessing,
     "pipeline": of_pipeline,
     "intake": of_intake,
     "worklist": of_worklist,
     "memory": of_memory,
-    "scale-out": lambda results: of_everything_else(results, "scale_out"),
+    "scale-out": of_scale_out,
     "cost": of_cost,
 }

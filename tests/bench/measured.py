@@ -75,5 +75,17 @@ RESULTS = {
             for size in ("1000", "1000000")
         }
     },
-    "scale_out": {"rows": [{"workers": 2, "pictures a second": 40.0}]},
+    "scale_out": {
+        "sleep_s": 0.02,
+        "cores": 2,
+        "runs": [
+            {
+                "workers": 2,
+                "rate": 95.0,
+                "share_of_ideal": 0.95,
+                "database_cpu_ms": 2.5,
+                "worker_cpu_ms": 4.0,
+            }
+        ],
+    },
 }
