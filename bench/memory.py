@@ -5,7 +5,6 @@ broker and an empty database. PSS counts what n processes share as 1/n in each: 
 workers is what both take of the machine.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -37,6 +36,7 @@ def measure(report: Callable[[str], None], *, quick: bool = False) -> dict[str, 
         var = Path(name)
         broker = Broker(var / "broker")
         told = processes.environment(var, redis_url=broker.url)
+        told |= {"DATABASE_URL": f"sqlite:///{var / 'leukolens.sqlite3'}", "MODEL_ENGINE": "auto"}
         _migrate(told)
         server = processes.broker(broker, told, var / "logs")
         stack.enter_context(_ready(server))
@@ -84,6 +84,6 @@ def _ready(child: Child) -> Iterator[tuple[int, float]]:
         child.await_end(time.monotonic() + child.patience)
 
 
-def _migrate(told: Mapping[str, str]) -> None:
+def _migrate(told: dict[str, str]) -> None:
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **told}, check=True)
+    subprocess.run(command, cwd=ROOT, env=told, check=True)

@@ -16,6 +16,10 @@ from typing import Any
 from bench import machine
 
 CONFIGURATIONS = ("embedded", "hospital")
+# Of a real installation: not touched.
+FOREIGN = (
+    "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "S3_BUCKET", "MODEL_PACKAGE", "MODEL_ENGINE"
+)  # fmt: skip
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "hospital.config.settings",
     # Ticks off: only what is pushed is measured.
@@ -66,8 +70,8 @@ class Stack:
 def running(configuration: str, report: Callable[[str], None]) -> Iterator[Stack]:
     """A ready stack of that configuration. Once in the life of a process: Django's settings."""
     with tempfile.TemporaryDirectory(prefix="leukolens-bench-") as folder, ExitStack() as servers:
-        for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "S3_BUCKET"):
-            os.environ.pop(name, None)  # of a real installation: not touched
+        for name in FOREIGN:
+            os.environ.pop(name, None)
         os.environ |= {**SETTINGS, "LEUKOLENS_VAR": folder}
         apart: dict[str, int] = {}
         if configuration == "hospital":
