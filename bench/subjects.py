@@ -37,7 +37,7 @@ class Subject:
 SUBJECTS = {
     "limits": Subject("limits", "what the machine can do at best"),
     "engines": Subject("engines", "the network by engine and batch, against the paper's way"),
-    "preprocessing": Subject("preprocessing", "what comes before the network"),
+    "preprocessing": Subject("preprocessing", "what comes before the network", {}, {"rounds": 2}),
     "memory": Subject("memory", "start and memory of the worker"),
     "pipeline embedded": Subject(
         "pipeline", "upload to screen, SQLite", {"configuration": "embedded"}

@@ -253,17 +253,17 @@ def of_scale_out(results: Results) -> list[Table]:
 
 
 def of_preprocessing(results: Results) -> list[Table]:
-    """Its figures come as {"rows": [{...}]}: a column for each of their keys."""
-    rows = _measured(results, "preprocessing").get("rows", [])
-    if not rows:
+    """Core-milliseconds of each stage, a column for each size of picture."""
+    sizes = {
+        size: stages
+        for size, stages in _measured(results, "preprocessing").items()
+        if isinstance(stages, Mapping)
+    }
+    if not sizes:
         return []
-    head = tuple(rows[0])
-    cells = [tuple(_plain(row.get(key, "")) for key in head) for row in rows]
-    return [Table("Before the network", [key.replace("_", " ") for key in head], cells)]
-
-
-def _plain(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    stages = list(next(iter(sizes.values())))
+    rows = [(stage, *(f"{held[stage]:.2f}" for held in sizes.values())) for stage in stages]
+    return [Table("Before the network, core-ms a picture", ("stage", *sizes), rows)]
 
 
 def _measured(results: Results, name: str) -> Mapping[str, Any]:

@@ -56,7 +56,7 @@ RESULTS = {
             "naive": {"ready_seconds": 15.0, "memory_mib": {"rss": 1000.0, "pss": 900.0}},
         },
     },
-    "preprocessing": {"ms": 3.0, "rows": [{"stage": "decode", "ms": 1.0}]},
+    "preprocessing": {"224 x 224": {"decode": 1.0, "open + prepare": 3.0}},
     "memory": {
         "workers": {
             CHOSEN: {

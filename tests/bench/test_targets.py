@@ -44,7 +44,10 @@ def test_a_subject_that_failed_is_not_measured(results):
             lambda r: r["engines"]["rows"][0]["over_bare"].update(median=1.16),
             "engine at batch 1, over the same network bare",
         ),
-        (lambda r: r["preprocessing"].update(ms=3.3), "preprocessing, share of inference"),
+        (
+            lambda r: r["preprocessing"]["224 x 224"].update({"open + prepare": 3.3}),
+            "preprocessing, share of inference",
+        ),
         (
             lambda r: r["intake"]["sqlite"][0].update(p99_ms=100.0),
             "p99 of an upload, 4 clients, embedded",
