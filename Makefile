@@ -15,12 +15,12 @@ unexport DJANGO_SETTINGS_MODULE PYTEST_ADDOPTS CELERY_CONFIG_MODULE
 # tests. `make stack` is a real installation and gets them.
 installation := DATABASE_URL TEST_DATABASE_URL REDIS_URL CELERY_BROKER_URL S3_BUCKET SECRET_KEY \
                 ALLOWED_HOSTS TLS DEBUG STATIC_ROOT MODEL_PACKAGE LOG_LEVEL TIME_ZONE \
-                MAX_UPLOAD_BYTES LEUKOLENS_VAR
+                MAX_UPLOAD_BYTES LEUKOLENS_VAR MODEL_ENGINE
 apart := env $(addprefix -u ,$(installation))
 
 .NOTPARALLEL:
 .PHONY: help demo stack test quick lint format fast-tests database-tests stack-tests \
-        browser-tests latency runtime dev
+        browser-tests bench runtime dev
 
 help:
 	@echo "make demo                  the whole product on this machine, with demonstration data"
@@ -30,7 +30,7 @@ help:
 	@echo "make quick                 lint, types, layers and the fast tests"
 	@echo "make lint / make format    check / repair the style"
 	@echo "make stack                 the product without demonstration data, in var/"
-	@echo "make latency               measure from upload to event on the screen"
+	@echo "make bench                 measure engines, pipeline, intake, worklist; ARGS=--quick"
 
 runtime:
 	@sh bin/bootstrap runtime
@@ -83,5 +83,6 @@ quick: lint
 test: lint fast-tests database-tests stack-tests browser-tests
 	@echo "Every check and every test passed."
 
-latency: dev
-	@$(apart) $(python) -m bench.latency $(ARGS)
+# Ten minutes on two cores, and nothing else should run meanwhile. ARGS="--quick --only engines"
+bench: dev
+	@$(apart) $(python) -m bench $(ARGS)
