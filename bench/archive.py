@@ -276,6 +276,8 @@ def statements(size: int, clinics: dict[str, Any]) -> list[str]:
                 "image_id": image,
                 "state": f"CASE WHEN {done} THEN 'succeeded' ELSE 'queued' END",
                 "priority": "0",
+                "package_wanted": "''",
+                "speaks": "true",
                 "queued_at": w.at("epoch + 60 * j"),
                 "nudged_at": w.at("epoch + 60 * j"),
                 "attempts": "1",
