@@ -36,7 +36,7 @@ _stopping = Event()
 def reader() -> Reader:
     """The model, loaded once per worker process and verified against its digest."""
     package = Path(settings.MODEL_PACKAGE) if settings.MODEL_PACKAGE else None
-    loaded = reading.load(package)
+    loaded = reading.load(package, engine=settings.MODEL_ENGINE)
     log.info("model %s ready on %s", loaded.package.name, loaded.engine)
     return loaded
 
