@@ -70,7 +70,8 @@ def make(
     measured = {}
     for precision in export.precisions:
         engine = OpenVinoEngine(package, precision, export=export)
-        answered = answer(engine, package, samples, folder=folder, report=report, key=export.text())
+        rounding = str(ranges) if precision is Precision.INT8 else ""
+        answered = answer(engine, package, samples, folder=folder, report=report, key=rounding)
         measured[precision.value] = {
             **agreement(expected, answered, package),
             "self_test_off": float(

@@ -1,6 +1,6 @@
 """The CPU engine: the package's network in OpenVINO, with 8-bit integers where the CPU has them.
 
-Loads in a second or two and 300 MB, where TensorFlow takes fifteen and a gigabyte. One compiled
+Loads in a second or two and 220 MB, where TensorFlow takes fifteen and a gigabyte. One compiled
 network for the whole process; every thread that asks has its own request to it.
 """
 
