@@ -108,7 +108,7 @@ def _blas() -> Rate:
 
 def _openvino(precision: str) -> Rate | None:
     """Multiply-adds a second of a chain of matrices; None where it is done in another precision."""
-    import openvino as ov  # noqa: PLC0415 - a second
+    from ml.engines.quiet import openvino as ov  # noqa: PLC0415
 
     hint = "bf16" if precision == "bf16" else "f32"
     compiled = ov.Core().compile_model(
@@ -132,8 +132,8 @@ def _openvino(precision: str) -> Rate | None:
 
 def _chain(*, quantised: bool) -> Any:
     """`CHAIN` square matrices in a row as an OpenVINO model, quantised to 8 bits if wanted."""
-    import openvino as ov  # noqa: PLC0415
-    from openvino import opset13 as ops  # noqa: PLC0415
+    from ml.engines.quiet import openvino as ov  # noqa: PLC0415
+    from ml.engines.quiet import ops  # noqa: PLC0415
 
     picture = x = ops.parameter([SIDE, SIDE], np.float32)
     for _ in range(CHAIN):

@@ -27,7 +27,7 @@ from diagnostics.services import analyses, bell, drawing
 from diagnostics.services.results import REJECTING, Found, succeed_all
 from hospital.base import files
 from ml import images, outlines, reading
-from ml.preprocessing import Prepared
+from ml.preprocessing import Prepared, open_picture
 from ml.reading import Reader, Reading
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def reader() -> Reader:
     with _loading:
         if _reader is None:
             package = Path(settings.MODEL_PACKAGE) if settings.MODEL_PACKAGE else None
-            _reader = reading.load(package)
+            _reader = reading.load(package, engine=settings.MODEL_ENGINE)
             log.info("model %s ready on %s", _reader.package.name, _reader.engine)
         return _reader
 
@@ -255,7 +255,7 @@ def _fitting(runs: Sequence[Analysis]) -> int:
 def _prepare(model: Reader, run: Analysis) -> Prepared | str:
     """The picture ready for the network, or why there is none."""
     try:
-        return model.prepare(images.decode(files.read(run.image.storage_key)))
+        return model.prepare(open_picture(files.read(run.image.storage_key)))
     except FileNotFoundError:
         return "file_missing"
     except images.ImageRefused:

@@ -5,6 +5,7 @@
     densenet121.safetensors float16
     head.safetensors        float16
     gate.safetensors        float16: what 'familiar' means
+    engine.json             how the CPU engine rounds, and how far that may be trusted
     figures.json            what was measured, on what
     MODEL_CARD.md           the same in words, written from figures.json
 
@@ -110,9 +111,26 @@ def write(
     `description` is the manifest without files and digest; `tensors` maps a file name to what
     `pack8` or `pack16` returned; `documents` maps a file name to its text.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     contents = {name: _dump(held) for name, held in tensors.items()}
     contents |= {name: text.encode() for name, text in documents.items()}
+    return _write(folder, description, contents)
+
+
+def revise(
+    package: Package, folder: Path, *, version: str, documents: Mapping[str, str]
+) -> Package:
+    """The same package in another version, in `folder`, which may be its own: every file to the
+    byte but for `documents`, which are replaced or added. Returns it, read back."""
+    files = package.manifest["files"]
+    contents = {name: _checked(package.folder, name, files) for name in files}
+    contents |= {name: text.encode() for name, text in documents.items()}
+    own = {"format", "classes", "files", "digest"}  # `_write` adds them
+    kept = {key: value for key, value in package.manifest.items() if key not in own}
+    return _write(folder, {**kept, "version": version}, contents)
+
+
+def _write(folder: Path, description: Mapping[str, Any], contents: Mapping[str, bytes]) -> Package:
+    folder.mkdir(parents=True, exist_ok=True)
     for name, data in contents.items():
         (folder / name).write_bytes(data)
     files = {

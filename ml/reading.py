@@ -3,20 +3,21 @@
     reader = ml.reading.load()          # once, in a worker: seconds
     readings = reader.read(pictures)    # often
 
-Importing this module loads neither TensorFlow nor Keras; `load` does.
+Importing this module loads neither TensorFlow nor OpenVINO; `load` does.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml import preprocessing
+from ml import engines, preprocessing
 from ml.classes import CLASSES, Class
+from ml.engines import Engine
 from ml.packages import COMMITTED, Package, verify
 from ml.preprocessing import Picture, Prepared, prepare
 from ml.quality import Quality
@@ -60,30 +61,12 @@ class Reading:
     label: Class | None
 
 
-class Engine(Protocol):
-    """What runs the network: TensorFlow now, others may follow."""
-
-    name: str
-
-    def __call__(
-        self, original: Picture, segmented: Picture
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Two (N, 128, 128, 3) uint8 stacks to probabilities (N, 4) and features (N, 1024)."""
-        ...  # pragma: no cover
-
-    def maps(
-        self, original: Picture, segmented: Picture
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The same stacks to both trunks' maps before averaging, (N, 8, 8, 512) each."""
-        ...  # pragma: no cover
-
-
 class Reader:
-    """A loaded, warm model package. One per process; not for use by several threads at once."""
+    """A loaded, warm model package. One per process, shared by all its threads."""
 
     def __init__(self, package: Package, engine: Engine) -> None:
         self.package = package  # .name, .version, .digest
-        self.engine = engine.name  # e.g. "tensorflow 2.21 cpu"
+        self.engine = engine.name  # e.g. "openvino 2026.4.1 cpu int8"
         self.preprocessing = preprocessing.VERSION
         self._run = engine
         self._temperature = package.temperature
@@ -149,12 +132,14 @@ class Reader:
         )
 
 
-def load(path: Path | None = None) -> Reader:
-    """Verify the package in `path` (default: the committed one), load it and warm it up.
+def load(path: Path | None = None, *, engine: str = engines.AUTO) -> Reader:
+    """Verify the package in `path` (default: the committed one), load it, warm it up, try it.
 
-    Raises `ml.packages.PackageTampered` when a file is missing or changed, and
+    `engine` is one of `ml.engines.NAMES`; by itself a GPU gets TensorFlow and a CPU OpenVINO.
+    Raises `ml.packages.PackageTampered` when a file is missing or changed,
     `PackageNeedsOtherPreprocessing` when this program prepares pictures otherwise than the
-    package was trained with.
+    package was trained with, `ml.engines.EngineUnavailable`, and
+    `ml.engines.selftest.EngineDisagrees` when the engine does not say what the reference said.
     """
     package = verify(path or COMMITTED)
     if package.preprocessing != preprocessing.VERSION:
@@ -162,9 +147,7 @@ def load(path: Path | None = None) -> Reader:
             f"{package.name} {package.version} was trained behind {package.preprocessing}, "
             f"this program has {preprocessing.VERSION}"
         )
-    from ml.engine import TensorFlowEngine  # noqa: PLC0415  (seconds and memory: workers only)
-
-    return Reader(package, TensorFlowEngine(package))
+    return Reader(package, engines.start(package, engine))
 
 
 def _refused(ready: Prepared) -> Reading:

@@ -62,3 +62,15 @@ def load(examples: Sequence[Example], *, step: Callable[[], None] = lambda: None
         segmented=np.stack([one.segmented for one in ready]),
         verdicts=[str(one.quality.verdict) for one in ready],
     )
+
+
+def prepared(examples: Sequence[Example], report: Callable[[str, int, int], None]) -> Samples:
+    """`load`, with progress."""
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        report("preparing pictures", done, len(examples))
+
+    return load(examples, step=step)

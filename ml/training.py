@@ -17,6 +17,8 @@ import numpy as np
 from ml import augmentation, card, features, foreign, fusion, ladder, packages, preprocessing, trunk
 from ml.calibration import Temperature
 from ml.data import SEED, Example, read_index
+from ml.engines import making
+from ml.engines.exports import FILE
 from ml.evaluation import by_group, measure, sections
 from ml.experiments import folds
 from ml.experiments.folds import Known
@@ -24,8 +26,7 @@ from ml.foreign import Half
 from ml.ladder import LadderPlan
 from ml.packages import Package
 from ml.reading import load
-from ml.samples import Samples
-from ml.samples import load as load_samples
+from ml.samples import Samples, prepared
 from ml.trunk import TrunkPlan
 
 Report = Callable[[str, int, int], None]  # what is being done, how far, of how much
@@ -66,7 +67,7 @@ def train(paths: Paths, plan: Plan, *, report: Report) -> Package:
     """The whole way. Returns the written and verified package."""
     paths.runs.mkdir(parents=True, exist_ok=True)
     examples = read_index(paths.data)
-    samples = prepare(examples, report)
+    samples = prepared(examples, report)
     shipped = {
         "vgg16.safetensors": _vgg16(paths, plan),
         "densenet121.safetensors": _densenet121(samples, paths, plan, report),
@@ -90,7 +91,11 @@ def train(paths: Paths, plan: Plan, *, report: Report) -> Package:
             load(paths.out), paths.foreign, smears=judge_smears(examples), report=report
         ),
     }
+    export, figures["engines"] = making.make(
+        packages.verify(paths.out), samples, folder=paths.runs, report=report
+    )
     documents = {
+        FILE: export.text(),
         "figures.json": json.dumps(figures, indent=1) + "\n",
         "MODEL_CARD.md": card.write(description, figures),
     }
@@ -105,7 +110,7 @@ def judge_again(
     shipped = {
         name: package.stored(name) for name in ("vgg16.safetensors", "densenet121.safetensors")
     }
-    samples = prepare(read_index(data), report)
+    samples = prepared(read_index(data), report)
     trunks = as_shipped(shipped, plan)
     known = know(samples, trunks, elsewhere, plan, folder=runs, report=report)
     study, _ = folds.study(known, plan=plan.ladder, report=report)
@@ -128,18 +133,6 @@ def measured(study: sections.Study, *, report: Report) -> dict[str, Any]:
         if section.predictions.familiar is not None
     }
     return figures
-
-
-def prepare(examples: Sequence[Example], report: Report) -> Samples:
-    """Every picture read and made ready, with progress."""
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        report("preparing pictures", done, len(examples))
-
-    return load_samples(examples, step=step)
 
 
 def know(

@@ -215,6 +215,7 @@ ANALYSIS_MAX_ATTEMPTS = env.int("ANALYSIS_MAX_ATTEMPTS", 3)
 # A queued row whose nudge may have been lost is nudged again after this long.
 ANALYSIS_NUDGE_SECONDS = env.int("ANALYSIS_NUDGE_SECONDS", 15)
 MODEL_PACKAGE = env.str("MODEL_PACKAGE", "")  # '' is the package that comes with the code
+MODEL_ENGINE = env.str("MODEL_ENGINE", "auto")  # one of ml.engines.NAMES
 LIVE_TICK_SECONDS = env.float("LIVE_TICK_SECONDS", 10.0)
 DEVICE_HEARTBEAT_SECONDS = env.int("DEVICE_HEARTBEAT_SECONDS", 60)
 

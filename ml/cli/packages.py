@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from ml import card
 from ml.cli.console import console, progress
 
 app = typer.Typer(no_args_is_help=True, help="Model packages: folders that prove themselves.")
@@ -25,6 +26,54 @@ def verify(
         console.print(f"[red]Not to be trusted:[/] {error}")
         raise typer.Exit(1) from error
     console.print(f"[green]Intact:[/] {package.name} {package.version}, digest {package.digest}")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The package.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Its training pictures: Original/<class>, groups.csv.",
+        ),
+    ],
+    version: Annotated[str, typer.Option(help="Version to write into the package.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where the new version is written; default: in its place.")
+    ] = None,
+    runs: Annotated[
+        Path, typer.Option(help="What was answered so far; run again to go on.")
+    ] = Path("runs/export"),
+) -> None:
+    """Make the package's CPU engine, check it on every picture, write a new version of the package.
+
+    Measures the ranges that 8-bit integers need on 256 of the pictures, then asks TensorFlow and
+    the CPU engine in each precision about all of them. A precision is allowed where it agrees; if
+    none does, nothing is written. Weights stay as they are, to the byte. About ten minutes for
+    2,778 pictures on two cores. Example:
+
+    python -m ml package export ml/package/leukolens-fusion-2 --version 2.1
+    --data ../shared/data/taleqani
+    """
+    from ml import packages, samples  # noqa: PLC0415
+    from ml.data import DataUnreadable, read_index  # noqa: PLC0415
+    from ml.engines import making  # noqa: PLC0415
+
+    try:
+        with progress() as report:
+            package = packages.verify(folder)
+            held = samples.prepared(read_index(data, report=report), report)
+            made = making.export(
+                package, held, out=out or folder, version=version, folder=runs, report=report
+            )
+    except (packages.PackageTampered, DataUnreadable, making.ExportDisagrees) as error:
+        console.print(f"[red]Cannot export:[/] {error}")
+        raise typer.Exit(1) from error
+    figures = json.loads(made.document("figures.json"))["engines"]
+    console.print(_table("Against TensorFlow", card.ENGINE_HEAD, card.engine_rows(figures)))
+    console.print(f"[green]Written[/] {made.folder}, digest {made.digest[:12]}…")
 
 
 @app.command()

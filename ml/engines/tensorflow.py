@@ -1,7 +1,8 @@
-"""The TensorFlow engine: a verified package turned into one compiled function.
+"""The TensorFlow engine: the reference that every other engine is held to, and the GPU's.
 
-Imported by `ml.reading.load` and by nothing at import time: it costs seconds and half a
-gigabyte, which only a worker should pay.
+Imported by whoever starts it and by nothing at import time: it costs seconds and a gigabyte.
+On a GPU the trunks run in half precision and everything is compiled with XLA; the dense layers
+keep float32. The self-test at the start sees to it that this gives the same answers.
 """
 
 import os
@@ -12,21 +13,38 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before the import, or it s
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from ml import fusion
+from ml.engines import Answers
 from ml.packages import Package
 from ml.preprocessing import SIZE, Picture, unit
 
 # One compiled graph for a single picture, one for a full batch. Anything else is padded up.
 BATCHES = (1, 8)
+BATCHES_GPU = (1, 8, 64)
 
 
-def network(package: Package) -> keras.Model:
-    """The package's fusion network, weights dequantised to float32."""
+def gpus() -> list[Any]:
+    """The GPUs that TensorFlow can use, set not to be taken whole."""
+    devices: list[Any] = tf.config.list_physical_devices("GPU")
+    for device in devices:
+        tf.config.experimental.set_memory_growth(device, True)
+    return devices
+
+
+def network(package: Package, *, half: bool = False) -> keras.Model:
+    """The package's fusion network, weights dequantised to float32.
+
+    `half`: both trunks multiply in float16, their averages and the head in float32.
+    """
     scales = package.manifest["preprocessing"]
-    original = fusion.vgg16(scale=scales["scale_original"])
-    segmented = fusion.densenet121(scale=scales["scale_segmented"])
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if half else usual)
+    try:
+        original = fusion.vgg16(scale=scales["scale_original"])
+        segmented = fusion.densenet121(scale=scales["scale_segmented"])
+    finally:
+        keras.config.set_dtype_policy(usual)
     head = fusion.head()
     fusion.set_weights(original, package.tensors("vgg16.safetensors"))
     fusion.set_weights(segmented, package.tensors("densenet121.safetensors"))
@@ -40,34 +58,33 @@ class TensorFlowEngine:
     def __init__(self, package: Package) -> None:
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError("this engine needs KERAS_BACKEND=tensorflow (the default)")
-        devices = tf.config.list_physical_devices("GPU")
-        for device in devices:
-            tf.config.experimental.set_memory_growth(device, True)
+        gpu = bool(gpus())
         version = ".".join(tf.__version__.split(".")[:2])
-        self.name = f"tensorflow {version} {'gpu' if devices else 'cpu'}"
-        self._network = model = network(package)
+        self.name = f"tensorflow {version} {'gpu' if gpu else 'cpu'}"
+        self._batches = BATCHES_GPU if gpu else BATCHES
+        self._network = model = network(package, half=gpu)
         self._looked: Any = None  # compiled by the first `maps`
-        call = tf.function(lambda original, segmented: self._forward(model, original, segmented))
-        self._compiled = {size: call.get_concrete_function(*_signature(size)) for size in BATCHES}
-        for size in BATCHES:
+        call = tf.function(
+            lambda original, segmented: self._forward(model, original, segmented), jit_compile=gpu
+        )
+        self._compiled = {
+            size: call.get_concrete_function(*_signature(size)) for size in self._batches
+        }
+        for size in self._batches:
             self._run(
                 np.zeros((size, SIZE, SIZE, 3), np.uint8), np.zeros((size, SIZE, SIZE, 3), np.uint8)
             )
 
-    def __call__(
-        self, original: Picture, segmented: Picture
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def __call__(self, original: Picture, segmented: Picture) -> Answers:
         """Two (N, 128, 128, 3) uint8 stacks to probabilities (N, 4) and features (N, 1024)."""
-        largest = BATCHES[-1]
+        largest = self._batches[-1]
         parts = [
             self._run(original[start : start + largest], segmented[start : start + largest])
             for start in range(0, len(original), largest)
         ]
         return np.concatenate([p for p, _ in parts]), np.concatenate([f for _, f in parts])
 
-    def maps(
-        self, original: Picture, segmented: Picture
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def maps(self, original: Picture, segmented: Picture) -> Answers:
         """Two (N, 128, 128, 3) uint8 stacks to what each trunk says before it is averaged.
 
         (N, 8, 8, 512) of the original's trunk and of the segmented one's; the mean over the
@@ -77,7 +94,10 @@ class TensorFlowEngine:
         if self._looked is None:
             trunks = [_unpooled(self._network, name) for name in ("vgg16", "densenet121")]
             both = tf.function(
-                lambda a, b: (trunks[0](a, training=False), trunks[1](b, training=False))
+                lambda a, b: [
+                    tf.cast(trunk(x, training=False), tf.float32)
+                    for trunk, x in zip(trunks, (a, b), strict=True)
+                ]
             )
             self._looked = both.get_concrete_function(*_signature(1))
         pairs = [
@@ -87,11 +107,9 @@ class TensorFlowEngine:
         left, right = zip(*pairs, strict=True)
         return np.concatenate(left), np.concatenate(right)
 
-    def _run(
-        self, original: Picture, segmented: Picture
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _run(self, original: Picture, segmented: Picture) -> Answers:
         count = len(original)
-        size = next(size for size in BATCHES if size >= count)
+        size = next(size for size in self._batches if size >= count)
         padding = ((0, size - count), (0, 0), (0, 0), (0, 0))
         probabilities, features = self._compiled[size](
             tf.constant(unit(np.pad(original, padding))),
