@@ -18,8 +18,8 @@ from ml.packages import Package
 from ml.preprocessing import Picture
 
 AT_ONCE = 16
-"""Pictures in one request. Measured on two cores: from 2 to 16 a picture takes the same time
-(alone it takes 2 % more), from 32 on more again, as what lies between layers leaves the cache."""
+"""Pictures in one request. One thread takes as long for a picture among 2 to 8; among 16 2 % more,
+alone or among 32 5 % more (CPU time; `make bench` has the times of a whole machine)."""
 
 # What multiplies 8-bit integers without overflowing on the way. CPUs before these add two products
 # in 16 bits, which does not hold them.
@@ -88,8 +88,8 @@ def compiled(
 
 
 def compile_graph(graph: openvino.Model, precision: Precision) -> openvino.CompiledModel:
-    """One stream over all cores: a picture alone is answered soonest, and eight as fast as any
-    other way. What is not 8 bits is computed in float32, or in bfloat16 where that was asked."""
+    """One stream over all cores: a picture alone is answered soonest. What is not 8 bits is
+    computed in float32, or in bfloat16 where that was asked."""
     core = openvino.Core()
     settings = {
         "PERFORMANCE_HINT": "LATENCY",

@@ -322,7 +322,7 @@ def test_two_threads_share_one_model_which_is_loaded_once(monkeypatch: Any) -> N
     loads: list[Any] = []
     monkeypatch.setattr(pipeline, "_reader", None)
 
-    def load(folder: Any) -> Reader:
+    def load(folder: Any, *, engine: str) -> Reader:
         loads.append(folder)
         return Reader(packages.verify(packages.COMMITTED), Engine())
 
