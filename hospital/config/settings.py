@@ -4,6 +4,7 @@
 the values.
 """
 
+import os
 import secrets
 from pathlib import Path
 
@@ -193,6 +194,10 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
+# Web processes that `manage.py stack` starts. SQLite has one writer at a time, and requests of one
+# process share its transactions: a second would only stand in its way.
+_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+WEB_WORKERS = env.int("WEB_WORKERS", 1 if _SQLITE else min(4, os.cpu_count() or 1))
 # Requests that one web process serves at once; each thread keeps a connection to the database.
 WEB_THREADS = env.int("WEB_THREADS", 8)
 
