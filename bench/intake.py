@@ -52,7 +52,7 @@ def measure(
     found: dict[str, Any] = {}
     for database in databases:
         with _hospital(database) as hospital:
-            _run(hospital, clients=2, seconds=0.5, bulk=1)  # warm
+            _run(hospital, clients=16, seconds=0.5, bulk=1)  # warm, every process of the web
             runs = [_run(hospital, clients=n, seconds=seconds, bulk=1) for n in clients]
             runs += [_run(hospital, clients=4, seconds=seconds, bulk=bulk)] if bulk else []
             found[database] = runs
@@ -78,10 +78,10 @@ def _hospital(database: str) -> Iterator[dict[str, Any]]:
             [sys.executable, "-m", "bench.intake_hospital"],
             cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True,
         )  # fmt: skip
-        children = {
-            "broker": processes.broker(broker, environment, var),
-            "web": processes.web(port, environment, var),
-        }
+        children = {"broker": processes.broker(broker, environment, var)}
+        for number in range(1, json.loads(found.stdout)["web_workers"] + 1):
+            web = processes.web(port, environment, var, var, number=number)
+            children[web.name] = web
         for child in children.values():
             stack.callback(_stop, child)
             _start(child)
@@ -114,7 +114,10 @@ def _run(hospital: dict[str, Any], *, clients: int, seconds: float, bulk: int) -
         cwd=ROOT, input=json.dumps(order).encode(), stdout=subprocess.PIPE, check=True,
     )  # fmt: skip
     told = json.loads(done.stdout)
-    spent = {name: _cpu_of(pid) - before[name] for name, pid in pids.items()}
+    spent: dict[str, float] = {}
+    for name, pid in pids.items():
+        part = name.partition("-")[0]  # the web may be several processes
+        spent[part] = spent.get(part, 0.0) + _cpu_of(pid) - before[name]
     spent["client"] = told["cpu"]
     stored = max(1, told["stored"])
     cuts = quantiles(told["latencies"], n=100) if len(told["latencies"]) > 1 else [0.0] * 99

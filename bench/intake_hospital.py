@@ -10,6 +10,7 @@ import django
 
 django.setup()
 
+from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 
 from devices.services import issue_key, register_device  # noqa: E402
@@ -35,4 +36,5 @@ for label in labels:
         collected_at=world.specimen.collected_at,
     )
 keys = [issue_key(actor=SETUP, device=device) for device in devices]
-json.dump({"keys": keys, "labels": labels}, sys.stdout)
+told = {"keys": keys, "labels": labels, "web_workers": settings.WEB_WORKERS}
+json.dump(told, sys.stdout)

@@ -125,8 +125,9 @@ def authenticate(key: str) -> DeviceKey:
     """
     mark, _, rest = key.partition("_")
     prefix, _, _ = rest.partition("_")
-    rows = DeviceKey.objects.select_related("device")
-    row = rows.filter(prefix=prefix, revoked_at__isnull=True).first() if mark == KEY_MARK else None
+    rows = DeviceKey.objects.select_related("device").filter(revoked_at__isnull=True).order_by()
+    # A prefix is one key's.
+    row = next(iter(rows.filter(prefix=prefix)), None) if mark == KEY_MARK else None
     # Compare in any case, so that an unknown prefix takes as long as a wrong secret.
     known = row.digest if row else "0" * 64
     if not hmac.compare_digest(known, _digest(key)) or row is None:

@@ -1,7 +1,7 @@
 """Telling the broker that there is work, without making whoever queued it wait.
 
 A message says 'look' and wakes a worker, which then drains everything: a burst of uploads needs
-few of them. So one thread a process rings, at once for the first and then at most fifty times a
+few of them. So one thread a process rings, at once for the first and then at most twenty times a
 second while more comes in. What is asked for during a rest is rung after it, never dropped; what
 dies with the process is found by the sweep.
 """
@@ -14,7 +14,7 @@ from celery import current_app
 
 log = logging.getLogger(__name__)
 
-REST_SECONDS = 0.02
+REST_SECONDS = 0.05
 
 _asked = Event()
 _starting = Lock()

@@ -145,8 +145,7 @@ def _judge_all(
     device: Device, pictures: Mapping[int, Sent]
 ) -> tuple[dict[int, Answer], dict[int, _Sound]]:
     """Who is refused or here already, and whose picture is to be stored: one for each id."""
-    ids = [sent.image_id for sent in pictures.values()]
-    known = FieldImage.objects.select_related("specimen").in_bulk(ids)
+    known = _known([sent.image_id for sent in pictures.values()])
     specimens = _specimens(sent.accession for sent in pictures.values())
     answers: dict[int, Answer] = {}
     sound: dict[UUID, tuple[int, _Sound]] = {}
@@ -284,11 +283,19 @@ def _same_again(known: FieldImage, device: Device, digest: str, accession: str) 
     return known
 
 
+def _known(ids: Sequence[UUID]) -> dict[UUID, FieldImage]:
+    """The pictures that are here already, which is seldom one: so they are read only then."""
+    here = FieldImage.objects.filter(pk__in=ids).order_by().values_list("pk", flat=True)
+    return (
+        FieldImage.objects.select_related("specimen").in_bulk(found) if (found := [*here]) else {}
+    )
+
+
 def _specimens(labels: Iterable[str]) -> dict[str, Specimen]:
     """The specimens that there are, by accession number."""
     # What cannot be printed is no accession number, and a database may refuse to look for it.
     wanted = {label for label in labels if label.isprintable()}
-    return {s.accession: s for s in Specimen.objects.filter(accession__in=wanted)}
+    return {s.accession: s for s in Specimen.objects.filter(accession__in=wanted).order_by()}
 
 
 def _ensure_usable(specimens: Mapping[str, Specimen], accession: str, device: Device) -> Specimen:

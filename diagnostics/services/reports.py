@@ -52,7 +52,7 @@ def rebuild(specimen: Specimen) -> DiagnosticReport:
     A signed report keeps its status, conclusion and frozen version; only its findings move on, so
     that the clinic sees that pictures came after the signature.
     """
-    return _rebuilt(_opened(specimen), specimen)
+    return _rebuilt(_opened(specimen, "clinic"), specimen)
 
 
 @transaction.atomic(savepoint=False)
@@ -73,17 +73,23 @@ def count_in(specimen: Specimen, images: Sequence[FieldImage]) -> DiagnosticRepo
     return _renew(report, {**report.findings, "fields": fields, "synthetic": synthetic})
 
 
-def _opened(specimen: Specimen) -> DiagnosticReport:
-    """The specimen's report, locked; made now if this is its first picture."""
+def _opened(specimen: Specimen, *with_: str) -> DiagnosticReport:
+    """The specimen's report, locked; made now if this is its first picture.
+
+    Args:
+        with_: what is read in the same statement; what is not is read when it is asked for.
+    """
     try:
-        return _locked(specimen_id=specimen.pk)
+        report = _locked(*with_, specimen_id=specimen.pk)
     except DiagnosticReport.DoesNotExist:
         report = DiagnosticReport(
             specimen=specimen, clinic_id=specimen.clinic_id, patient_id=specimen.patient_id
         )
         # Two first pictures may race to make it: one of them does, and both lock the same row.
         DiagnosticReport.objects.bulk_create([report], ignore_conflicts=True)
-        return _locked(specimen_id=specimen.pk)
+        report = _locked(*with_, specimen_id=specimen.pk)
+    report.specimen = specimen
+    return report
 
 
 def _rebuilt(report: DiagnosticReport, specimen: Specimen) -> DiagnosticReport:
@@ -160,7 +166,7 @@ def verify(*, user: Any, report: DiagnosticReport, version: int) -> DiagnosticRe
         Forbidden, StaleState, hospital.base.states.IllegalTransition: as for `sign`.
     """
     _ensure_may(user, "diagnostics.verify_diagnosticreport", report)
-    report = _locked(pk=report.pk)
+    report = _locked("clinic", "specimen", pk=report.pk)
     _ensure_current(report, version)
     advance(
         report,
@@ -202,7 +208,7 @@ def sign(
         raise Forbidden("The password is not right. Nothing was signed.", code="wrong_password")
     if conclusion not in Conclusion.values:
         raise Refusal("Choose a conclusion before signing.", code="conclusion_missing")
-    report = _locked(pk=report.pk)
+    report = _locked("clinic", "specimen", pk=report.pk)
     _ensure_current(report, version)
     if report.findings["fields"].get("pending"):
         raise Conflict(
@@ -249,10 +255,10 @@ def _freeze(report: DiagnosticReport, user: Any) -> ReportVersion:
     )
 
 
-def _locked(**which: Any) -> DiagnosticReport:
+def _locked(*with_: str, **which: Any) -> DiagnosticReport:
     """The report under a row lock, so that concurrent rebuilds and signatures take turns."""
-    reports = DiagnosticReport.objects.select_for_update(of=("self",))
-    return reports.select_related("clinic", "specimen").get(**which)
+    reports = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
+    return (reports.select_related(*with_) if with_ else reports).get(**which)
 
 
 def _latest_analyses(specimen: Specimen) -> dict[Any, Analysis]:
@@ -313,11 +319,11 @@ def _let_through(report: DiagnosticReport) -> bool:
     """Whether the clinic's release rule lets the patient read the report as it stands."""
     if report.is_signed:
         return True
-    if report.clinic.release_rule != ReleaseRule.IMMEDIATE:
-        return False
-    return report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY} and bool(
+    says_something = report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY} and bool(
         report.impression
     )
+    # The clinic last: of a picture that has just come in, it need not be read.
+    return says_something and report.clinic.release_rule == ReleaseRule.IMMEDIATE
 
 
 def _ensure_may(user: Any, permission: str, report: DiagnosticReport) -> None:

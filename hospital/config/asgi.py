@@ -12,11 +12,14 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from django.conf import settings  # noqa: E402
+from django.urls import get_resolver  # noqa: E402
 
 from hospital.config.bodylimit import BodyLimit  # noqa: E402
 from hospital.config.routing import websocket_urlpatterns  # noqa: E402
 from hospital.config.threads import ThreadedHandler  # noqa: E402
 
+# Every view is loaded before the first request comes, not by it.
+assert get_resolver().url_patterns
 http = ThreadedHandler(settings.WEB_THREADS)
 application = ProtocolTypeRouter(
     {

@@ -5,10 +5,10 @@ database, and every middleware a journey there and back. All views here are sync
 request is better served from the first middleware to the last in one thread that stays.
 """
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
@@ -20,25 +20,24 @@ Scope = dict[str, Any]
 
 
 class ThreadedHandler(ASGIHandler):
-    """An ASGI application for HTTP; give it to one event loop."""
+    """An ASGI application for HTTP."""
 
     def __init__(self, threads: int) -> None:
         BaseHandler.__init__(self)
         self.load_middleware(is_async=False)
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
-        # Not a bare executor: what a view must do on the event loop (push an event) finds its way.
-        self._in_a_thread = sync_to_async(self._serve, thread_sensitive=False, executor=pool)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Read the whole request, serve it in a thread, send the whole answer.
 
         Slow senders and slow readers hold no thread; a sender that leaves early is not answered.
         """
+        loop = asyncio.get_running_loop()
         try:
             body = await self.read_body(receive)
         except RequestAborted:
             return
-        response, content = await self._in_a_thread(scope, body)
+        response, content = await loop.run_in_executor(self._pool, self._serve, scope, body)
         headers = [(k.encode("ascii"), v.encode("latin1")) for k, v in response.items()]
         headers += [
             (b"Set-Cookie", cookie.output(header="").encode("ascii").strip())

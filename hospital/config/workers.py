@@ -5,14 +5,12 @@ lease runs out over it, and never in the web process or the housekeeping worker.
 """
 
 import logging
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
 
-from hospital.config.stack.child import EX_CONFIG
+from hospital.config.stack.child import EX_CONFIG, announce_readiness
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +36,7 @@ def load_model(sender: str, instance: Any, **_: Any) -> None:
 @worker_ready.connect
 def announce(**_: Any) -> None:
     """Tell whoever started this worker that it takes work from now on."""
-    if path := os.environ.get("LEUKOLENS_READY_FILE"):
-        draft = Path(f"{path}.{os.getpid()}")
-        draft.write_text(str(os.getpid()))
-        draft.replace(path)
+    announce_readiness()
 
 
 @worker_shutting_down.connect

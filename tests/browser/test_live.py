@@ -114,7 +114,7 @@ def test_an_event_that_was_never_pushed_arrives_with_the_next_tick(
     hospital: Any, screen: Any, monkeypatch: Any
 ) -> None:
     """The log is the truth, the push a courtesy."""
-    monkeypatch.setattr("hospital.live.services._push", lambda event: None)
+    monkeypatch.setattr("hospital.live.pusher.push", lambda events: None)
     page = live(screen(hospital.world.technician, "/worklist/"))
     hospital.report()
     assert hospital.do(Event.objects.exists)

@@ -13,7 +13,7 @@ from django.test import Client
 from diagnostics.models import DiagnosticReport
 from hospital.accounts.models import Membership
 from hospital.config.asgi import application
-from hospital.live import consumers
+from hospital.live import consumers, pusher
 from hospital.live.models import Event
 from hospital.live.services import publish
 from patients.services import revoke_portal_access
@@ -116,7 +116,7 @@ async def test_a_page_that_missed_too_much_is_told_to_reload(
 
 
 async def test_an_event_whose_push_was_lost_still_comes(world: World, monkeypatch: Any) -> None:
-    monkeypatch.setattr("hospital.live.services._push", lambda event: None)
+    monkeypatch.setattr("hospital.live.pusher.push", lambda events: None)
     async with socket("/ws/clinic/", world.haematologist) as page:
         await page.connect()
         await until(page, lambda m: "hello" in m)
@@ -217,3 +217,40 @@ async def test_a_rolled_back_write_tells_nobody(world: World) -> None:
     before = await sync_to_async(Event.objects.count)()
     await sync_to_async(attempt)()
     assert await sync_to_async(Event.objects.count)() == before
+
+
+async def test_events_are_pushed_in_order_and_a_process_that_ends_has_pushed_them(
+    world: World,
+) -> None:
+    topic = f"clinic.{world.clinic.pk}"
+
+    def write() -> None:
+        for version in range(1, 6):
+            publish("report.changed", world.specimen.pk, version=version, topics=[topic])
+
+    async with socket("/ws/clinic/", world.haematologist) as page:
+        await page.connect()
+        await until(page, lambda m: "hello" in m)
+        await sync_to_async(write)()
+        await sync_to_async(pusher.flush)()
+        said = [(await until(page, is_event))["event"]["version"] for _ in range(5)]
+        assert said == [1, 2, 3, 4, 5]
+
+
+def test_a_broker_that_is_away_stops_neither_the_writer_nor_later_pushes(
+    world: World, monkeypatch: Any
+) -> None:
+    heard: list[int] = []
+
+    class Layer:
+        async def group_send(self, topic: str, message: dict[str, Any]) -> None:
+            if not heard:
+                heard.append(0)
+                raise ConnectionError("away")
+            heard.extend(event["version"] for event in message["events"])
+
+    monkeypatch.setattr(pusher, "get_channel_layer", Layer)
+    for version in (1, 2):
+        publish("report.changed", world.specimen.pk, version=version, topics=["clinic.x"])
+        pusher.flush()
+    assert heard == [0, 2]

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from hospital.config.stack import child as child_module
+from hospital.config.stack import processes
 from hospital.config.stack.broker import Broker
 from hospital.config.stack.child import EX_CONFIG, Child, Standing
 from hospital.config.stack.ports import LOOPBACK, free_port
@@ -282,3 +283,29 @@ def test_what_goes_on_failing_is_said_once(tmp_path, monkeypatch):
 def test_messages_of_the_note_are_json(tmp_path):
     write_note(tmp_path, {"standing": Standing.READY})
     assert json.loads(note_path(tmp_path).read_text()) == {"standing": "ready"}
+
+
+# --- the web ---------------------------------------------------------------------------------
+
+
+def test_several_web_processes_share_an_address_and_one_that_dies_leaves_it_answered(tmp_path):
+    port = free_port()
+    told = processes.environment(tmp_path, redis_url="redis://127.0.0.1:1/0")
+    told["DATABASE_URL"] = f"sqlite:///{tmp_path / 'none.sqlite3'}"
+    webs = [processes.web(port, told, tmp_path, tmp_path, number=n) for n in (1, 2)]
+    try:
+        for web in webs:
+            web.start()
+        # Each is ready by its own word: the address alone would answer for the other.
+        for web in webs:
+            until(web.notice_readiness, patience=60.0)
+        os.kill(webs[0].pid, signal.SIGKILL)
+        until(webs[0].notice_death)
+        for _ in range(5):
+            with socket.create_connection((LOOPBACK, port), timeout=5):
+                pass
+    finally:
+        for web in webs:
+            web.ask_to_stop()
+            web.await_end(time.monotonic() + 10)
+    assert [web.pid for web in webs] == [None, None]

@@ -149,6 +149,14 @@ class Child:
             os.killpg(self.process.pid, number)
 
 
+def announce_readiness() -> None:
+    """Tell whoever started this process, if it wants to know, that it does its work from now on."""
+    if path := os.environ.get("LEUKOLENS_READY_FILE"):
+        draft = Path(f"{path}.{os.getpid()}")
+        draft.write_text(str(os.getpid()))
+        draft.replace(path)
+
+
 def tied_to_this_process() -> Callable[[], None] | None:
     """What a new process does first: ask the kernel to be killed when this one dies.
 

@@ -30,15 +30,21 @@ def broker(server: Broker, environment: Mapping[str, str], logs: Path) -> Child:
     )
 
 
-def web(port: int, environment: Mapping[str, str], logs: Path, *, host: str = LOOPBACK) -> Child:
-    """HTTP and websockets."""
-    command = [sys.executable, "-m", "uvicorn", "hospital.config.asgi:application"]
-    command += ["--host", host, "--port", str(port), "--lifespan", "off", "--no-use-colors"]
-    # Addresses may hold what somebody searched for, a patient's name for one: not logged.
-    command += ["--no-access-log", "--timeout-graceful-shutdown", "5"]
-    # Pages have nothing to say over the socket.
-    command += ["--ws-max-size", "65536"]
-    return Child("web", command, environment, logs / "web.log", ready=lambda child: _serves(port))
+def web(
+    port: int,
+    environment: Mapping[str, str],
+    logs: Path,
+    run: Path,
+    *,
+    host: str = LOOPBACK,
+    number: int = 1,
+) -> Child:
+    """HTTP and websockets; `number` tells those apart that serve one address together."""
+    name = "web" if number == 1 else f"web-{number}"
+    command = [sys.executable, "-m", "hospital.config.serve", "--host", host, "--port", str(port)]
+    return Child(
+        name, command, environment, logs / f"{name}.log", ready=lambda child: _serves(port)
+    )
 
 
 def worker(queue: str, environment: Mapping[str, str], logs: Path, run: Path) -> Child:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from django.conf import settings
+
 from hospital.config.stack import prepare, processes
 from hospital.config.stack.broker import Broker
 from hospital.config.stack.child import Child
@@ -53,7 +55,10 @@ def _children(
     run.mkdir(parents=True, exist_ok=True)
     told = processes.environment(var, redis_url=broker_url)
     children = [
-        processes.web(web_port, told, logs, host=host),
+        *(
+            processes.web(web_port, told, logs, run, host=host, number=number)
+            for number in range(1, settings.WEB_WORKERS + 1)
+        ),
         processes.worker("analyses", told, logs, run),
         processes.worker("housekeeping", told, logs, run),
         processes.beat(told, logs),

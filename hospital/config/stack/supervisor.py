@@ -17,8 +17,6 @@ GLANCE = 0.25
 REST = 5.0
 
 SENTENCES = {
-    "broker": "broker ready",
-    "web": "web ready",
     "analyses": "analyses worker ready, model loaded",
     "housekeeping": "housekeeping worker ready",
     "beat": "clock ready",
@@ -73,7 +71,8 @@ class Supervisor:
             if child.may_start:
                 child.start()
             if child.notice_readiness():
-                self.say(f"{SENTENCES[child.name]} ({child.running_for:.0f} s)")
+                sentence = SENTENCES.get(child.name, f"{child.name} ready")
+                self.say(f"{sentence} ({child.running_for:.0f} s)")
         if before != [(child.pid, child.standing) for child in self.children]:
             self.changed(self)
 

@@ -1,0 +1,89 @@
+"""Pushing events to open sockets, without making whoever caused them wait.
+
+One thread a process, with one event loop and so with one lasting connection to the broker, sends
+what committed transactions had to say, in their order. What comes while a push is under way goes
+with the next. What is lost on the way, sockets find in the event log.
+"""
+
+import asyncio
+import atexit
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from channels.layers import get_channel_layer
+
+from hospital.live.models import Event
+
+log = logging.getLogger(__name__)
+
+# How long a process that ends waits for what it still has to say.
+FLUSH_SECONDS = 3.0
+
+_waiting: SimpleQueue[Sequence[Event] | threading.Event] = SimpleQueue()
+_starting = threading.Lock()
+_pusher: threading.Thread | None = None
+
+
+def push(events: Sequence[Event]) -> None:
+    """Have stored `events` pushed soon. Returns at once, also when the broker is away."""
+    global _pusher  # noqa: PLW0603 - one thread a process; a forked process starts its own
+    _waiting.put(events)
+    if _pusher is None or not _pusher.is_alive():
+        with _starting:
+            if _pusher is None or not _pusher.is_alive():
+                _pusher = threading.Thread(target=_push_what_comes, name="pusher", daemon=True)
+                _pusher.start()
+
+
+@atexit.register
+def flush() -> None:
+    """Wait until all that was to be pushed so far has been; for a process that is about to end."""
+    if _pusher is None or not _pusher.is_alive():
+        return
+    pushed = threading.Event()
+    _waiting.put(pushed)  # set when its turn comes
+    pushed.wait(FLUSH_SECONDS)
+
+
+def _push_what_comes() -> None:
+    with asyncio.Runner() as runner:
+        while True:
+            events, waiters = _all_that_waits()
+            if events:
+                try:
+                    runner.run(_send(events))
+                except Exception:
+                    log.warning("events not pushed; sockets find them in the log", exc_info=True)
+            for waiter in waiters:
+                waiter.set()
+
+
+def _all_that_waits() -> tuple[list[Event], list[threading.Event]]:
+    """Events and who waits for them to be pushed; at least one of either."""
+    items = [_waiting.get()]
+    try:
+        while True:
+            items.append(_waiting.get_nowait())
+    except Empty:
+        pass
+    batches = [item for item in items if isinstance(item, Sequence)]
+    waiters = [item for item in items if not isinstance(item, Sequence)]
+    return [event for batch in batches for event in batch], waiters
+
+
+async def _send(events: Sequence[Event]) -> None:
+    """One message for each topic."""
+    by_topic: dict[str, list[dict[str, object]]] = defaultdict(list)
+    for event in events:
+        by_topic[event.topic].append(event.message())
+    layer: Any = get_channel_layer()
+    await asyncio.gather(
+        *(
+            layer.group_send(topic, {"type": "events.happened", "events": said})
+            for topic, said in by_topic.items()
+        )
+    )
