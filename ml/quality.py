@@ -269,7 +269,7 @@ def _steepest(across: Plane, down: Plane, ranks: Sequence[int]) -> Plane:
     chosen = np.flatnonzero(rough >= floor)
     if chosen.size >= -min(ranks):
         steep = np.hypot(across.ravel()[chosen], down.ravel()[chosen])
-        found: Plane = np.sort(steep)[ranks]
+        found: Plane = np.partition(steep, ranks)[ranks]
         # `rough` may be off by some last bits: only what lies clearly above the floor is known
         # to be above everything that was left out.
         if found.min() > 1.0001 * floor:
