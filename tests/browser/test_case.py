@@ -81,7 +81,7 @@ def test_having_looked_again_the_present_version_is_signed(hospital: Any, screen
     page = opened(hospital, screen, hospital.report(), "haematologist")
     page.get_by_role("radio", name="Undetermined").check()
     hospital.read(hospital.send(), UNSURE)
-    # Arrived and read are two pieces of news: who looks again after the first has not seen the other.
+    # Arrived and read are two pieces of news: whoever looks after the first has not seen all.
     expect(page.locator("#case-summary")).to_contain_text("2 of 2")
     page.get_by_role("button", name="I have looked again").click()
     page.get_by_label("Your password").fill(PASSWORD)
