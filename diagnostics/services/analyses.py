@@ -8,14 +8,13 @@ import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from diagnostics.models import Analysis, AnalysisState, FieldImage, Priority
+from diagnostics.models import Analysis, AnalysisState, Priority
 from diagnostics.models.analysis import OPEN
 from diagnostics.services import bell, reports
 from diagnostics.services.results import PIPELINE, REJECTING, Found, succeed_all
@@ -33,8 +32,6 @@ __all__ = [
     "claim",
     "fail",
     "give_back",
-    "nudge",
-    "queue",
     "renew",
     "retry",
     "succeed",
@@ -52,19 +49,6 @@ FAILURES = {
     "undecodable": "The stored picture could not be decoded. Take it again.",
     "internal": "The analysis failed inside the model. Try again; if it recurs, tell support.",
 }
-
-
-def queue(image: FieldImage) -> Analysis:
-    """Put a run for `image` on the queue, in the caller's transaction; nudge after commit."""
-    analysis = Analysis.objects.create(image=image)
-    transaction.on_commit(lambda: nudge(analysis.pk), robust=True)
-    return analysis
-
-
-def nudge(analysis_id: UUID) -> None:
-    """Tell the broker that there is work. Failing is harmless: the sweep nudges again."""
-    log.debug("analysis %s is waiting", analysis_id)
-    bell.ring()
 
 
 def claim(
@@ -206,7 +190,7 @@ def retry(*, user: Any, analysis: Analysis) -> None:
     )
     if analysis.speaks:
         reports.rebuild(specimen)
-    transaction.on_commit(lambda: nudge(analysis.pk), robust=True)
+    transaction.on_commit(bell.ring, robust=True)
 
 
 def sweep() -> dict[str, int]:
@@ -251,18 +235,18 @@ def _requeue(analysis: Analysis) -> bool:
     if not held.update(state=AnalysisState.QUEUED, lease=None, lease_until=None):
         return False
     log.warning("analysis %s taken back from %s", analysis.pk, analysis.worker)
-    nudge(analysis.pk)
+    bell.ring()
     return True
 
 
 def _nudge_forgotten() -> int:
     before = timezone.now() - timedelta(seconds=settings.ANALYSIS_NUDGE_SECONDS)
     forgotten = Analysis.objects.filter(state=AnalysisState.QUEUED, nudged_at__lt=before)
-    # One nudge makes a worker drain the whole queue; a few serve several idle workers.
+    # However many there are, one ring: a worker that finds more than its fill wakes the next.
     ids = list(forgotten.order_by("priority", "queued_at").values_list("pk", flat=True)[:8])
     Analysis.objects.filter(pk__in=ids).update(nudged_at=timezone.now())
-    for pk in ids:
-        nudge(pk)
+    if ids:
+        bell.ring()
     return len(ids)
 
 

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -22,7 +21,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from devices.models import Device
 from diagnostics.models import Analysis, FieldImage, Specimen
-from diagnostics.services import analyses, reports
+from diagnostics.services import bell, reports
 from diagnostics.services.capacity import ensure_capacity
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, entry, record_all
@@ -195,9 +194,9 @@ def _write(batches: Sequence[Sequence[_Sound]]) -> list[list[FieldImage]]:
     sound = sorted((p for batch in batches for p in batch), key=lambda p: p.sent.image_id)
     images = FieldImage.objects.bulk_create(map(_row, sound))
     record_all(list(map(_deed, sound, images)))
-    queued = Analysis.objects.bulk_create(Analysis(image=image) for image in images)
-    # One nudge makes a worker drain the queue.
-    transaction.on_commit(partial(analyses.nudge, queued[0].pk), robust=True)
+    Analysis.objects.bulk_create(Analysis(image=image) for image in images)
+    # Once, however many there are: a worker that is woken drains the queue.
+    transaction.on_commit(bell.ring, robust=True)
     images.sort(key=lambda image: image.specimen_id)
     with published_together():
         for _, group in groupby(images, key=lambda image: image.specimen_id):

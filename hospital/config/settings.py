@@ -194,9 +194,9 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
-# Web processes that `manage.py stack` starts. Requests of one process share transactions, so an
-# upload costs less in one than in two; a second pays where the database and the workers leave it
-# cores of its own, and never with SQLite, which has one writer at a time.
+# Web processes that `manage.py stack` starts. Requests of one process share transactions; a second
+# process pays where the database and the workers leave it cores of its own (tried on a busy
+# machine only). Never with SQLite, which has one writer at a time.
 _SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 WEB_WORKERS = env.int("WEB_WORKERS", 1 if _SQLITE else max(1, min(4, (os.cpu_count() or 1) // 2)))
 # Requests that one web process serves at once; each thread keeps a connection to the database.

@@ -47,7 +47,7 @@ def hospital(
     transactional_db: Any, settings: Any, broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Hospital]:
     """The hospital with its web server. No worker: the tests put the results in."""
-    monkeypatch.setattr("diagnostics.services.analyses.nudge", lambda analysis_id: None)
+    monkeypatch.setattr("diagnostics.services.bell.ring", lambda: None)
     settings.CHANNEL_LAYERS = {
         "default": {
             **product.CHANNEL_LAYERS["default"],
