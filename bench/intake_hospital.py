@@ -13,7 +13,8 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 
-from devices.services import issue_key, register_device  # noqa: E402
+from devices.services.keys import issue_key  # noqa: E402
+from devices.services.registry import register_device  # noqa: E402
 from diagnostics.services.specimens import register_specimen  # noqa: E402
 from tests.world import SETUP, found  # noqa: E402
 

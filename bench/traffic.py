@@ -91,7 +91,7 @@ def send(
 
 def _microscope(local: threading.local, url: str, key: str) -> Any:
     """Each sender keeps a line of its own open."""
-    from devices.client import Microscope  # noqa: PLC0415
+    from devices.agent.client import Microscope  # noqa: PLC0415
 
     if not hasattr(local, "microscope"):
         local.microscope = Microscope(url, key)

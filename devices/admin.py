@@ -8,9 +8,9 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from devices import services
 from devices.models import Device, DeviceState
 from devices.selectors import devices_visible_to, keys_visible_to
+from devices.services import keys, registry
 from hospital.accounts.scoped_admin import ScopedAdmin
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
@@ -52,7 +52,7 @@ class DeviceAdmin(ScopedAdmin):
 
     def store(self, actor: Actor, row: Device, *, form: Any) -> None:
         """Through the registry's service."""
-        services.save_device(actor=actor, device=row)
+        registry.save_device(actor=actor, device=row)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
@@ -109,7 +109,7 @@ class DeviceAdmin(ScopedAdmin):
                 button="Issue key",
             )
         try:
-            key = services.issue_key(actor=Actor.user(request.user), device=device)
+            key = keys.issue_key(actor=Actor.user(request.user), device=device)
         except Refusal as refusal:
             return self.refuse(request, device, refusal)
         context = {
@@ -141,7 +141,7 @@ class DeviceAdmin(ScopedAdmin):
             )
         actor = Actor.user(request.user)
         return self.back_to(
-            request, device, lambda: services.revoke_key(actor=actor, key=row), "Key revoked."
+            request, device, lambda: keys.revoke_key(actor=actor, key=row), "Key revoked."
         )
 
     def state(self, request: HttpRequest, pk: Any, to: str) -> HttpResponse:
@@ -165,7 +165,7 @@ class DeviceAdmin(ScopedAdmin):
         return self.back_to(
             request,
             device,
-            lambda: services.change_state(actor=actor, device=device, to=to),
+            lambda: registry.change_state(actor=actor, device=device, to=to),
             f"{device} is {DeviceState(to).label.lower()} now.",
         )
 

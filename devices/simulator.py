@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from rich.console import Console
 from rich.progress import track
 
-from devices.client import Microscope, Receipt, Refused, Unreachable
+from devices.agent.client import Microscope, Receipt, Refused, Unreachable
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 FIRMWARE = "simulated 1.0"

@@ -176,7 +176,7 @@ class AnalysisAdmin(ReadOnlyAdmin):
     @admin.display(description="Specimen", ordering="image__specimen__accession")
     def specimen(self, analysis: Analysis) -> str:
         """The accession number."""
-        return analysis.image.specimen.accession
+        return analysis.image.label
 
     @admin.display(description="Result", ordering="label")
     def result(self, analysis: Analysis) -> str:
@@ -200,7 +200,7 @@ class AnalysisAdmin(ReadOnlyAdmin):
                 analyses.retry(user=request.user, analysis=analysis)
                 queued += 1
             except Refusal as refusal:
-                messages.error(request, f"{analysis.image.specimen}: {refusal.detail}")
+                messages.error(request, f"{analysis.image.label}: {refusal.detail}")
         messages.info(request, f"{queued} queued again.")
 
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from devices.models import Device, DeviceKey
-from devices.services import authenticate
+from devices.services.keys import authenticate
 from diagnostics.models import Analysis, Specimen
 from diagnostics.services import analyses
 from hospital.accounts.models import Membership, User

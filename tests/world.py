@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from devices.models import Device
-from devices.services import issue_key, register_device
+from devices.services.keys import issue_key
+from devices.services.registry import register_device
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Outcome, Specimen
 from diagnostics.services import analyses, intake
 from diagnostics.services.specimens import register_specimen

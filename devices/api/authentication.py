@@ -8,8 +8,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from devices import services
 from devices.models import Device, DeviceKey
+from devices.services import keys
 
 _BEARER = re.compile(r"bearer +([\x21-\x7e]+) *", re.IGNORECASE)
 
@@ -24,14 +24,14 @@ class KeyAuthentication(BaseAuthentication):
         """The key's row.
 
         Raises:
-            devices.services.Unauthenticated: no key, or none that is valid.
+            devices.services.keys.Unauthenticated: no key, or none that is valid.
         """
         match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
         if match is None:
-            raise services.Unauthenticated(
+            raise keys.Unauthenticated(
                 "Send the microscope's key as 'Authorization: Bearer <key>'.", code="key_missing"
             )
-        return AnonymousUser(), services.authenticate(match.group(1))
+        return AnonymousUser(), keys.authenticate(match.group(1))
 
     def authenticate_header(self, request: Request) -> str:
         """For WWW-Authenticate."""
@@ -45,7 +45,7 @@ class IsActiveDevice(BasePermission):
         """True, or a refusal that names the microscope's state."""
         if not isinstance(request.auth, DeviceKey):
             return False
-        services.ensure_active(request.auth.device)
+        keys.ensure_active(request.auth.device)
         return True
 
 

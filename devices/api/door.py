@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from devices import services
 from devices.api.authentication import IsActiveDevice, KeyAuthentication, device_of
+from devices.services import health
 from hospital.base.api import OnlyJson, read_body
 from hospital.base.openapi import problems
 from hospital.base.problems import Refusal
@@ -71,7 +71,7 @@ class HeartbeatView(DeviceView):
         heartbeat = HeartbeatSerializer(data=_json(read_body(request, limit=HEARTBEAT_LIMIT)))
         heartbeat.is_valid(raise_exception=True)
         # As text: the report is kept as JSON.
-        services.take_heartbeat(device=device_of(request), report=dict(heartbeat.data))
+        health.take_heartbeat(device=device_of(request), report=dict(heartbeat.data))
         return Response(
             {
                 "server_time": timezone.now(),

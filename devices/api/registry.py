@@ -17,9 +17,9 @@ from rest_framework.mixins import (
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from devices import services
 from devices.models import Device, DeviceKey, DeviceState
 from devices.selectors import devices_visible_to, keys_visible_to
+from devices.services import keys, registry
 from hospital.accounts.api import ScopedViewSet
 from hospital.base.openapi import problems
 from hospital.base.search import Filters, matching
@@ -132,7 +132,7 @@ class DeviceViewSet(
 
     def store(self, row: Device) -> Device:
         """Through the registry's service."""
-        return services.save_device(actor=self.actor, device=row)
+        return registry.save_device(actor=self.actor, device=row)
 
     @extend_schema(
         summary="Suspend, reactivate or retire",
@@ -145,7 +145,7 @@ class DeviceViewSet(
         device = self.get_object()
         wanted = StateSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        services.change_state(actor=self.actor, device=device, to=wanted.validated_data["state"])
+        registry.change_state(actor=self.actor, device=device, to=wanted.validated_data["state"])
         return Response(self.get_serializer(device).data)
 
     @extend_schema(
@@ -168,7 +168,7 @@ class DeviceViewSet(
     @keys.mapping.post
     def issue_key(self, request: Request, pk: str) -> Response:
         """A new key. Older ones stay valid until revoked."""
-        key = services.issue_key(actor=self.actor, device=self.get_object())
+        key = keys.issue_key(actor=self.actor, device=self.get_object())
         answer = NewKeySerializer({"key": key, "prefix": key.split("_")[1]})
         return Response(answer.data, status=201, headers={"Cache-Control": "no-store"})
 
@@ -177,5 +177,5 @@ class DeviceViewSet(
     def revoke_key(self, request: Request, pk: str, key_id: str) -> Response:
         """End a key at once."""
         rows = keys_visible_to(request.user).filter(device=self.get_object())
-        services.revoke_key(actor=self.actor, key=get_object_or_404(rows, pk=key_id))
+        keys.revoke_key(actor=self.actor, key=get_object_or_404(rows, pk=key_id))
         return Response(status=204)

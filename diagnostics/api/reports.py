@@ -131,8 +131,8 @@ class AnalysisViewSet(ScopedViewSet[Analysis]):
         return analyses_visible_to(self.request.user)
 
     def clinic_of(self, row: Analysis) -> Any:
-        """The specimen's."""
-        return row.image.specimen.clinic_id
+        """The picture's."""
+        return row.image.clinic_id
 
     @extend_schema(
         summary="Try a failed analysis again",

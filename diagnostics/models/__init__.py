@@ -1,6 +1,9 @@
 """The rows of diagnostics, one file a noun."""
 
 from diagnostics.models.analysis import Analysis, AnalysisState, FoundCells, Outcome, Priority
+from diagnostics.models.control import ControlRun, ControlSlide, ControlState
+from diagnostics.models.dicom import DicomInstance
+from diagnostics.models.hold import Hold, HoldReason, MixUp, Settlement
 from diagnostics.models.image import FieldImage, ImageState
 from diagnostics.models.report import (
     Certainty,
@@ -12,22 +15,32 @@ from diagnostics.models.report import (
     Urgency,
 )
 from diagnostics.models.specimen import Specimen, Stain
+from diagnostics.models.upload import Upload
 
 __all__ = [
     "Analysis",
     "AnalysisState",
     "Certainty",
     "Conclusion",
+    "ControlRun",
+    "ControlSlide",
+    "ControlState",
     "DiagnosticReport",
+    "DicomInstance",
     "FieldImage",
     "FoundCells",
+    "Hold",
+    "HoldReason",
     "ImageState",
+    "MixUp",
     "Outcome",
     "Priority",
     "ReportStatus",
     "ReportVersion",
+    "Settlement",
     "Specimen",
     "Stage",
     "Stain",
+    "Upload",
     "Urgency",
 ]

@@ -1,5 +1,7 @@
 """A field image: one picture of one field of view, as a microscope sent it."""
 
+from uuid import UUID
+
 from django.db import models
 from django.utils import timezone
 
@@ -27,7 +29,18 @@ class FieldImage(models.Model):
     }
 
     id = models.UUIDField(primary_key=True, editable=False)
-    specimen = models.ForeignKey(Specimen, on_delete=models.PROTECT, related_name="images")
+    # One of these two: a picture is of a patient's specimen or of a control slide.
+    specimen = models.ForeignKey(
+        Specimen, on_delete=models.PROTECT, null=True, related_name="images"
+    )
+    control_slide = models.ForeignKey(
+        "diagnostics.ControlSlide",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="images",
+    )
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="images")
     sha256 = models.CharField(max_length=64, help_text="Of the bytes as sent, hexadecimal.")
     storage_key = models.CharField(max_length=120)
@@ -41,6 +54,9 @@ class FieldImage(models.Model):
     state = models.CharField(
         max_length=10, choices=ImageState.choices, default=ImageState.RECEIVED, editable=False
     )
+    held = models.BooleanField(
+        default=False, editable=False, help_text="Kept out of the report: see its holds."
+    )
     rejection = models.CharField(
         max_length=40, blank=True, editable=False, help_text="Why it was rejected, as a code."
     )
@@ -51,9 +67,15 @@ class FieldImage(models.Model):
             models.Index(fields=["specimen", "received_at"]),
             models.Index(fields=["device", "-received_at"]),
             models.Index(fields=["-received_at"], name="image_received_lately"),
+            # The same picture for another patient: see services.intake.
+            models.Index(fields=["sha256"], name="image_by_digest"),
         ]
         constraints = [
             in_choices("state", ImageState, name="image_state_known"),
+            models.CheckConstraint(
+                condition=models.Q(specimen=None) ^ models.Q(control_slide=None),
+                name="image_of_specimen_or_control",
+            ),
             models.CheckConstraint(
                 condition=models.Q(state=ImageState.REJECTED) ^ models.Q(rejection=""),
                 name="image_rejected_with_reason",
@@ -61,4 +83,21 @@ class FieldImage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.specimen} {str(self.pk)[:8]}"
+        return f"{self.label} {str(self.pk)[:8]}"
+
+    @property
+    def label(self) -> str:
+        """What the slide says: the accession number, or the control slide's label."""
+        return self.specimen.accession if self.specimen else str(self.control_slide)
+
+    @property
+    def clinic_id(self) -> UUID:
+        """The clinic that the specimen or the control slide belongs to."""
+        owner = self.specimen or self.control_slide
+        assert owner is not None  # the database sees to it
+        return owner.clinic_id
+
+    @property
+    def patient_id(self) -> UUID | None:
+        """The patient; None for a control slide."""
+        return self.specimen.patient_id if self.specimen else None

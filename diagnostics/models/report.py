@@ -79,6 +79,7 @@ NEEDS_ATTENTION = Q(status__in=UNSIGNED) & (
     (~Q(impression="") & ~Q(impression="benign", certainty=Certainty.CLEAR))
     | Q(findings__dissent__gt=0)
     | Q(findings__fields__failed__gt=0)
+    | Q(findings__fields__held__gt=0)
     | Q(findings__fields__unfamiliar__gt=0)
 )
 _WAITS = Q(status=S.REGISTERED) | Q(findings__fields__pending__gt=0)

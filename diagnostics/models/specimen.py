@@ -42,6 +42,9 @@ class Specimen(models.Model):
     collected_at = models.DateTimeField()
     stain = models.CharField(max_length=30, choices=Stain.choices, default=Stain.WRIGHT_GIEMSA)
     registered_at = models.DateTimeField(default=timezone.now, editable=False)
+    closed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="No pictures are taken in since then."
+    )
 
     class Meta:
         ordering = ["-registered_at"]

@@ -35,10 +35,10 @@ def picture(request: HttpRequest, image_id: UUID, kind: str) -> HttpResponse:
     if kind not in _KINDS:
         raise Http404
     image = get_object_or_404(images_visible_to(request.user), pk=image_id)
-    report = DiagnosticReport.objects.filter(specimen_id=image.specimen_id).first()
+    report = DiagnosticReport.objects.filter(specimen=image.specimen).first()
     if report is not None:
         reading.note_seen(user=request.user, report=report)
-    return _answer(request, image, kind, name=f"{image.specimen.accession}-{kind}")
+    return _answer(request, image, kind, name=f"{image.label}-{kind}")
 
 
 @require_safe

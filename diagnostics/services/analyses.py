@@ -152,17 +152,17 @@ def fail(analysis: Analysis, *, code: str) -> bool:
     """Note that a run cannot succeed, and why; see FAILURES. False when the lease was lost."""
     if not _finish(analysis, AnalysisState.FAILED, failure=code):
         return False
-    specimen = analysis.image.specimen
+    image = analysis.image
     record(
         PIPELINE,
         "analysis.failed",
         analysis,
-        clinic_id=specimen.clinic_id,
-        patient_id=specimen.patient_id,
+        clinic_id=image.clinic_id,
+        patient_id=image.patient_id,
         code=code,
     )
-    if analysis.speaks:
-        reports.rebuild(specimen)
+    if analysis.speaks and image.specimen:
+        reports.rebuild(image.specimen)
     return True
 
 
@@ -175,21 +175,21 @@ def retry(*, user: Any, analysis: Analysis) -> None:
         hospital.base.states.IllegalTransition: it has not failed.
         Conflict: another run of the same picture is under way.
     """
-    specimen = analysis.image.specimen
-    if not may(user, "diagnostics.retry_analysis", specimen.clinic_id):
+    image = analysis.image
+    if not may(user, "diagnostics.retry_analysis", image.clinic_id):
         raise Forbidden("Your role does not let you restart analyses in this clinic.")
-    if analysis.image.analyses.filter(state__in=OPEN).exists():
+    if image.analyses.filter(state__in=OPEN).exists():
         raise Conflict("This picture is being analysed already.", code="analysis_open")
     advance(analysis, AnalysisState.QUEUED, failure="", attempts=0, queued_at=timezone.now())
     record(
         Actor.user(user),
         "analysis.retried",
         analysis,
-        clinic_id=specimen.clinic_id,
-        patient_id=specimen.patient_id,
+        clinic_id=image.clinic_id,
+        patient_id=image.patient_id,
     )
-    if analysis.speaks:
-        reports.rebuild(specimen)
+    if analysis.speaks and image.specimen:
+        reports.rebuild(image.specimen)
     transaction.on_commit(bell.ring, robust=True)
 
 

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -197,11 +196,13 @@ def _write(batches: Sequence[Sequence[_Sound]]) -> list[list[FieldImage]]:
     Analysis.objects.bulk_create(Analysis(image=image) for image in images)
     # Once, however many there are: a worker that is woken drains the queue.
     transaction.on_commit(bell.ring, robust=True)
-    images.sort(key=lambda image: image.specimen_id)
+    specimens = {picture.specimen.pk: picture.specimen for picture in sound}
+    arrived: dict[UUID, list[FieldImage]] = {pk: [] for pk in sorted(specimens)}
+    for picture, image in zip(sound, images, strict=True):
+        arrived[picture.specimen.pk].append(image)
     with published_together():
-        for _, group in groupby(images, key=lambda image: image.specimen_id):
-            arrived = list(group)
-            reports.count_in(arrived[0].specimen, arrived)
+        for pk, came in arrived.items():
+            reports.count_in(specimens[pk], came)
     rows = {image.pk: image for image in images}
     return [[rows[picture.sent.image_id] for picture in batch] for batch in batches]
 
@@ -269,7 +270,7 @@ def _checked_digest(body: bytes, header: str) -> str:
 
 def _same_again(known: FieldImage, device: Device, digest: str, accession: str) -> FieldImage:
     """The stored row, if this really is the same picture sent once more."""
-    same = (known.device_id, known.sha256, known.specimen.accession) == (
+    same = (known.device_id, known.sha256, known.label) == (
         device.pk,
         digest,
         accession,

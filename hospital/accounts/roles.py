@@ -31,6 +31,10 @@ GRANTS: dict[str, frozenset[str]] = {
             "diagnostics.change_specimen",
             "diagnostics.retry_analysis",
             "diagnostics.verify_diagnosticreport",
+            "diagnostics.release_hold",
+            "diagnostics.view_controlslide",
+            "diagnostics.add_controlslide",
+            "diagnostics.change_controlslide",
             "devices.view_device",
         }
     ),
@@ -40,6 +44,8 @@ GRANTS: dict[str, frozenset[str]] = {
             "diagnostics.retry_analysis",
             "diagnostics.verify_diagnosticreport",
             "diagnostics.sign_diagnosticreport",
+            "diagnostics.release_hold",
+            "diagnostics.view_controlslide",
         }
     ),
     Role.DEVICE_MANAGER: frozenset(
@@ -50,6 +56,7 @@ GRANTS: dict[str, frozenset[str]] = {
             "devices.change_device",
             "devices.issue_devicekey",
             "devices.view_devicekey",
+            "diagnostics.view_controlslide",
         }
     ),
     Role.ADMINISTRATOR: frozenset(
@@ -78,6 +85,9 @@ GRANTS: dict[str, frozenset[str]] = {
             "diagnostics.view_specimen",
             "diagnostics.add_specimen",
             "diagnostics.change_specimen",
+            "diagnostics.view_controlslide",
+            "diagnostics.add_controlslide",
+            "diagnostics.change_controlslide",
         }
     ),
 }

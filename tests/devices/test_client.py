@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from devices.client import Microscope, Patience, Refused, Unreachable, media_type, retry_after
+from devices.agent.client import Microscope, Patience, Refused, Unreachable, media_type, retry_after
 from devices.simulator import deliver, pictures_in, round_robin
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from devices.models import DeviceState
-from devices.services import change_state, revoke_key
+from devices.services.keys import revoke_key
+from devices.services.registry import change_state
 from diagnostics.models import FieldImage
 from hospital.audit.services import Actor
 from tests.devices.conftest import Microscope

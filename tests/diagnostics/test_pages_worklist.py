@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from devices.services import register_device
+from devices.services.registry import register_device
 from diagnostics.models import DiagnosticReport, FieldImage, Outcome, Specimen
 from diagnostics.services import reports
 from hospital.accounts.roles import Role

@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 
 from devices.models import DeviceKey, DeviceState
-from devices.services import authenticate, change_state
+from devices.services.keys import authenticate
+from devices.services.registry import change_state
 from devices.simulator import Job
 from hospital.accounts.models import Clinic, ReleaseRule, User
 from hospital.accounts.roles import Role

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 
-from devices.client import Microscope, Receipt
+from devices.agent.client import Microscope, Receipt
 from hospital.config.demo.screen import Screen
 from hospital.config.stack.child import tied_to_this_process
 from hospital.config.stack.record import read_note

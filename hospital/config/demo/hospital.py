@@ -7,7 +7,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from devices.models import Device, DeviceState
-from devices.services import Unauthenticated, authenticate, issue_key, register_device
+from devices.services.keys import Unauthenticated, authenticate, issue_key
+from devices.services.registry import register_device
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import Clinic, ReleaseRule, User
 from hospital.accounts.roles import Role

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from rich.progress import Progress, TaskID
 
-from devices.client import Microscope, Refused, Unreachable
+from devices.agent.client import Microscope, Refused, Unreachable
 from devices.simulator import Delivery, deliver
 from hospital.config.demo import show
 from hospital.config.demo.hospital import Bench, DemoHospital

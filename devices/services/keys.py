@@ -1,17 +1,14 @@
-"""Writes about microscopes: register, key, suspend, heartbeat."""
+"""A microscope's keys: issued, used, revoked."""
 
 import hashlib
 import hmac
 import secrets
 from datetime import timedelta
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from devices.models import Device, DeviceKey, DeviceState
-from hospital.accounts.models import Clinic
-from hospital.accounts.services import ensure_clinic_kept
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Refusal
 from hospital.base.states import advance
@@ -26,45 +23,6 @@ class Unauthenticated(Refusal):
 
     status = 401
     code = "unauthenticated"
-
-
-@transaction.atomic
-def register_device(
-    *,
-    actor: Actor,
-    clinic: Clinic,
-    name: str,
-    make: str,
-    model: str,
-    serial: str,
-    firmware: str = "",
-) -> Device:
-    """Add a microscope. It is pending until a key is issued for it.
-
-    Raises:
-        django.core.exceptions.ValidationError: a field is missing or the serial is known already.
-    """
-    device = Device(
-        clinic=clinic, name=name, make=make, model=model, serial=serial, firmware=firmware
-    )
-    return save_device(actor=actor, device=device)
-
-
-@transaction.atomic
-def save_device(*, actor: Actor, device: Device) -> Device:
-    """Validate and store a new or changed microscope.
-
-    Raises:
-        django.core.exceptions.ValidationError: as for `register_device`.
-        hospital.base.problems.Conflict: the clinic was changed.
-    """
-    created = device._state.adding
-    ensure_clinic_kept(device)
-    device.full_clean()
-    device.save()
-    action = "device.registered" if created else "device.changed"
-    record(actor, action, device, clinic_id=device.clinic_id)
-    return device
 
 
 @transaction.atomic
@@ -98,20 +56,6 @@ def revoke_key(*, actor: Actor, key: DeviceKey) -> None:
     if live.update(revoked_at=timezone.now()):
         key.refresh_from_db()
         record(actor, "device_key.revoked", key, clinic_id=key.device.clinic_id)
-
-
-@transaction.atomic
-def change_state(*, actor: Actor, device: Device, to: str) -> None:
-    """Suspend, reactivate or retire a microscope. Retiring revokes its keys for good.
-
-    Raises:
-        hospital.base.states.IllegalTransition: the step is not in the table.
-    """
-    origin = device.state
-    advance(device, to)
-    if to == DeviceState.RETIRED:
-        device.keys.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
-    record(actor, "device.state_changed", device, clinic_id=device.clinic_id, origin=origin, to=to)
 
 
 def authenticate(key: str) -> DeviceKey:
@@ -156,14 +100,6 @@ class DeviceNotActive(Refusal):
 
     status = 403
     code = "device_not_active"
-
-
-def take_heartbeat(*, device: Device, report: dict[str, Any]) -> None:
-    """Note that a microscope is alive and what it says of itself."""
-    changes: dict[str, Any] = {"last_heartbeat_at": timezone.now(), "last_heartbeat": report}
-    if report.get("firmware"):
-        changes["firmware"] = report["firmware"]
-    Device.objects.filter(pk=device.pk).update(**changes)
 
 
 def _digest(key: str) -> str:

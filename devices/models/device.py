@@ -1,8 +1,9 @@
-"""Microscopes and the keys they sign in with."""
+"""A microscope: where it stands, what it is told, and where it is in its life."""
 
 import uuid
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from hospital.accounts.models import Clinic
@@ -25,7 +26,8 @@ class Device(models.Model):
         DeviceState.PENDING: frozenset({DeviceState.ACTIVE, DeviceState.RETIRED}),
         DeviceState.ACTIVE: frozenset({DeviceState.SUSPENDED, DeviceState.RETIRED}),
         DeviceState.SUSPENDED: frozenset({DeviceState.ACTIVE, DeviceState.RETIRED}),
-        DeviceState.RETIRED: frozenset(),
+        # Only by a person who says why: see services.registry.reinstate.
+        DeviceState.RETIRED: frozenset({DeviceState.PENDING}),
     }
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -35,6 +37,33 @@ class Device(models.Model):
     model = models.CharField(max_length=80)
     serial = models.CharField("serial number", max_length=80)
     firmware = models.CharField(max_length=40, blank=True)
+    place = models.CharField(
+        max_length=80, blank=True, help_text="Where it stands: building, floor, bench."
+    )
+    certificate_sha256 = models.CharField(
+        "client certificate",
+        max_length=64,
+        blank=True,
+        help_text="SHA-256 fingerprint of its certificate, hexadecimal; empty: none is asked for.",
+    )
+    ae_title = models.CharField(
+        "DICOM AE title",
+        max_length=16,
+        blank=True,
+        help_text="What it calls itself in DICOM; empty: it does not speak it.",
+    )
+    control_hours = models.PositiveSmallIntegerField(
+        "control slide every",
+        null=True,
+        blank=True,
+        help_text="Hours within which a control slide must have passed; empty: none is asked for.",
+    )
+    configuration = models.JSONField(
+        default=dict, blank=True, help_text="What it is told with each heartbeat."
+    )
+    revision = models.PositiveIntegerField(
+        default=1, editable=False, help_text="Goes up with each change of the configuration."
+    )
     state = models.CharField(
         max_length=10, choices=DeviceState.choices, default=DeviceState.PENDING, editable=False
     )
@@ -48,27 +77,11 @@ class Device(models.Model):
         permissions = [("issue_devicekey", "Can issue and revoke device keys")]
         constraints = [
             models.UniqueConstraint(fields=["make", "serial"], name="device_serial_once"),
+            models.UniqueConstraint(
+                fields=["ae_title"], condition=~Q(ae_title=""), name="device_ae_title_once"
+            ),
             in_choices("state", DeviceState, name="device_state_known"),
         ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.make} {self.model})"
-
-
-class DeviceKey(models.Model):
-    """A microscope's credential. The secret itself is shown once and never stored."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="keys")
-    prefix = models.CharField(max_length=12, unique=True)
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the whole key, hexadecimal.")
-    issued_at = models.DateTimeField(default=timezone.now, editable=False)
-    last_used_at = models.DateTimeField(null=True, editable=False)
-    revoked_at = models.DateTimeField(null=True, editable=False)
-
-    class Meta:
-        ordering = ["-issued_at"]
-        verbose_name = "microscope key"
-
-    def __str__(self) -> str:
-        return f"{self.prefix}…"

@@ -1,0 +1,1 @@
+"""Writes about microscopes, one file a concern."""
