@@ -4,7 +4,7 @@ Keras 3 and neutral about its backend. Importing this module imports Keras, henc
 only training, evaluation and `ml.reading.load` do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,6 +70,13 @@ def teacher(weights: Weights) -> keras.Model:
     base = keras.applications.VGG16(weights=_named(weights), include_top=False, input_shape=INPUT)
     cut = keras.Model(base.input, base.get_layer("block4_pool").output)
     return _scaled(cut, "caffe", name="teacher")
+
+
+def vgg16_blocks(weights: Weights, names: Sequence[str]) -> keras.Model:
+    """VGG16 with one output for each of these layers: what it sees on its way, (N, h, w, c)."""
+    base = keras.applications.VGG16(weights=_named(weights), include_top=False, input_shape=INPUT)
+    every = keras.Model(base.input, [base.get_layer(name).output for name in names])
+    return _scaled(every, "caffe", name="vgg16_blocks")
 
 
 def pass_through(trunk: keras.Model) -> keras.Model:

@@ -185,14 +185,14 @@ def _scaled(model: Any, taught: Floats, targets: Ints, asked: Floats) -> Floats:
     if hasattr(made, "predict_proba"):
         said = made.predict_proba(asked)
     else:
-        said = _soft(made.decision_function(asked))
+        said = soft(made.decision_function(asked))
     every = np.zeros((len(asked), len(CLASSES)))
     every[:, made.classes_] = said
     return every
 
 
-def _soft(margins: Floats) -> Floats:
-    """Margins to shares; of two classes scikit-learn gives one margin, the second's."""
+def soft(margins: Floats) -> Floats:
+    """(n, classes) margins to shares; of two classes scikit-learn gives (n,), the second's."""
     if margins.ndim == 1:
         margins = np.stack([-margins, margins], axis=1) / 2
     raised = np.exp(margins - margins.max(axis=1, keepdims=True))
