@@ -11,7 +11,7 @@ from ml import engines
 from ml.data import read_index
 from ml.engines import EngineUnavailable, selftest
 from ml.engines.exports import Export, Precision, exported
-from ml.engines.openvino import AT_ONCE, OpenVinoEngine, compiled, fastest, supported
+from ml.engines.openvino import AT_ONCE, MANY, OpenVinoEngine, compiled, fastest, supported
 from ml.images import decode
 from ml.packages import COMMITTED, verify
 from ml.preprocessing import prepare
@@ -51,9 +51,9 @@ def test_every_allowed_precision_says_what_the_reference_said(precision):
     assert precision.value in own.name
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, AT_ONCE, AT_ONCE + 1])
+@pytest.mark.parametrize("count", [1, 2, MANY, 7, AT_ONCE, 2 * AT_ONCE + 1])
 def test_any_number_of_pictures_gets_each_its_own_answer(engine, count):
-    original, segmented = (np.concatenate([one] * 3)[:count] for one in selftest.pictures())
+    original, segmented = (np.concatenate([one] * 6)[:count] for one in selftest.pictures())
     together = engine(original, segmented)
     assert [len(part) for part in together] == [count, count]
     alone = engine(original[-1:], segmented[-1:])
