@@ -94,12 +94,7 @@ def begin(
         TooManyUploads: the microscope has MAX_OPEN_UPLOADS unfinished ones.
         Refusal: whatever `intake.receive` would say of a picture with these particulars.
     """
-    if length < 1:
-        raise intake.NotAPicture("An empty file is no picture.", code="not_an_image")
-    if length > settings.MAX_UPLOAD_BYTES:
-        raise TooLarge(
-            f"The limit is {settings.MAX_UPLOAD_BYTES} bytes. Send a smaller or compressed picture."
-        )
+    _ensure_length(length)
     digest = intake.declared_digest(content_digest)
     image = intake.ensure_welcome(
         device=device, image_id=image_id, digest=digest, accession=accession
@@ -118,7 +113,6 @@ def begin(
     if image and known and not known.finished:
         # The picture came by another way meanwhile.
         _close(known)
-        known.refresh_from_db()
     if known:
         return known
     if image:
@@ -154,17 +148,16 @@ def append(*, upload: Upload, offset: int, body: bytes, checksum: str = "") -> N
     key = f"{_folder(upload.pk)}/{offset}-{uuid.uuid4().hex}"
     if failed := files.put_all({key: body}):
         raise intake.not_stored(failed[key])
-    moved = {
-        "offset": offset + len(body),
-        "pieces": [*upload.pieces, key],
-        "expires_at": _expiry(timezone.now()),
-    }
-    if not Upload.objects.filter(pk=upload.pk, offset=offset).update(**moved):
+    moved = _move(
+        upload,
+        offset=offset + len(body),
+        pieces=[*upload.pieces, key],
+        expires_at=_expiry(timezone.now()),
+    )
+    if not moved:
         with suppress(OSError):  # then it goes with the upload
             files.remove(key)
         raise _wrong_offset()
-    for name, value in moved.items():
-        setattr(upload, name, value)
 
 
 def finish(upload: Upload) -> None:
@@ -247,6 +240,14 @@ def _wrong_offset() -> WrongOffset:
     return WrongOffset("The bytes that are here end elsewhere. Ask with HEAD, go on from there.")
 
 
+def _ensure_length(length: int) -> None:
+    limit = settings.MAX_UPLOAD_BYTES
+    if length < 1:
+        raise intake.NotAPicture("An empty file is no picture.", code="not_an_image")
+    if length > limit:
+        raise TooLarge(f"The limit is {limit} bytes. Send a smaller or compressed picture.")
+
+
 def _ensure_few_open(device: Device, now: datetime) -> None:
     unfinished = Upload.objects.filter(device=device, offset__lt=F("length"), expires_at__gt=now)
     if unfinished.count() >= settings.MAX_OPEN_UPLOADS:
@@ -286,13 +287,18 @@ def _joined(upload: Upload) -> bytes | None:
 
 def _close(upload: Upload) -> None:
     """The picture is in: the upload only says so for a while, its pieces are not needed."""
-    done = {
-        "pieces": [],
-        "offset": upload.length,
-        "expires_at": timezone.now() + FINISHED_KEPT,
-    }
-    Upload.objects.filter(pk=upload.pk).update(**done)
-    _remove_pieces(upload.pk)
+    kept_until = timezone.now() + FINISHED_KEPT
+    if _move(upload, offset=upload.length, pieces=[], expires_at=kept_until):
+        _remove_pieces(upload.pk)
+
+
+def _move(upload: Upload, **to: Any) -> bool:
+    """Bring the upload there from its offset; False if it has been moved or ended meanwhile."""
+    if not Upload.objects.filter(pk=upload.pk, offset=upload.offset).update(**to):
+        return False
+    for name, value in to.items():
+        setattr(upload, name, value)
+    return True
 
 
 def _remove_pieces(upload_id: uuid.UUID) -> None:
