@@ -10,9 +10,17 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.lookups import IsNull
+from django.utils import timezone
 
 from devices.models import Device
-from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportStatus, Specimen
+from diagnostics.models import (
+    Analysis,
+    DiagnosticReport,
+    FieldImage,
+    ReportStatus,
+    Specimen,
+    Upload,
+)
 from diagnostics.models.report import SIGNED
 from hospital.accounts.models import ReleaseRule
 from hospital.accounts.selectors import clinic_ids_where
@@ -90,6 +98,11 @@ def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
 def images_sent_by(device: Device) -> QuerySet[FieldImage]:
     """The pictures `device` has sent itself, for it to ask after."""
     return FieldImage.objects.filter(device=device).select_related("specimen__report")
+
+
+def uploads_by(device: Device) -> QuerySet[Upload]:
+    """The uploads that `device` has begun and may go on with, or has finished lately."""
+    return Upload.objects.filter(device=device, expires_at__gt=timezone.now())
 
 
 def _photographed(reports: QuerySet[DiagnosticReport]) -> QuerySet[DiagnosticReport]:

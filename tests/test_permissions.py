@@ -17,10 +17,11 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
-from diagnostics.models import Analysis, DiagnosticReport, FieldImage
-from diagnostics.services import analyses, reports
+from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Upload
+from diagnostics.services import analyses, reports, uploads
 from diagnostics.services.specimens import register_specimen
 from patients.models import PortalAccess
+from tests.tus import PIECE, metadata, particulars
 from tests.world import PASSWORD, SETUP, World, content_digest
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +50,7 @@ class Scene:
     released: DiagnosticReport
     released_image: FieldImage
     access: PortalAccess
+    upload: Upload
 
 
 @pytest.fixture
@@ -86,6 +88,12 @@ def scene(world: World) -> Scene:
         released=released,
         released_image=released_image,
         access=PortalAccess.objects.get(user=world.guardian),
+        upload=uploads.begin(
+            device=world.device,
+            length=2,
+            captured_at=None,
+            **{**particulars(b"x", "N-2"), "image_id": uuid.uuid4()},
+        ),
     )
 
 
@@ -196,6 +204,10 @@ def no_pictures(scene: Scene) -> bytes:
     return b""
 
 
+def an_upload(scene: Scene) -> dict[str, Any]:
+    return {"upload_id": scene.upload.pk}
+
+
 # fmt: off
 TABLE = [
     #     ano gua str tec hae mgr adm out dev
@@ -228,6 +240,9 @@ TABLE = [
     Line("401 401 401 401 401 401 401 401 201", "PUT", "api:device-image", a_picture_id),
     Line("401 401 401 401 401 401 401 401 200", "GET", "api:device-image", sent_picture),
     Line("401 401 401 401 401 401 401 401 200", "POST", "api:device-images", body=no_pictures),
+    Line("401 401 401 401 401 401 401 401 201", "POST", "api:device-uploads"),
+    Line("401 401 401 401 401 401 401 401 204", "PATCH", "api:device-upload", an_upload),
+    Line("401 401 401 401 401 401 401 401 204", "DELETE", "api:device-upload", an_upload),
     # the staff API
     Line("401 403 403 200 200 200 200 200 401", "GET", "api:clinic-list"),
     Line("401 403 403 200 200 403 200 200 401", "GET", "api:patient-list"),
@@ -310,6 +325,11 @@ def ask(line: Line, scene: Scene, hand: str) -> str:
         body = scene.world.smear(99)
         headers |= {"Content-Digest": content_digest(body), "Accession-Number": "N-2"}
         options["content_type"] = "image/jpeg"
+    if line.route.startswith("api:device-upload"):
+        told = metadata(particulars(b"x", "N-2"))
+        headers |= {"Tus-Resumable": "1.0.0", "Upload-Length": "2", "Upload-Metadata": told}
+        headers |= {"Upload-Offset": "0"}
+        body, options["content_type"] = b"x", PIECE
     call = getattr(client, line.method.lower())
     with transaction.atomic():
         answer = call(address, body, **options)

@@ -18,7 +18,7 @@ from diagnostics.models import AnalysisState, FieldImage, ImageState, Outcome, R
 from diagnostics.services import intake
 from diagnostics.wording import advice_for
 from hospital.base.api import read_body
-from hospital.base.openapi import problems
+from hospital.base.openapi import header, problems
 from hospital.base.problems import NotFound, Refusal
 
 # Either case: RFC 9562 writes ids in small letters and bids readers accept both.
@@ -74,10 +74,13 @@ class ReportStandingSerializer(serializers.Serializer[Any]):
 
 
 class StandingSerializer(serializers.Serializer[FieldImage]):
-    """What became of a picture."""
+    """What became of a picture, and what was received: to compare before deleting one's own."""
 
     id = serializers.UUIDField()
     state = serializers.ChoiceField(ImageState.choices)
+    accession = serializers.CharField(source="label")
+    sha256 = serializers.CharField()
+    received_at = serializers.DateTimeField()
     rejection = serializers.SerializerMethodField()
     analysis = serializers.SerializerMethodField()
     report = serializers.SerializerMethodField()
@@ -102,12 +105,6 @@ class StandingSerializer(serializers.Serializer[FieldImage]):
         return ReportStandingSerializer(report).data if report else None
 
 
-def _header(name: str, description: str, *, required: bool = True) -> OpenApiParameter:
-    return OpenApiParameter(
-        name, OpenApiTypes.STR, OpenApiParameter.HEADER, required=required, description=description
-    )
-
-
 _IMAGE_ID = OpenApiParameter(
     "image_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="Made by the microscope."
 )
@@ -122,9 +119,9 @@ class ImageView(DeviceView):
         request=dict.fromkeys(_KINDS, OpenApiTypes.BINARY),
         parameters=[
             _IMAGE_ID,
-            _header("Content-Digest", "RFC 9530: `sha-256=:…:`, base64 SHA-256 of the body."),
-            _header("Accession-Number", "What the label on the slide says."),
-            _header("Captured-At", "RFC 3339, by the microscope's clock.", required=False),
+            header("Content-Digest", "RFC 9530: `sha-256=:…:`, base64 SHA-256 of the body."),
+            header("Accession-Number", "What the label on the slide says."),
+            header("Captured-At", "RFC 3339, by the microscope's clock.", required=False),
         ],
         responses={
             200: ReceiptSerializer,

@@ -28,3 +28,8 @@ class Upload(models.Model):
 
     def __str__(self) -> str:
         return f"upload {str(self.pk)[:8]}: {self.offset} of {self.length} bytes"
+
+    @property
+    def finished(self) -> bool:
+        """Whether its picture has been taken in; whole it may be before that."""
+        return self.offset == self.length and not self.pieces

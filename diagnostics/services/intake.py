@@ -120,8 +120,31 @@ def receive_all(*, device: Device, pictures: Sequence[Sent]) -> list[Answer]:
         except IntegrityError as error:
             failures += 1
             if failures == TRIES:
-                answers |= dict.fromkeys(sound, _not_stored(error))
+                answers |= dict.fromkeys(sound, not_stored(error))
     return [answers[number] for number in range(len(pictures))]
+
+
+def ensure_welcome(
+    *, device: Device, image_id: UUID, digest: bytes, accession: str
+) -> FieldImage | None:
+    """Refuse of a picture whose bytes are still to come what `receive` would refuse.
+
+    Args:
+        digest: SHA-256 of the bytes; see `declared_digest`.
+
+    Returns:
+        The picture's row when it is here already.
+
+    Raises:
+        DigestWrong, Conflict, NotFound, Forbidden, TooManyUploads, Overloaded: as `receive`.
+    """
+    if len(digest) != hashlib.sha256().digest_size:
+        raise _damaged()
+    if row := _known([image_id]).get(image_id):
+        return _same_again(row, device, digest.hex(), accession)
+    ensure_capacity(device, beside=0)
+    _ensure_usable(_specimens([accession]), accession, device)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +193,7 @@ def _store(sound: Mapping[int, _Sound]) -> dict[int, Answer]:
     """
     failed = files.put_all({picture.key: picture.sent.body for picture in sound.values()})
     answers: dict[int, Answer] = {
-        number: _not_stored(failed[picture.key])
+        number: not_stored(failed[picture.key])
         for number, picture in sound.items()
         if picture.key in failed
     }
@@ -182,7 +205,7 @@ def _store(sound: Mapping[int, _Sound]) -> dict[int, Answer]:
     except IntegrityError:
         raise
     except DatabaseError as error:
-        return answers | dict.fromkeys(safe, _not_stored(error))
+        return answers | dict.fromkeys(safe, not_stored(error))
     return answers | {n: (row, True) for n, row in zip(safe, rows, strict=True)}
 
 
@@ -238,7 +261,8 @@ def _deed(picture: _Sound, image: FieldImage) -> Entry:
     )
 
 
-def _not_stored(error: Exception) -> Refusal:
+def not_stored(error: Exception) -> Refusal:
+    """What whoever sent a picture is told when the disk or the database fails."""
     log.error("pictures could not be stored: %s", error)
     return Overloaded(
         "The picture could not be stored just now. Keep it and send it again.",
@@ -247,25 +271,37 @@ def _not_stored(error: Exception) -> Refusal:
     )
 
 
-def _checked_digest(body: bytes, header: str) -> str:
-    """The body's SHA-256 in hexadecimal, after comparing it with the header's."""
+def declared_digest(header: str) -> bytes:
+    """The SHA-256 in a Content-Digest header; of any length, for who says nonsense is wrong too.
+
+    Raises:
+        DigestWrong: there is none.
+    """
     match = _SHA256_FIELD.search(header)
     if match is None:
         raise DigestWrong(
             "Send the header 'Content-Digest: sha-256=:…:' with the base64 SHA-256 of the body.",
             code="digest_missing",
         )
-    digest = hashlib.sha256(body)
     try:
-        declared = base64.b64decode(match.group(1), validate=True)
+        return base64.b64decode(match.group(1), validate=True)
     except binascii.Error:
-        declared = b""
+        return b""
+
+
+def _checked_digest(body: bytes, header: str) -> str:
+    """The body's SHA-256 in hexadecimal, after comparing it with the header's."""
+    declared = declared_digest(header)
+    digest = hashlib.sha256(body)
     if not hmac.compare_digest(declared, digest.digest()):
-        raise DigestWrong(
-            "The picture was damaged on its way: the bytes do not match Content-Digest. "
-            "Send it again."
-        )
+        raise _damaged()
     return digest.hexdigest()
+
+
+def _damaged() -> DigestWrong:
+    return DigestWrong(
+        "The picture was damaged on its way: the bytes do not match Content-Digest. Send it again."
+    )
 
 
 def _same_again(known: FieldImage, device: Device, digest: str, accession: str) -> FieldImage:

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import exception_handler
 
-from hospital.base.problems import Conflict, NotFound, Overloaded, Refusal
+from hospital.base.problems import Conflict, NotFound, Overloaded, Refusal, phrase_of
 
 log = logging.getLogger(__name__)
 
@@ -140,8 +140,7 @@ def _problem(status: int, *, headers: dict[str, str], **body: Any) -> Response:
 
 
 def _body(status: int, **body: Any) -> dict[str, Any]:
-    title = HTTPStatus(status).phrase
-    return {"type": "about:blank", "title": title, "status": status, **body}
+    return {"type": "about:blank", "title": phrase_of(status), "status": status, **body}
 
 
 def _code(exc: Exception) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +109,45 @@ def read(key: str) -> bytes:
     """
     with default_storage.open(key, "rb") as file:
         return bytes(file.read())
+
+
+def read_joined(keys: Iterable[str]) -> bytes:
+    """The bytes stored under `keys`, one after the other; held once, however many pieces.
+
+    Raises:
+        FileNotFoundError: under one of them nothing is stored.
+    """
+    whole = BytesIO()
+    for key in keys:
+        with default_storage.open(key, "rb") as file:
+            shutil.copyfileobj(file, whole)
+    # Shared, not copied.
+    return whole.getvalue()
+
+
+def remove(key: str) -> None:
+    """Remove what is stored under `key`, if anything is."""
+    default_storage.delete(key)
+
+
+def remove_folder(folder: str) -> None:
+    """Remove what is stored in `folder`, which has no folders in it; none there is fine."""
+    _, names = _listed(folder)
+    for name in names:
+        default_storage.delete(f"{folder}/{name}")
+    # A disk has folders, and somebody may be writing in this one.
+    with suppress(OSError):
+        default_storage.delete(folder)
+
+
+def folders_in(folder: str) -> list[str]:
+    """The names of the folders in `folder`."""
+    folders, _ = _listed(folder)
+    return folders
+
+
+def _listed(folder: str) -> tuple[list[str], list[str]]:
+    try:
+        return default_storage.listdir(folder)
+    except FileNotFoundError:
+        return [], []

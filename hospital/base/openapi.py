@@ -1,12 +1,19 @@
 """What the OpenAPI description says about keys, sessions and refusals, once for all views."""
 
-from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, inline_serializer
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    inline_serializer,
+)
 from rest_framework import serializers
+
+from hospital.base.problems import phrase_of
 
 _problem = inline_serializer(
     "Problem",
@@ -29,12 +36,21 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
     403: ("forbidden", "Your role does not let you do this in this clinic."),
     404: ("not_found", "No such thing, or none that you may know of."),
     409: ("stale_state", "This has changed meanwhile. Reload it and try again."),
+    412: ("unsupported_version", "Send the header 'Tus-Resumable: 1.0.0'."),
     413: ("too_large", "The limit is 31457280 bytes. Send a smaller or compressed picture."),
     415: ("not_an_image", "These bytes are not a picture."),
     422: ("digest_mismatch", "The picture was damaged on its way. Send it again."),
     429: ("too_many_uploads", "More than 600 pictures in a minute. Wait, then send again."),
+    460: ("checksum_mismatch", "This piece was damaged or cut short on its way. Send it again."),
     503: ("overloaded", "Too many pictures are waiting. Keep this one and send it again."),
 }
+
+
+def header(name: str, description: str, *, required: bool = True) -> OpenApiParameter:
+    """A request header, for `extend_schema`."""
+    return OpenApiParameter(
+        name, OpenApiTypes.STR, OpenApiParameter.HEADER, required=required, description=description
+    )
 
 
 def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
@@ -42,7 +58,7 @@ def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
     return {
         (status, "application/problem+json"): OpenApiResponse(
             _problem,
-            description=HTTPStatus(status).phrase,
+            description=phrase_of(status),
             examples=[_example(status)],
         )
         for status in statuses
@@ -55,7 +71,7 @@ def _example(status: int) -> OpenApiExample:
         code,
         value={
             "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
+            "title": phrase_of(status),
             "status": status,
             "code": code,
             "detail": detail,

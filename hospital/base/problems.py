@@ -3,6 +3,7 @@
 Services raise `Refusal`; the API turns it into problem+json (RFC 9457), pages into a message.
 """
 
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 
@@ -60,3 +61,8 @@ class Overloaded(Refusal):
 
     status = 503
     code = "overloaded"
+
+
+def phrase_of(status: int) -> str:
+    """A status in words, also the one that the protocol tus has made up for itself."""
+    return "Checksum Mismatch" if status == 460 else HTTPStatus(status).phrase

@@ -6,7 +6,6 @@ than loosen it, the schema is written out as HTML. The machine-readable form is 
 
 from dataclasses import dataclass, field
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -15,6 +14,7 @@ from django.shortcuts import render
 from drf_spectacular.generators import SchemaGenerator
 
 from hospital.accounts.selectors import is_staff_member
+from hospital.base.problems import phrase_of
 
 METHODS = ("get", "put", "post", "patch", "delete")
 DEEPEST = 3
@@ -111,7 +111,7 @@ def _parameter(told: Any) -> Line:
 
 
 def _answer(schema: Any, status: str, told: Any) -> Answer:
-    phrase = HTTPStatus(int(status)).phrase
+    phrase = phrase_of(int(status))
     for kind, content in told.get("content", {}).items():
         if kind == "application/problem+json":
             example = next(iter(content["examples"].values()))["value"]

@@ -212,6 +212,9 @@ MAX_BULK_PICTURES = env.int("MAX_BULK_PICTURES", 100)
 # Per microscope; and how many pictures may wait before microscopes are asked to slow down.
 UPLOADS_PER_MINUTE = env.int("UPLOADS_PER_MINUTE", 600)
 MAX_QUEUED_ANALYSES = env.int("MAX_QUEUED_ANALYSES", 5_000)
+# A picture that arrives in pieces is given up so long after its last one; so many per microscope.
+UPLOAD_EXPIRY_HOURS = env.float("UPLOAD_EXPIRY_HOURS", 24.0)
+MAX_OPEN_UPLOADS = env.int("MAX_OPEN_UPLOADS", 100)
 # How long a worker may be silent before its work is given to another.
 ANALYSIS_LEASE_SECONDS = env.int("ANALYSIS_LEASE_SECONDS", 30)
 # Pictures read together; and how many of the archive at most, because a live one waits for them.

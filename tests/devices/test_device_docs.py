@@ -83,6 +83,31 @@ def test_the_python_program_sends_many(world: World, live_server: Any, tmp_path:
     assert FieldImage.objects.count() == 2
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_curl_lines_send_a_picture_in_pieces(
+    world: World, live_server: Any, picture: Path
+) -> None:
+    lines = block("sh", 1).replace("KEY", world.key)
+    lines = lines.replace("http://127.0.0.1:8000", live_server.url)
+    # The first piece goes astray after a few bytes; the last two lines, once more, do the rest.
+    *begin, ask, piece = lines.splitlines()
+    cut_short = piece.replace("| tus", "| head -c 1000 | tus")
+    done = run(
+        ["bash", "-c", "\n".join([*begin, ask, cut_short, ask, "echo $HAVE", piece])],
+        cwd=picture.parent,
+    )
+    assert done.stdout.split() == ["204", "1000", "204"], done.stderr
+    assert FieldImage.objects.get().size == picture.stat().st_size
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_tuspy_program_sends_a_picture(world: World, live_server: Any, picture: Path) -> None:
+    program = [sys.executable, "-c", block("python", 2)]
+    done = run([*program, live_server.url, world.key, "N-2026-0001", str(picture)])
+    assert done.returncode == 0, done.stderr
+    assert FieldImage.objects.get().size == picture.stat().st_size
+
+
 def test_the_admin_shows_the_same_line() -> None:
     line = curl_line("KEY", "http://127.0.0.1:8000/api/device/v1/images/")
     assert line == block("sh")
@@ -97,6 +122,8 @@ def test_every_code_is_explained() -> None:
         "devices/api/door.py",
         "diagnostics/api/device.py",
         "diagnostics/api/bulk.py",
+        "diagnostics/api/uploads.py",
+        "diagnostics/services/uploads.py",
         "diagnostics/services/intake.py",
         "diagnostics/services/capacity.py",
         "hospital/base/api.py",

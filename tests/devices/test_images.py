@@ -131,6 +131,9 @@ def test_the_microscope_learns_what_became_of_its_picture(
     assert waiting == {
         "id": str(image_id),
         "state": "received",
+        "accession": world.specimen.accession,
+        "sha256": image.sha256,
+        "received_at": image.received_at.isoformat().replace("+00:00", "Z"),
         "rejection": None,
         "analysis": {"state": "queued", "outcome": "", "failure": ""},
         "report": {"id": str(report.pk), "status": "registered"},
