@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devices.admin import curl_line
+from devices.admin_keys import curl_line
 from diagnostics.models import FieldImage
 from ml.images import Refusal
 from tests.world import World
