@@ -70,7 +70,7 @@ class KeyPages(ScopedAdmin):
             request,
             device,
             "code",
-            title="The code",
+            title=f"Code for {device.name}",
             code=made.code,
             server=server,
             qr=qr_image(uri),
