@@ -134,7 +134,8 @@ class KeyPages(ScopedAdmin):
                 device,
                 title="Revoke a key",
                 question=f"Revoke the key {row} of {device}?",
-                consequence="A microscope that still uses it is refused at once.",
+                consequence="A microscope that still uses it is refused at once; a successor that "
+                "was never used ends with it.",
                 button="Revoke",
                 grave=True,
             )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from devices.models import Device, DeviceKey, DeviceState
@@ -99,9 +99,9 @@ def renew_key(*, key: DeviceKey) -> tuple[str, datetime]:
     if not key.live:
         raise _not_valid()
     actor = Actor.device(device)
-    for unused in DeviceKey.objects.filter(replaces=key):
-        DeviceKey.objects.filter(pk=unused.pk).update(replaces=None)
+    for unused in DeviceKey.objects.filter(replaces=key).select_related("device"):
         revoke_key(actor=actor, key=unused)
+        DeviceKey.objects.filter(pk=unused.pk).update(replaces=None)
     ends = key.expires_at or _end_soon(DeviceKey.objects.filter(pk=key.pk))
     return new_key(actor=actor, device=device, replaces=key), ends
 
@@ -143,15 +143,23 @@ def should_renew(key: DeviceKey) -> bool:
 
 @transaction.atomic
 def revoke_key(*, actor: Actor, key: DeviceKey) -> None:
-    """End a key at once; revoking it twice changes nothing."""
-    live = DeviceKey.objects.filter(pk=key.pk, revoked_at__isnull=True)
-    if live.update(revoked_at=timezone.now()):
-        key.refresh_from_db()
-        record(actor, "device_key.revoked", key, clinic_id=key.device.clinic_id)
+    """End a key at once; revoking it twice changes nothing.
+
+    A successor that was fetched with it and never used ends as well: whoever held the key may
+    hold that one.
+    """
+    hold(key.device)
+    heir = Q(replaces=key, last_used_at=None)
+    rows = DeviceKey.objects.filter(Q(pk=key.pk) | heir, revoked_at=None)
+    for row in rows.order_by("issued_at"):
+        DeviceKey.objects.filter(pk=row.pk).update(revoked_at=timezone.now())
+        record(actor, "device_key.revoked", row, clinic_id=key.device.clinic_id)
+    key.refresh_from_db(fields=["revoked_at"])
 
 
+@transaction.atomic
 def revoke_keys(*, actor: Actor, device: Device) -> None:
-    """End every key of a microscope at once, in the caller's transaction."""
+    """End every key of a microscope at once."""
     for key in DeviceKey.objects.filter(device=device, revoked_at=None).select_related("device"):
         revoke_key(actor=actor, key=key)
 
@@ -268,6 +276,7 @@ def _take_over(row: DeviceKey) -> None:
     row.refresh_from_db()
     if not row.live:
         raise _not_valid()
+    # In this order: an heir that was used outlives the key before it.
+    DeviceKey.objects.filter(pk=row.pk).update(last_used_at=timezone.now())
     if row.replaces is not None:
         revoke_key(actor=Actor.device(row.device), key=row.replaces)
-    DeviceKey.objects.filter(pk=row.pk).update(last_used_at=timezone.now())

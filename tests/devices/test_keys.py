@@ -150,11 +150,17 @@ def test_rotation_of_nothing_is_nothing(world: World) -> None:
 # --- being ended --------------------------------------------------------------------------------
 
 
-def test_a_revoked_key_stops_at_once_and_so_does_its_heir_only_by_itself(world: World) -> None:
+def test_with_a_revoked_key_goes_what_was_fetched_with_it(world: World) -> None:
     heir = renew(world.key).json()["key"]
     keys.revoke_key(actor=SETUP, key=row(world.key))
     assert not opens(world, world.key)
-    assert opens(world, heir)
+    assert not opens(world, heir)
+
+
+def test_a_key_at_work_outlives_the_revoked_ones_of_others(world: World) -> None:
+    by_hand = keys.issue_key(actor=SETUP, device=world.device)
+    keys.revoke_key(actor=SETUP, key=row(world.key))
+    assert opens(world, by_hand)
 
 
 def test_a_reinstated_microscope_has_none_of_its_old_keys(world: World) -> None:
@@ -222,6 +228,32 @@ def test_used_and_asked_for_again_at_once_one_key_is_left_to_work_with(
         assert got["again"].json()["code"] == "invalid_key"
         assert opens(world, successor)
     assert DeviceKey.objects.filter(device=world.device).live().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_revoked_while_it_is_renewed_its_holder_is_out(world: World) -> None:
+    start = threading.Barrier(2)
+    got: list[Any] = []
+
+    def do(deed: Any) -> None:
+        start.wait()
+        try:
+            got.append(deed())
+        finally:
+            connection.close()
+
+    deeds = [
+        lambda: renew(world.key),
+        lambda: keys.revoke_key(actor=SETUP, key=row(world.key)),
+    ]
+    threads = [threading.Thread(target=do, args=[deed]) for deed in deeds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+
+    assert len(got) == 2
+    assert not DeviceKey.objects.filter(device=world.device).live().exists()
 
 
 @pytest.mark.django_db(transaction=True)
