@@ -1,16 +1,18 @@
 """The microscope's keys in the admin: every page looked at, the sheet printed and its code read."""
 
+import uuid
 from typing import Any
 
 import cv2
+import httpx
 import numpy as np
 import zxingcpp
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from devices.services import keys, registry
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.test_looks import check
-from tests.world import SETUP
+from tests.world import SETUP, content_digest
 
 
 def make_code(page: Page) -> str:
@@ -38,6 +40,40 @@ def test_the_sheet(hospital: Any, screen: Any, photograph: Any) -> None:
     page.emulate_media(media="print", color_scheme="light")
     page.set_viewport_size({"width": 794, "height": 1123})
     photograph(page, "code-print")
+
+
+def test_from_the_registry_to_the_worklist(hospital: Any, screen: Any) -> None:
+    """The way of docs/microscopes.md: added, a code made, enrolled, a picture on the worklist."""
+    world = hospital.world
+    page = screen(world.device_manager, "/admin/")
+    page.get_by_role("link", name="Microscopes", exact=True).last.click()
+    page.get_by_role("link", name="Add microscope").click()
+    page.get_by_label("Clinic").select_option(label="North Clinic")
+    for label, text in [("Name", "Bench 7"), ("Make", "Optika"), ("Model", "W1")]:
+        page.get_by_label(f"{label}:", exact=True).fill(text)
+    page.get_by_label("Serial number").fill("W1-0042")
+    page.get_by_role("button", name="Save and continue editing").click()
+    code = make_code(page)
+
+    with httpx.Client(base_url=hospital.server.url) as line:
+        typed = {"code": code.lower(), "serial": "W1-0042"}
+        told = line.post("/api/device/v1/enrol", json=typed).json()
+        assert told["device"]["name"] == "Bench 7"
+        body = world.smear(1)
+        answer = line.put(
+            f"/api/device/v1/images/{uuid.uuid4()}",
+            content=body,
+            headers={
+                "Authorization": f"Bearer {told['key']}",
+                "Content-Digest": content_digest(body),
+                "Accession-Number": world.specimen.accession,
+            },
+        )
+        assert answer.status_code == 201
+    page.get_by_role("link", name="Done").click()
+    expect(page.locator(".field-state")).to_contain_text("Active")
+    worklist = screen(world.technician, "/worklist/")
+    expect(worklist.get_by_text(world.specimen.accession).first).to_be_visible()
 
 
 def test_the_microscopes_page(hospital: Any, screen: Any, photograph: Any) -> None:
