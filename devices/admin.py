@@ -1,17 +1,17 @@
-"""Microscopes in the admin: registered, keyed, suspended."""
+"""Microscopes in the admin: registered, suspended, retired, reinstated."""
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
+from devices.admin_keys import KeyPages
+from devices.certificates import NO_FINGERPRINT, fingerprint_of
 from devices.models import Device, DeviceState
-from devices.selectors import devices_visible_to, keys_visible_to
-from devices.services import keys, registry
-from hospital.accounts.scoped_admin import ScopedAdmin
+from devices.selectors import devices_visible_to
+from devices.services import registry
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
 
@@ -19,13 +19,47 @@ from hospital.base.problems import Refusal
 STEPS = {
     DeviceState.ACTIVE: ("Activate", "It may send pictures again with the keys it has."),
     DeviceState.SUSPENDED: ("Suspend", "Its pictures are refused until it is activated again."),
-    DeviceState.RETIRED: ("Retire", "For good: its keys are revoked and it cannot come back."),
+    DeviceState.RETIRED: (
+        "Retire",
+        "Its keys and its code end for good, and its serial number cannot be registered again. "
+        "Only a person can bring it back, with a reason.",
+    ),
 }
 
 
+class DeviceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A microscope; its certificate's fingerprint is taken as openssl writes it, too."""
+
+    certificate_sha256 = forms.CharField(
+        label="Client certificate",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"class": "vTextField", "spellcheck": "false"}),
+        help_text="SHA-256 fingerprint of its certificate, where a proxy checks one; else empty.",
+    )
+
+    def clean_certificate_sha256(self) -> str:
+        """64 small hexadecimal digits, or nothing."""
+        text: str = self.cleaned_data["certificate_sha256"]
+        try:
+            return fingerprint_of(text) if text else ""
+        except ValueError as error:
+            raise forms.ValidationError(NO_FINGERPRINT) from error
+
+
+class ReasonForm(forms.Form):
+    """Why, in a person's words."""
+
+    reason = forms.CharField(
+        max_length=200, help_text="It stays in the audit trail. No patient's name, please."
+    )
+
+
 @admin.register(Device)
-class DeviceAdmin(ScopedAdmin):
+class DeviceAdmin(KeyPages):
     """The microscope registry."""
+
+    form = DeviceForm
 
     visible = devices_visible_to
     fixed = ("clinic",)
@@ -38,7 +72,7 @@ class DeviceAdmin(ScopedAdmin):
     readonly_fields = ["state", "last_heartbeat_at", "said", "registered_at", "id"]
     fieldsets = [
         (None, {"fields": ["clinic", "name", "state"]}),
-        ("Instrument", {"fields": ["make", "model", "serial", "firmware"]}),
+        ("Instrument", {"fields": ["make", "model", "serial", "firmware", "certificate_sha256"]}),
         ("Heartbeat", {"fields": ["last_heartbeat_at", "said"]}),
         ("Record", {"fields": ["registered_at", "id"]}),
     ]
@@ -60,8 +94,7 @@ class DeviceAdmin(ScopedAdmin):
         """Django's form, with the keys below and the buttons above it."""
         device = kwargs.get("obj")
         if device:
-            context["keys"] = keys_visible_to(request.user).filter(device=device)
-            context["may_key"] = self.holds(request, "devices.issue_devicekey", device)
+            context |= self.key_context(request, device)
             context["steps"] = self._steps(request, device)
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -69,6 +102,9 @@ class DeviceAdmin(ScopedAdmin):
         """Buttons for the states that `device` may go to now."""
         if not self.has_change_permission(request, device):
             return []
+        if device.state == DeviceState.RETIRED:
+            address = reverse("admin:devices_device_reinstate", args=[device.pk])
+            return [{"label": "Reinstate", "address": address}]
         if device.state == DeviceState.PENDING:  # activated by its first key
             to = [DeviceState.RETIRED]
         else:
@@ -82,67 +118,14 @@ class DeviceAdmin(ScopedAdmin):
         ]
 
     def get_urls(self) -> list[Any]:
-        """Django's, and those of keys and states."""
+        """Django's, those of keys, and those of states."""
         wrap = self.admin_site.admin_view
         return [
-            path("<uuid:pk>/issue-key/", wrap(self.issue_key), name="devices_device_issue_key"),
-            path(
-                "<uuid:pk>/keys/<uuid:key>/revoke/",
-                wrap(self.revoke_key),
-                name="devices_device_revoke_key",
-            ),
             path("<uuid:pk>/state/<slug:to>/", wrap(self.state), name="devices_device_state"),
+            path("<uuid:pk>/reinstate/", wrap(self.reinstate), name="devices_device_reinstate"),
+            *self.key_urls(),
             *super().get_urls(),
         ]
-
-    def issue_key(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        """Make a key, after asking, and show it this once."""
-        device = self.row_for(request, pk, "devices.issue_devicekey")
-        if request.method != "POST":
-            return self.ask(
-                request,
-                device,
-                title="Issue a key",
-                question=f"Issue a new key for {device}?",
-                consequence="It is shown once, on the next page. Older keys stay valid until "
-                "they are revoked.",
-                button="Issue key",
-            )
-        try:
-            key = keys.issue_key(actor=Actor.user(request.user), device=device)
-        except Refusal as refusal:
-            return self.refuse(request, device, refusal)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "original": device,
-            "title": "The new key",
-            "key": key,
-            "curl": curl_line(key, request.build_absolute_uri("/api/device/v1/images/")),
-            "back": self.page_of(device),
-        }
-        answer = TemplateResponse(request, "admin/devices/device/key.html", context)
-        answer["Cache-Control"] = "no-store"
-        return answer
-
-    def revoke_key(self, request: HttpRequest, pk: Any, key: Any) -> HttpResponse:
-        """End a key, after asking."""
-        device = self.row_for(request, pk, "devices.issue_devicekey")
-        row = get_object_or_404(keys_visible_to(request.user), pk=key, device=device)
-        if request.method != "POST":
-            return self.ask(
-                request,
-                device,
-                title="Revoke a key",
-                question=f"Revoke the key {row} of {device}?",
-                consequence="A microscope that still uses it is refused at once.",
-                button="Revoke",
-                grave=True,
-            )
-        actor = Actor.user(request.user)
-        return self.back_to(
-            request, device, lambda: keys.revoke_key(actor=actor, key=row), "Key revoked."
-        )
 
     def state(self, request: HttpRequest, pk: Any, to: str) -> HttpResponse:
         """Move the microscope to another state, after asking."""
@@ -169,13 +152,24 @@ class DeviceAdmin(ScopedAdmin):
             f"{device} is {DeviceState(to).label.lower()} now.",
         )
 
-
-def curl_line(key: str, images: str) -> str:
-    """One line for a shell that sends smear.jpg with `key`; docs/device-api.md has the same."""
-    return (
-        "F=smear.jpg; curl -T $F -w '\\n%{http_code}\\n'"
-        f" -H 'Authorization: Bearer {key}'"
-        " -H 'Accession-Number: N-2026-0001'"
-        ' -H "Content-Digest: sha-256=:$(openssl dgst -sha256 -binary $F | base64):"'
-        f" {images}$(cat /proc/sys/kernel/random/uuid)"
-    )
+    def reinstate(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Bring a retired microscope back, with a reason."""
+        device = self.row_for(request, pk, "devices.change_device")
+        form = ReasonForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            actor, reason = Actor.user(request.user), form.cleaned_data["reason"]
+            return self.back_to(
+                request,
+                device,
+                lambda: registry.reinstate(actor=actor, device=device, reason=reason),
+                f"{device} is back in the registry. Make a code for it.",
+            )
+        return self.ask(
+            request,
+            device,
+            title="Reinstate a microscope",
+            question=f"Reinstate {device}?",
+            consequence="It waits for a new code; none of its old keys works again.",
+            button="Reinstate",
+            form=form,
+        )

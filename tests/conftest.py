@@ -24,6 +24,14 @@ def _files(settings: Any, tmp_path: Path) -> None:
     }
 
 
+@pytest.fixture(autouse=True)
+def _no_brake() -> None:
+    """What one test tried in vain is not held against the next."""
+    from devices.services.enrolment import brake
+
+    brake.release()
+
+
 @pytest.fixture
 def world(db: Any) -> Any:
     """The hospital of tests/world.py."""

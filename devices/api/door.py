@@ -99,3 +99,13 @@ def _json(body: bytes) -> Any:
 def _no_constants(name: str) -> None:
     # NaN and Infinity are Python's own, not JSON's; a database would choke on them.
     raise ValueError(name)
+
+
+def read_json(request: Request, *, limit: int) -> Any:
+    """The body as JSON, an empty one as `{}`; never more than `limit` bytes are read.
+
+    Raises:
+        MalformedJson: it is none.
+        hospital.base.api.TooLarge, hospital.base.api.BrokenBody: as for `read_body`.
+    """
+    return _json(read_body(request, limit=limit))

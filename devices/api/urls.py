@@ -3,5 +3,10 @@
 from django.urls import path
 
 from devices.api.door import HeartbeatView
+from devices.api.enrolment import EnrolView, KeyView
 
-urlpatterns = [path("heartbeat", HeartbeatView.as_view(), name="device-heartbeat")]
+urlpatterns = [
+    path("enrol", EnrolView.as_view(), name="device-enrol"),
+    path("heartbeat", HeartbeatView.as_view(), name="device-heartbeat"),
+    path("key", KeyView.as_view(), name="device-key"),
+]

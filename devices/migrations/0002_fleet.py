@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('lookup', models.CharField(help_text="The code's first part, which finds the row.", max_length=8, unique=True)),
-                ('digest', models.CharField(help_text='SHA-256 of the whole code, hexadecimal.', max_length=64)),
+                ('digest', models.CharField(help_text='HMAC-SHA-256 of the whole code, hexadecimal.', max_length=64)),
                 ('issued_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('expires_at', models.DateTimeField()),
                 ('tries_left', models.PositiveSmallIntegerField(default=10)),

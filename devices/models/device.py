@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -85,3 +86,32 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.make} {self.model})"
+
+    def clean(self) -> None:
+        """A serial number is one instrument's, however it is spelt.
+
+        Raises:
+            ValidationError: another microscope has this make and serial number.
+        """
+        twin = self.twin()
+        if twin is not None:
+            raise ValidationError({"serial": self.words_about(twin)})
+
+    def twin(self) -> "Device | None":
+        """Another row for the same instrument; upper and lower case do not matter."""
+        same = Device.objects.filter(make__iexact=self.make, serial__iexact=self.serial)
+        return same.exclude(pk=self.pk).first()
+
+    def words_about(self, twin: "Device") -> str:
+        """Why there cannot be a second row, and what to do instead."""
+        if twin.clinic_id != self.clinic_id:
+            return (
+                "A microscope with this make and serial number is registered in another clinic. "
+                "Ask an administrator of the hospital."
+            )
+        if twin.state == DeviceState.RETIRED:
+            return (
+                f"This microscope was retired as {twin.name}. Open it in the list and choose "
+                "Reinstate if it is to come back."
+            )
+        return f"This microscope is registered already as {twin.name}. Check the serial number."

@@ -9,6 +9,14 @@ from django.utils import timezone
 from devices.models.device import Device
 
 
+class DeviceKeys(models.QuerySet["DeviceKey"]):
+    """Keys, and those of them that open the door."""
+
+    def live(self) -> "DeviceKeys":
+        """Neither revoked nor ended."""
+        return self.filter(revoked_at=None).exclude(expires_at__lte=timezone.now())
+
+
 class DeviceKey(models.Model):
     """A microscope's credential. The secret itself is shown once and never stored."""
 
@@ -31,12 +39,28 @@ class DeviceKey(models.Model):
         help_text="The key that ends when this one is first used.",
     )
 
+    objects = DeviceKeys.as_manager()
+
     class Meta:
         ordering = ["-issued_at"]
         verbose_name = "microscope key"
 
     def __str__(self) -> str:
         return f"{self.prefix}…"
+
+    @property
+    def live(self) -> bool:
+        """Whether it opens the door just now."""
+        return self.standing in {"live", "ending"}
+
+    @property
+    def standing(self) -> str:
+        """'live', 'ending' (live until `expires_at`), 'ended' or 'revoked'."""
+        if self.revoked_at:
+            return "revoked"
+        if self.expires_at is None:
+            return "live"
+        return "ending" if self.expires_at > timezone.now() else "ended"
 
 
 class Enrolment(models.Model):
@@ -47,7 +71,9 @@ class Enrolment(models.Model):
     lookup = models.CharField(
         max_length=8, unique=True, help_text="The code's first part, which finds the row."
     )
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the whole code, hexadecimal.")
+    digest = models.CharField(
+        max_length=64, help_text="HMAC-SHA-256 of the whole code, hexadecimal."
+    )
     issued_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     tries_left = models.PositiveSmallIntegerField(default=10)
@@ -66,3 +92,12 @@ class Enrolment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.lookup}…"
+
+    @property
+    def standing(self) -> str:
+        """'open', 'used', 'void' or 'expired'."""
+        if self.used_at:
+            return "used"
+        if self.voided_at:
+            return "void"
+        return "open" if self.expires_at > timezone.now() else "expired"

@@ -1,13 +1,21 @@
-"""The registry: microscopes come, are suspended, retire."""
+"""The registry: microscopes come, are suspended, retire, and are brought back by a person."""
 
 from django.db import transaction
-from django.utils import timezone
 
 from devices.models import Device, DeviceState
+from devices.services import keys
+from devices.services.enrolment import void_codes
 from hospital.accounts.models import Clinic
 from hospital.accounts.services import ensure_clinic_kept
 from hospital.audit.services import Actor, record
-from hospital.base.states import advance
+from hospital.base.problems import Conflict, Refusal
+from hospital.base.states import IllegalTransition, advance
+
+
+class SerialRetired(Conflict):
+    """The instrument was retired; it does not come back as a new one."""
+
+    code = "serial_retired"
 
 
 @transaction.atomic
@@ -21,9 +29,10 @@ def register_device(
     serial: str,
     firmware: str = "",
 ) -> Device:
-    """Add a microscope. It is pending until a key is issued for it.
+    """Add a microscope. It is pending until it is enrolled or a key is issued for it.
 
     Raises:
+        SerialRetired: it was here before and was retired.
         django.core.exceptions.ValidationError: a field is missing or the serial is known already.
     """
     device = Device(
@@ -38,10 +47,15 @@ def save_device(*, actor: Actor, device: Device) -> Device:
 
     Raises:
         django.core.exceptions.ValidationError: as for `register_device`.
+        SerialRetired: as for `register_device`.
         hospital.base.problems.Conflict: the clinic was changed.
     """
     created = device._state.adding
     ensure_clinic_kept(device)
+    twin = device.twin()
+    here = twin is not None and twin.clinic_id == device.clinic_id
+    if twin is not None and here and twin.state == DeviceState.RETIRED:
+        raise SerialRetired(device.words_about(twin))
     device.full_clean()
     device.save()
     action = "device.registered" if created else "device.changed"
@@ -51,13 +65,39 @@ def save_device(*, actor: Actor, device: Device) -> Device:
 
 @transaction.atomic
 def change_state(*, actor: Actor, device: Device, to: str) -> None:
-    """Suspend, reactivate or retire a microscope. Retiring revokes its keys for good.
+    """Suspend, reactivate or retire a microscope. Retiring ends its keys and its code for good.
 
     Raises:
-        hospital.base.states.IllegalTransition: the step is not in the table.
+        hospital.base.states.IllegalTransition: the step is not in the table, or would bring back
+            a retired microscope: see `reinstate`.
     """
     origin = device.state
+    if origin == DeviceState.RETIRED:
+        raise IllegalTransition(
+            "A retired microscope comes back only by being reinstated, with a reason."
+        )
     advance(device, to)
     if to == DeviceState.RETIRED:
-        device.keys.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
+        keys.revoke_keys(actor=actor, device=device)
+        void_codes(device)
     record(actor, "device.state_changed", device, clinic_id=device.clinic_id, origin=origin, to=to)
+
+
+@transaction.atomic
+def reinstate(*, actor: Actor, device: Device, reason: str) -> None:
+    """Take a retired microscope back into the registry. It waits for a new code.
+
+    Args:
+        reason: why, in a person's words; kept in the audit trail.
+
+    Raises:
+        Refusal: no reason is given.
+        hospital.base.states.IllegalTransition: it is not retired.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise Refusal("Say why the microscope comes back.", code="reason_missing")
+    if device.state != DeviceState.RETIRED:
+        raise IllegalTransition("Only a retired microscope can be reinstated.")
+    advance(device, DeviceState.PENDING)
+    record(actor, "device.reinstated", device, clinic_id=device.clinic_id, reason=reason[:200])

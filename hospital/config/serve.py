@@ -44,6 +44,8 @@ def main() -> None:
     config = uvicorn.Config(
         "hospital.config.asgi:application",
         lifespan="off",
+        # Who is a proxy, and what it may say, is settled in one place: hospital.base.proxies.
+        proxy_headers=False,
         use_colors=False,
         # Addresses may hold what somebody searched for, a patient's name for one: not logged.
         access_log=False,

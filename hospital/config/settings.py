@@ -6,6 +6,7 @@ the values.
 
 import os
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 
 import environ
@@ -227,6 +228,11 @@ MODEL_PACKAGE = env.str("MODEL_PACKAGE", "")  # '' is the package that comes wit
 MODEL_ENGINE = env.str("MODEL_ENGINE", "auto")  # one of ml.engines.NAMES
 LIVE_TICK_SECONDS = env.float("LIVE_TICK_SECONDS", 10.0)
 DEVICE_HEARTBEAT_SECONDS = env.int("DEVICE_HEARTBEAT_SECONDS", 60)
+# How long a microscope's one-time code can be used.
+ENROLMENT_MINUTES = env.int("ENROLMENT_MINUTES", 15)
+# A key this old is to be renewed (0: never for its age); and how long the old one goes on at most.
+KEY_RENEW_DAYS = env.int("KEY_RENEW_DAYS", 90)
+KEY_OVERLAP_DAYS = env.int("KEY_OVERLAP_DAYS", 7)
 
 # --- people ---------------------------------------------------------------------------------
 
@@ -270,6 +276,12 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _TLS
 SECURE_HSTS_SECONDS = 31_536_000 if _TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _TLS else None
+# Proxies in front, as addresses or networks: whom to believe what they say about a client's
+# address and about its certificate (as a fingerprint, or in PEM, URL-encoded).
+TRUSTED_PROXIES = [
+    ip_network(given.strip(), strict=False) for given in env.list("TRUSTED_PROXIES", default=[])
+]
+CLIENT_CERTIFICATE_HEADER = env.str("CLIENT_CERTIFICATE_HEADER", "X-Client-Certificate")
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_NAME = env.str("SESSION_COOKIE_NAME", "leukolens_session")

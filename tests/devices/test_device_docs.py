@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
-from devices.admin import curl_line
+from devices.admin_keys import curl_line
+from devices.services.enrolment import make_code
+from devices.services.keys import authenticate
 from diagnostics.models import FieldImage
+from diagnostics.services import intake
+from hospital.base.problems import Overloaded
 from ml.images import Refusal
-from tests.world import World
+from tests.world import SETUP, World
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "device-api.md").read_text()
@@ -56,7 +60,35 @@ def test_the_python_program_sends_a_picture(world: World, live_server: Any, pict
     done = run([*PROGRAM, live_server.url, world.key, "N-2026-0001", str(picture)])
     assert done.returncode == 0, done.stderr
     assert FieldImage.objects.get().size == picture.stat().st_size
-    assert len(block("python").splitlines()) <= 18
+    assert len(block("python").splitlines()) <= 15
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_python_program_tries_again_when_told_to_wait(
+    world: World, live_server: Any, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [Overloaded("Wait.", retry_after=0)] * 2
+    receive = intake.receive
+
+    def receive_later(**what: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return receive(**what)
+
+    monkeypatch.setattr(intake, "receive", receive_later)
+    done = run([*PROGRAM, live_server.url, world.key, "N-2026-0001", str(picture)])
+    assert done.returncode == 0, done.stderr
+    assert FieldImage.objects.count() == 1
+    assert not refusals
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_enrol_line_brings_a_key(world: World, live_server: Any) -> None:
+    code = make_code(actor=SETUP, device=world.device).code
+    line = block("sh", 1).replace("K7QM-4T9X-2HWD", code).replace("W1-0042", "SN-1")
+    done = run(["bash", "-c", line.replace("http://127.0.0.1:8000", live_server.url)])
+    assert done.returncode == 0, done.stderr
+    assert authenticate(json.loads(done.stdout)["key"]).device == world.device
 
 
 @pytest.mark.django_db(transaction=True)
@@ -118,6 +150,8 @@ def test_every_code_is_explained() -> None:
     raised = {code.value for code in Refusal}
     for source in [
         "devices/services/keys.py",
+        "devices/services/enrolment.py",
+        "devices/services/brake.py",
         "devices/api/authentication.py",
         "devices/api/door.py",
         "diagnostics/api/device.py",

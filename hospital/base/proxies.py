@@ -1,0 +1,44 @@
+"""What a proxy in front says of a request, believed only when the proxy is one of ours.
+
+The web servers are started so that REMOTE_ADDR is whoever really opened the connection
+(`hospital.config.serve`, `docker/`): uvicorn's own reading of X-Forwarded-For would put there what
+anybody wrote into a header.
+"""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from django.conf import settings
+from django.http import HttpRequest
+
+Address = IPv4Address | IPv6Address
+
+
+def is_trusted_proxy(address: str) -> bool:
+    """Whether the address is in one of TRUSTED_PROXIES."""
+    known = _address(address)
+    return known is not None and any(known in network for network in settings.TRUSTED_PROXIES)
+
+
+def word_of_proxy(request: HttpRequest, header: str) -> str:
+    """The header's value if one of our proxies passed the request on; else nothing."""
+    if not is_trusted_proxy(request.META.get("REMOTE_ADDR", "")):
+        return ""
+    return request.headers.get(header, "").strip()
+
+
+def sender_of(request: HttpRequest) -> str:
+    """The address that the request comes from: the last one that is not one of our proxies."""
+    peer = str(request.META.get("REMOTE_ADDR", ""))
+    path = [part.strip() for part in word_of_proxy(request, "X-Forwarded-For").split(",")]
+    for address in reversed([*path, peer]):
+        if address and not is_trusted_proxy(address):
+            return address
+    return peer
+
+
+def _address(text: str) -> Address | None:
+    try:
+        known = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(known, "ipv4_mapped", None) or known
