@@ -202,6 +202,15 @@ WEB_WORKERS = env.int("WEB_WORKERS", 1 if _SQLITE else max(1, min(4, (os.cpu_cou
 # Requests that one web process serves at once; each thread keeps a connection to the database.
 WEB_THREADS = env.int("WEB_THREADS", 8)
 
+# --- mail -----------------------------------------------------------------------------------
+
+# smtp+tls://user:password@host:587; none is sent by default.
+vars().update(env.email("EMAIL_URL", default="dummymail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "leukolens@localhost")
+# Where people reach this installation, for links in mails: https://leukolens.example.org
+PUBLIC_URL = env.str("PUBLIC_URL", "").rstrip("/")
+
 # --- rules of the house ---------------------------------------------------------------------
 
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 30 * 1024 * 1024)
