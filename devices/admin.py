@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
+from devices.admin_configuration import ConfigurationPages
 from devices.models import Device, DeviceState
 from devices.selectors import devices_visible_to, keys_visible_to
 from devices.services import keys, registry
@@ -24,7 +25,7 @@ STEPS = {
 
 
 @admin.register(Device)
-class DeviceAdmin(ScopedAdmin):
+class DeviceAdmin(ConfigurationPages, ScopedAdmin):
     """The microscope registry."""
 
     visible = devices_visible_to
@@ -37,7 +38,7 @@ class DeviceAdmin(ScopedAdmin):
     ordering = ["clinic__name", "name"]
     readonly_fields = ["state", "last_heartbeat_at", "said", "registered_at", "id"]
     fieldsets = [
-        (None, {"fields": ["clinic", "name", "state"]}),
+        (None, {"fields": ["clinic", "name", "place", "state"]}),
         ("Instrument", {"fields": ["make", "model", "serial", "firmware"]}),
         ("Heartbeat", {"fields": ["last_heartbeat_at", "said"]}),
         ("Record", {"fields": ["registered_at", "id"]}),
@@ -63,6 +64,7 @@ class DeviceAdmin(ScopedAdmin):
             context["keys"] = keys_visible_to(request.user).filter(device=device)
             context["may_key"] = self.holds(request, "devices.issue_devicekey", device)
             context["steps"] = self._steps(request, device)
+            context["may_configure"] = self.has_change_permission(request, device)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _steps(self, request: HttpRequest, device: Device) -> list[dict[str, str]]:

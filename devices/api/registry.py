@@ -17,6 +17,7 @@ from rest_framework.mixins import (
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from devices.api.configuration import ConfigurationActions
 from devices.models import Device, DeviceKey, DeviceState
 from devices.selectors import devices_visible_to, keys_visible_to
 from devices.services import keys, registry
@@ -36,6 +37,7 @@ class DeviceSerializer(serializers.ModelSerializer[Device]):
             "id",
             "clinic",
             "name",
+            "place",
             "make",
             "model",
             "serial",
@@ -103,6 +105,7 @@ class DeviceFilter(Filters):
     ),
 )
 class DeviceViewSet(
+    ConfigurationActions,
     ScopedViewSet[Device],
     ListModelMixin,
     CreateModelMixin,
@@ -121,6 +124,8 @@ class DeviceViewSet(
         "create": "devices.add_device",
         "partial_update": "devices.change_device",
         "state": "devices.change_device",
+        "configuration": "devices.view_device",
+        "configure": "devices.change_device",
         "keys": "devices.view_devicekey",
         "issue_key": "devices.issue_devicekey",
         "revoke_key": "devices.issue_devicekey",

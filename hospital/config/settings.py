@@ -192,6 +192,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("SWEEP_SECONDS", 5.0),
         "options": {"expires": 30},
     },
+    "watch": {
+        "task": "diagnostics.tasks.watch",
+        "schedule": env.float("WATCH_SECONDS", 15.0),
+        "options": {"expires": 60},
+    },
 }
 
 # Web processes that `manage.py stack` starts. Requests of one process share transactions; a second
@@ -232,7 +237,27 @@ ANALYSIS_NUDGE_SECONDS = env.int("ANALYSIS_NUDGE_SECONDS", 15)
 MODEL_PACKAGE = env.str("MODEL_PACKAGE", "")  # '' is the package that comes with the code
 MODEL_ENGINE = env.str("MODEL_ENGINE", "auto")  # one of ml.engines.NAMES
 LIVE_TICK_SECONDS = env.float("LIVE_TICK_SECONDS", 10.0)
+
+# What microscopes are told unless told otherwise one by one; '' or absent: their own default.
+# The fields are those of devices.services.configuration.
 DEVICE_HEARTBEAT_SECONDS = env.int("DEVICE_HEARTBEAT_SECONDS", 60)
+DEVICE_CONFIGURATION = {
+    "heartbeat_seconds": DEVICE_HEARTBEAT_SECONDS,
+    "minimum_firmware": env.str("DEVICE_MINIMUM_FIRMWARE", ""),
+    "minimum_focus": env.float("DEVICE_MINIMUM_FOCUS", None),
+    "minimum_brightness": env.int("DEVICE_MINIMUM_BRIGHTNESS", None),
+    "maximum_clipped": env.float("DEVICE_MAXIMUM_CLIPPED", None),
+    "keep_days": env.int("DEVICE_KEEP_DAYS", None),
+}
+# When the device managers are told of a microscope.
+ALERT_MISSED_HEARTBEATS = env.int("ALERT_MISSED_HEARTBEATS", 3)
+ALERT_BACKLOG_SECONDS = env.int("ALERT_BACKLOG_SECONDS", 15 * 60)
+ALERT_CLOCK_SECONDS = env.int("ALERT_CLOCK_SECONDS", 120)
+ALERT_FREE_BYTES = env.int("ALERT_FREE_BYTES", 1_000_000_000)
+# Share of the latest ALERT_REJECTED_OF pictures that the quality gate turned away.
+ALERT_REJECTED_SHARE = env.float("ALERT_REJECTED_SHARE", 0.3)
+ALERT_REJECTED_OF = env.int("ALERT_REJECTED_OF", 40)
+HEARTBEAT_DAYS = env.int("HEARTBEAT_DAYS", 30)
 
 # --- people ---------------------------------------------------------------------------------
 

@@ -1,0 +1,81 @@
+"""The admin's page on which a microscope is told what to do."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path
+
+from devices.models import Device
+from devices.services.configuration import FIELDS, Field, configure
+from hospital.accounts.scoped_admin import ScopedAdmin
+from hospital.audit.services import Actor
+from hospital.base.problems import Refusal
+
+
+class ConfigurationForm(forms.Form):
+    """A field for each thing a microscope can be told; empty is as everywhere in the hospital."""
+
+    def __init__(self, device: Device, *args: Any) -> None:
+        super().__init__(*args, initial=device.configuration)
+        for field in FIELDS:
+            self.fields[field.name] = _form_field(field)
+
+    def blame(self, error: ValidationError) -> None:
+        """Say beside the fields what the service refused."""
+        for name, texts in error.message_dict.items():
+            self.add_error(name if name in self.fields else None, texts)
+
+
+def _form_field(field: Field) -> forms.Field:
+    default = settings.DEVICE_CONFIGURATION.get(field.name)
+    unset = "the microscope's own" if default in {None, ""} else default
+    options: dict[str, Any] = {
+        "label": field.label,
+        "required": False,
+        "help_text": f"{field.help} Empty: {unset}.",
+    }
+    if field.kind is str:
+        return forms.CharField(max_length=40, **options)
+    kind = forms.IntegerField if field.kind is int else forms.FloatField
+    return kind(min_value=field.least, max_value=field.most, **options)
+
+
+class ConfigurationPages(ScopedAdmin):
+    """The part of the microscope's admin that is about configuration."""
+
+    def get_urls(self) -> list[Any]:
+        """The page, before Django's own."""
+        page = self.admin_site.admin_view(self.configuration)
+        name = "devices_device_configuration"
+        return [path("<uuid:pk>/configuration/", page, name=name), *super().get_urls()]
+
+    def configuration(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Show and change what the microscope is told."""
+        device = self.row_for(request, pk, "devices.change_device")
+        sent = [request.POST] if request.method == "POST" else []
+        form = ConfigurationForm(device, *sent)
+        if sent and form.is_valid():
+            actor = Actor.user(request.user)
+            try:
+                configure(actor=actor, device=device, values=form.cleaned_data)
+            except ValidationError as error:
+                form.blame(error)
+            except Refusal as refusal:
+                return self.refuse(request, device, refusal)
+            else:
+                messages.success(request, "The microscope is told with its next heartbeat.")
+                return HttpResponseRedirect(self.page_of(device))
+        return self.ask(
+            request,
+            device,
+            title="Configuration",
+            question=f"What {device} is told",
+            consequence=f"Revision {device.revision}. What is left empty is as everywhere in the "
+            "hospital; a change reaches the microscope with its next heartbeat.",
+            button="Save",
+            form=form,
+        )
