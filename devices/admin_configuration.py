@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import path
 
 from devices.models import Device
@@ -19,8 +19,8 @@ from hospital.base.problems import Refusal
 class ConfigurationForm(forms.Form):
     """A field for each thing a microscope can be told; empty is as everywhere in the hospital."""
 
-    def __init__(self, device: Device, *args: Any) -> None:
-        super().__init__(*args, initial=device.configuration)
+    def __init__(self, device: Device, data: QueryDict | None) -> None:
+        super().__init__(data, initial=device.configuration)
         for field in FIELDS:
             self.fields[field.name] = _form_field(field)
 
@@ -40,8 +40,9 @@ def _form_field(field: Field) -> forms.Field:
     }
     if field.kind is str:
         return forms.CharField(max_length=40, **options)
-    kind = forms.IntegerField if field.kind is int else forms.FloatField
-    return kind(min_value=field.least, max_value=field.most, **options)
+    if field.kind is int:
+        return forms.IntegerField(min_value=int(field.least), max_value=int(field.most), **options)
+    return forms.FloatField(min_value=field.least, max_value=field.most, **options)
 
 
 class ConfigurationPages(ScopedAdmin):
@@ -56,9 +57,8 @@ class ConfigurationPages(ScopedAdmin):
     def configuration(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """Show and change what the microscope is told."""
         device = self.row_for(request, pk, "devices.change_device")
-        sent = [request.POST] if request.method == "POST" else []
-        form = ConfigurationForm(device, *sent)
-        if sent and form.is_valid():
+        form = ConfigurationForm(device, request.POST if request.method == "POST" else None)
+        if form.is_valid():
             actor = Actor.user(request.user)
             try:
                 configure(actor=actor, device=device, values=form.cleaned_data)

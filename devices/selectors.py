@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from devices.models import Device, DeviceKey
+from devices.models import Alert, Device, DeviceKey
 from hospital.accounts.selectors import clinics_where
 
 
@@ -18,3 +18,9 @@ def keys_visible_to(user: Any) -> QuerySet[DeviceKey]:
     """The keys (never their secrets) of microscopes `user` manages."""
     clinics = clinics_where(user, "devices.view_devicekey")
     return DeviceKey.objects.filter(device__clinic__in=clinics).select_related("device")
+
+
+def alerts_visible_to(user: Any) -> QuerySet[Alert]:
+    """The alerts of microscopes `user` may see, open or over, the newest first."""
+    clinics = clinics_where(user, "devices.view_device")
+    return Alert.objects.filter(device__clinic__in=clinics)

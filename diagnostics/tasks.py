@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from diagnostics import pipeline
-from diagnostics.services import analyses
+from diagnostics.services import analyses, fleet
 
 
 @shared_task(name="diagnostics.tasks.analyse")
@@ -19,3 +19,9 @@ def analyse(analysis_id: str = "") -> int:
 def sweep() -> dict[str, int]:
     """Requeue what was left behind."""
     return analyses.sweep()
+
+
+@shared_task(name="diagnostics.tasks.watch")
+def watch() -> dict[str, int]:
+    """Look after the microscopes: who is silent, who takes bad pictures, whom to tell."""
+    return fleet.watch_fleet()

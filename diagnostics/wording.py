@@ -7,6 +7,7 @@ malignant class.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -270,6 +271,18 @@ _SPOILT: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
 def advice_for(rejection: str) -> str:
     """What to do about a rejected picture, by its code; '' for the empty code."""
     return str(_SPOILT.get(rejection, _SPOILT["unusable"])[1]) if rejection else ""
+
+
+def rejection_in_words(code: str) -> str:
+    """Why a picture was rejected, by its code, in the middle of a sentence."""
+    title = str(_SPOILT.get(code, _SPOILT["unusable"])[0])
+    return title[:1].lower() + title[1:]
+
+
+def rejections_in_words(reasons: Mapping[str, int]) -> str:
+    """How often for what, the most frequent first: 'out of focus 10, too dark 4'."""
+    by_number = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{rejection_in_words(code)} {n}" for code, n in by_number)
 
 
 def verdict_on(analysis: Analysis | None, *, certainty: str, failures: dict[str, str]) -> Verdict:

@@ -1,6 +1,6 @@
 """What a microscope is told, for staff: looked at and changed over the API."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from drf_spectacular.utils import extend_schema
@@ -14,8 +14,6 @@ from devices.services.configuration import FIELDS, Field, configuration_of, conf
 from hospital.accounts.api import ScopedViewSet
 from hospital.base.openapi import problems
 
-_Base = ScopedViewSet[Device] if TYPE_CHECKING else object
-
 
 def _field(field: Field) -> "serializers.Field[Any, Any, Any, Any]":
     options: dict[str, Any] = {
@@ -26,8 +24,11 @@ def _field(field: Field) -> "serializers.Field[Any, Any, Any, Any]":
     }
     if field.kind is str:
         return serializers.CharField(max_length=40, allow_blank=True, **options)
-    kind = serializers.IntegerField if field.kind is int else serializers.FloatField
-    return kind(min_value=field.least, max_value=field.most, **options)
+    kind: Any = serializers.IntegerField if field.kind is int else serializers.FloatField
+    made: serializers.Field[Any, Any, Any, Any] = kind(
+        min_value=field.least, max_value=field.most, **options
+    )
+    return made
 
 
 class ConfigurationSerializer(serializers.Serializer[Any]):
@@ -47,7 +48,7 @@ class ConfigurationAnswer(serializers.Serializer[Any]):
     told = serializers.DictField(help_text="What it is told: its own, else the hospital's.")
 
 
-class ConfigurationActions(_Base):
+class ConfigurationActions(ScopedViewSet[Device]):
     """The part of the registry's addresses that is about configuration."""
 
     @extend_schema(

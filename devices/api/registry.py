@@ -21,7 +21,6 @@ from devices.api.configuration import ConfigurationActions
 from devices.models import Device, DeviceKey, DeviceState
 from devices.selectors import devices_visible_to, keys_visible_to
 from devices.services import keys, registry
-from hospital.accounts.api import ScopedViewSet
 from hospital.base.openapi import problems
 from hospital.base.search import Filters, matching
 
@@ -106,7 +105,6 @@ class DeviceFilter(Filters):
 )
 class DeviceViewSet(
     ConfigurationActions,
-    ScopedViewSet[Device],
     ListModelMixin,
     CreateModelMixin,
     RetrieveModelMixin,
