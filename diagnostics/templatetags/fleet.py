@@ -4,10 +4,9 @@ from typing import Any
 
 from django import template
 
-from devices.selectors import alerts_visible_to
+from devices.selectors import permissions_and_alerts_of
 from devices.services.health import in_words
 from diagnostics.wording import rejections_in_words
-from hospital.accounts.selectors import permissions_of
 
 register = template.Library()
 
@@ -16,13 +15,14 @@ register = template.Library()
 def pages_of(context: Any, swap: bool = False) -> dict[str, Any]:
     """Links to the pages that the signed-in user may open; nothing for patients and guardians."""
     user = context["user"]
-    held = permissions_of(user) if user.is_authenticated and user.is_active else frozenset()
-    everything = user.is_authenticated and user.is_superuser
-    may_see_fleet = everything or "devices.view_device" in held
+    held: frozenset[str] = frozenset()
+    alerts = 0
+    if user.is_authenticated and user.is_active:
+        held, alerts = permissions_and_alerts_of(user)
     return {
-        "worklist": everything or "diagnostics.view_diagnosticreport" in held,
-        "fleet": may_see_fleet,
-        "alerts": alerts_visible_to(user).filter(cleared_at=None).count() if may_see_fleet else 0,
+        "worklist": "diagnostics.view_diagnosticreport" in held,
+        "fleet": "devices.view_device" in held,
+        "alerts": alerts,
         "here": context.get("here", ""),
         "swap": swap,
     }
