@@ -32,11 +32,11 @@ class ConfigurationForm(forms.Form):
 
 def _form_field(field: Field) -> forms.Field:
     default = settings.DEVICE_CONFIGURATION.get(field.name)
-    unset = "the microscope's own" if default in {None, ""} else default
+    unset = "none" if field.kind is str else "left to the microscope"
     options: dict[str, Any] = {
         "label": field.label,
         "required": False,
-        "help_text": f"{field.help} Empty: {unset}.",
+        "help_text": f"{field.help} Empty: {unset if default in {None, ''} else default}.",
     }
     if field.kind is str:
         return forms.CharField(max_length=40, **options)

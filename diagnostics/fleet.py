@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, When
 from django.utils import timezone
 
 from devices.models import Alert, AlertKind, Device, DeviceState
@@ -73,9 +73,13 @@ class Scope:
 
 
 def scopes_of(user: Any) -> list[Scope]:
-    """Every microscope that `user` may see and that is not retired, by clinic, place and name."""
+    """Every microscope that `user` may see and that is not retired.
+
+    By clinic, place and name; those whose place nobody has said come last.
+    """
     rows = devices_visible_to(user).exclude(state=DeviceState.RETIRED)
-    return _scopes(user, rows.order_by("clinic__name", "place", "name"))
+    nowhere = Case(When(place="", then=1), default=0)
+    return _scopes(user, rows.order_by("clinic__name", nowhere, "place", "name"))
 
 
 def scope_of(user: Any, device_id: UUID) -> Scope | None:

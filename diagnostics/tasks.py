@@ -25,3 +25,9 @@ def sweep() -> dict[str, int]:
 def watch() -> dict[str, int]:
     """Look after the microscopes: who is silent, who takes bad pictures, whom to tell."""
     return fleet.watch_fleet()
+
+
+@shared_task(name="diagnostics.tasks.watch_drift")
+def watch_drift() -> int:
+    """Look whether any microscope's pictures drift."""
+    return fleet.watch_drift()

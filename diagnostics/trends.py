@@ -108,6 +108,13 @@ class Drift:
         return abs(self.now - self.before) > self.spread
 
 
+def drifts_of(device: Device) -> dict[str, Drift]:
+    """What of the microscope's pictures has moved in the last days, by measure."""
+    quality = quality_by_day(device, RECENT + EARLIER)
+    drifts = {name: drift_of(days) for name, days in quality.items()}
+    return {name: drift for name, drift in drifts.items() if drift and drift.is_notable}
+
+
 def drift_of(days: Days) -> Drift | None:
     """The last three days against the 27 before; None where there is too little to compare."""
     today = timezone.localdate()

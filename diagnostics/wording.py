@@ -21,6 +21,8 @@ from diagnostics.models.analysis import CLASS_NAMES
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+    from diagnostics.trends import Drift
+
 DISCLAIMER = gettext_lazy("Computer-aided. Assists a qualified reader; not a diagnosis.")
 
 
@@ -271,6 +273,40 @@ _SPOILT: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
 def advice_for(rejection: str) -> str:
     """What to do about a rejected picture, by its code; '' for the empty code."""
     return str(_SPOILT.get(rejection, _SPOILT["unusable"])[1]) if rejection else ""
+
+
+# What the quality gate measures, as people call it; its digits; what to look at when it drifts.
+_TRENDS: dict[str, tuple[StrOrPromise, int, StrOrPromise]] = {
+    "focus": (
+        gettext_lazy("Focus"),
+        2,
+        gettext_lazy("Look at focus drive, objective and cover slips."),
+    ),
+    "stain": (
+        gettext_lazy("Stain"),
+        3,
+        gettext_lazy("Look at the stain batch, its pH and the staining time."),
+    ),
+    "brightness": (
+        gettext_lazy("Exposure"),
+        0,
+        gettext_lazy("Look at lamp, diaphragm and exposure time."),
+    ),
+}
+
+
+def measure_in_words(name: str) -> tuple[str, int]:
+    """What people call a measure of the quality gate, and how many digits of it they need."""
+    title, digits, _advice = _TRENDS[name]
+    return str(title), digits
+
+
+def drift_in_words(name: str, drift: Drift) -> str:
+    """How far a measure has moved, and what to look at."""
+    _title, digits, advice = _TRENDS[name]
+    now, before, spread = (f"{v:.{digits}f}" for v in (drift.now, drift.before, drift.spread))
+    moved = _("%(now)s in the last days, %(before)s ± %(spread)s before.")
+    return f"{moved % {'now': now, 'before': before, 'spread': spread}} {advice}"
 
 
 def rejection_in_words(code: str) -> str:

@@ -48,6 +48,7 @@ class AlertKind(models.TextChoices):
     CLOCK = "clock", "Clock is off"
     FIRMWARE = "firmware", "Firmware too old"
     REJECTIONS = "rejections", "Many pictures rejected"
+    DRIFT = "drift", "Pictures drift"
 
 
 class Alert(models.Model):

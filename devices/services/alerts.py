@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
+from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -55,6 +56,12 @@ def clear_alert(*, device: Device, kind: AlertKind) -> bool:
         return False
     _tell(alert, device, "alert.cleared")
     return True
+
+
+def devices_with_open(kind: AlertKind) -> set[UUID]:
+    """The microscopes about which an alert of `kind` is open."""
+    rows = Alert.objects.filter(kind=kind, cleared_at=None).order_by()
+    return set(rows.values_list("device_id", flat=True))
 
 
 def _tell(alert: Alert, device: Device, action: str) -> None:

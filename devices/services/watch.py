@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from devices.models import Alert, AlertKind, Device, DeviceState, Heartbeat
-from devices.services.alerts import clear_alert, raise_alert
+from devices.services.alerts import clear_alert, devices_with_open, raise_alert
 from devices.services.configuration import heartbeat_seconds_of
 from devices.services.health import in_words
 
@@ -38,7 +38,7 @@ def watch_silence(last_pictures: LastPictures) -> int:
     devices = list(active.order_by("pk"))
     quiet = {device.pk for device in devices if _is_silent(device, now, None)}
     pictures = last_pictures(quiet) if quiet else {}
-    known = _open(AlertKind.SILENT)
+    known = devices_with_open(AlertKind.SILENT)
     changed = 0
     for device in devices:
         silent = device.pk in quiet and _is_silent(device, now, pictures.get(device.pk))
@@ -57,11 +57,6 @@ def _is_silent(device: Device, now: datetime, picture: datetime | None) -> bool:
 
 def _patience(device: Device) -> timedelta:
     return timedelta(seconds=settings.ALERT_MISSED_HEARTBEATS * heartbeat_seconds_of(device))
-
-
-def _open(kind: AlertKind) -> set[UUID]:
-    rows = Alert.objects.filter(kind=kind, cleared_at=None).order_by()
-    return set(rows.values_list("device_id", flat=True))
 
 
 def close_of_inactive() -> int:

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import floor, log10
+from typing import ClassVar
 
 from django.utils.formats import date_format
 
 from diagnostics.trends import Days
 
 WIDTH, HEIGHT = 400, 170
-LEFT, RIGHT, TOP, BOTTOM = 44, 392, 12, 146
+LEFT, RIGHT, TOP, BOTTOM = 50, 384, 12, 146
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -58,6 +59,11 @@ class Chart:
     band: tuple[float, float] | None = None
     legend: Sequence[tuple[str, str]] = ()
     note: str = ""
+    # The drawing's own measures, for the template.
+    size: ClassVar[tuple[int, int]] = (WIDTH, HEIGHT)
+    left: ClassVar[int] = LEFT
+    right: ClassVar[int] = RIGHT
+    breadth: ClassVar[int] = RIGHT - LEFT
 
     @property
     def is_empty(self) -> bool:

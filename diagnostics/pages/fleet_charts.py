@@ -12,12 +12,6 @@ from diagnostics.pages.charts import Chart
 RANGES = (7, 30, 90)
 # More reasons than this in one chart are told apart by nobody.
 REASONS = 5
-# What each measure is called, its digits, and what to look at when it drifts.
-_MEASURES = {
-    "focus": ("Focus", 2, "Look at the focus drive, the objective and the cover slips."),
-    "stain": ("Stain", 3, "Look at the stain batch, its pH and the staining time."),
-    "brightness": ("Exposure", 0, "Look at the lamp, the diaphragm and the exposure time."),
-}
 
 
 def pictures(device: Device, days: int) -> list[Chart]:
@@ -35,14 +29,9 @@ def pictures(device: Device, days: int) -> list[Chart]:
 
 
 def _measure(name: str, shown: list[date], values: trends.Days) -> Chart:
-    title, digits, advice = _MEASURES[name]
+    title, digits = wording.measure_in_words(name)
     drift = trends.drift_of(values)
-    note = ""
-    if drift and drift.is_notable:
-        note = (
-            f"{drift.now:.{digits}f} in the last {trends.RECENT} days, "
-            f"{drift.before:.{digits}f} ± {drift.spread:.{digits}f} before. {advice}"
-        )
+    note = wording.drift_in_words(name, drift) if drift and drift.is_notable else ""
     return charts.line(
         name,
         title,

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from devices.models import Alert, AlertKind, Device, DeviceState
+from devices.models import AlertKind, Device, DeviceState
 from devices.services import alerts, watch
 from devices.services.health import CALM
-from diagnostics import fleet, wording
+from diagnostics import fleet, trends, wording
 from diagnostics.models import FieldImage, ImageState
 
 # Fewer say nothing about a share; and what is older nothing about today.
@@ -42,12 +43,33 @@ def watch_rejections() -> int:
     Of each microscope the latest `ALERT_REJECTED_OF` pictures count that were judged in the last
     seven days, if they are ten or more. Returns how many alerts changed.
     """
-    open_alerts = Alert.objects.filter(kind=AlertKind.REJECTIONS, cleared_at=None).order_by()
-    known = set(open_alerts.values_list("device_id", flat=True))
-    return sum(
-        _judge(device, is_open=device.pk in known)
-        for device in Device.objects.filter(state=DeviceState.ACTIVE).order_by("pk")
-    )
+    known = alerts.devices_with_open(AlertKind.REJECTIONS)
+    return sum(_judge(device, is_open=device.pk in known) for device in _active())
+
+
+def watch_drift() -> int:
+    """Raise DRIFT where focus, stain or exposure have moved, clear it where they are back.
+
+    Reads a month of every microscope's figures; once an hour is often enough. Returns how many
+    alerts changed.
+    """
+    known = alerts.devices_with_open(AlertKind.DRIFT)
+    changed = 0
+    for device in _active():
+        drifts = trends.drifts_of(device)
+        if drifts and device.pk not in known:
+            detail = " ".join(
+                f"{wording.measure_in_words(name)[0]}: {wording.drift_in_words(name, drift)}"
+                for name, drift in drifts.items()
+            )
+            changed += alerts.raise_alert(device=device, kind=AlertKind.DRIFT, detail=detail)
+        elif not drifts and device.pk in known:
+            changed += alerts.clear_alert(device=device, kind=AlertKind.DRIFT)
+    return changed
+
+
+def _active() -> QuerySet[Device]:
+    return Device.objects.filter(state=DeviceState.ACTIVE).order_by("pk")
 
 
 def _judge(device: Device, *, is_open: bool) -> bool:

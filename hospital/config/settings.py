@@ -197,6 +197,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("WATCH_SECONDS", 15.0),
         "options": {"expires": 60},
     },
+    "drift": {
+        "task": "diagnostics.tasks.watch_drift",
+        "schedule": env.float("DRIFT_SECONDS", 3600.0),
+        "options": {"expires": 3600},
+    },
 }
 
 # Web processes that `manage.py stack` starts. Requests of one process share transactions; a second

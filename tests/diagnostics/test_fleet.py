@@ -15,7 +15,7 @@ from devices.services.registry import change_state, register_device
 from diagnostics import trends
 from diagnostics.fleet import scope_of, scopes_of
 from diagnostics.models import Analysis, FieldImage, ImageState, Outcome
-from diagnostics.services.fleet import watch_fleet, watch_rejections
+from diagnostics.services.fleet import watch_drift, watch_fleet, watch_rejections
 from hospital.accounts.models import User
 from tests.hands import signed_in
 from tests.world import SETUP, World
@@ -169,8 +169,22 @@ def test_a_worn_lamp_shows_as_a_drift(world: World) -> None:
         pictures(world, 2, ago=timedelta(days=day), brightness=brightness, focus=1.8, stain=0.03)
     page = fleet(world.device_manager, f"{world.device.pk}/").content.decode()
     assert page.count("Drifting.") == 1
-    assert "180 in the last 3 days" in page
-    assert "Look at the lamp" in page
+    assert "180 in the last days, 231 ± 3 before" in page
+    assert "Look at lamp" in page
+
+
+def test_a_drift_is_told_before_anyone_looks_and_ends_with_the_lamp_changed(world: World) -> None:
+    for day in range(30):
+        pictures(world, 2, ago=timedelta(days=day), stain=0.06 if day < 3 else 0.03 + day % 3 / 1e3)
+    assert (watch_drift(), watch_drift()) == (1, 0)
+    assert Alert.objects.get().detail == (
+        "Stain: 0.060 in the last days, 0.031 ± 0.003 before. "
+        "Look at the stain batch, its pH and the staining time."
+    )
+    pictures(world, 200, stain=0.031)
+    pictures(world, 200, ago=timedelta(days=1), stain=0.031)
+    assert (watch_drift(), watch_drift()) == (1, 0)
+    assert open_kinds() == []
 
 
 def test_what_is_as_usual_is_no_drift(world: World) -> None:
