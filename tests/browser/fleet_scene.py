@@ -12,6 +12,7 @@ from devices.services.alerts import clear_alert, raise_alert
 from devices.services.keys import issue_key
 from devices.services.registry import change_state, register_device
 from diagnostics.models import Analysis, FieldImage, ImageState, Outcome
+from diagnostics.services.fleet import watch_drift
 from tests.world import SETUP, World
 
 PLACES = {
@@ -58,6 +59,7 @@ class FleetScene:
         )
         change_state(actor=SETUP, device=scopes["Teaching head"], to=DeviceState.SUSPENDED)
         self.heard(world.other_device)
+        watch_drift()
 
     def registered(self, name: str, place: str) -> Device:
         """One more microscope, keyed."""
