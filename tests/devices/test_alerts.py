@@ -1,10 +1,14 @@
 """An alert is opened once, closed once, told to those concerned, and mailed once."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.utils import timezone
 
 from devices.models import Alert, AlertKind
@@ -13,7 +17,7 @@ from devices.services.alerts import clear_alert, mail_alerts, raise_alert
 from hospital.accounts.selectors import fleet_topic, live_topics
 from hospital.audit.models import Entry
 from hospital.live.models import Event
-from tests.world import World
+from tests.world import World, found
 
 pytestmark = pytest.mark.django_db
 
@@ -151,3 +155,38 @@ def test_a_name_with_a_line_break_makes_no_second_header(world: World, manager: 
     raise_alert(device=world.device, kind=AlertKind.SILENT)
     mail_alerts()
     assert "\n" not in mail.outbox[0].subject
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sweepers_at_once_raise_one_and_clear_one() -> None:
+    world = found()
+    kind = AlertKind.SILENT
+    assert sorted(both(lambda: raise_alert(device=world.device, kind=kind))) == [False, True]
+    assert sorted(both(lambda: clear_alert(device=world.device, kind=kind))) == [False, True]
+    assert Alert.objects.filter(device=world.device).count() == 1
+    assert deeds() == ["alert.raised", "alert.cleared"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sweepers_at_once_mail_once() -> None:
+    world = found()
+    world.device_manager.email = "dev@north.example"
+    world.device_manager.save()
+    raise_alert(device=world.device, kind=AlertKind.SILENT)
+    assert sorted(both(mail_alerts)) == [0, 1]
+    assert len(mail.outbox) == 1
+
+
+def both(act: Callable[[], Any]) -> list[Any]:
+    """What two who act at the same moment get."""
+    together = Barrier(2)
+
+    def one(_: int) -> Any:
+        together.wait()
+        try:
+            return act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as hands:
+        return list(hands.map(one, range(2)))
