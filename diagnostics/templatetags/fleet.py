@@ -13,7 +13,7 @@ register = template.Library()
 
 @register.inclusion_tag("parts/nav.html", takes_context=True)
 def pages_of(context: Any, swap: bool = False) -> dict[str, Any]:
-    """Links to the pages that the signed-in user may open; nothing for patients and guardians."""
+    """Links to the pages that the user may open; nothing for those who have one or none."""
     user = context["user"]
     held: frozenset[str] = frozenset()
     alerts = 0
