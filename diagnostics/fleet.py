@@ -61,6 +61,11 @@ class Scope:
         return STANDINGS["fine" if heard else "new"]
 
     @property
+    def is_simulated(self) -> bool:
+        """Whether it is a program: what it says of itself is made up."""
+        return self.device.make.casefold() == "simulated"
+
+    @property
     def said(self) -> dict[str, Any]:
         """Its last heartbeat."""
         said: dict[str, Any] = self.device.last_heartbeat

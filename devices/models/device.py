@@ -70,6 +70,11 @@ class Device(models.Model):
         editable=False,
         help_text="Of all that `revision` stands for, the hospital's defaults included.",
     )
+    told_seconds = models.PositiveIntegerField(
+        null=True,
+        editable=False,
+        help_text="When to send its next heartbeat, as it was told.",
+    )
     state = models.CharField(
         max_length=10, choices=DeviceState.choices, default=DeviceState.PENDING, editable=False
     )

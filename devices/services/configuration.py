@@ -105,11 +105,6 @@ def configuration_of(device: Device) -> Configuration:
     return Configuration(**{**settings.DEVICE_CONFIGURATION, **own})
 
 
-def heartbeat_seconds_of(device: Device) -> int:
-    """After how many seconds `device` shall send its next heartbeat."""
-    return configuration_of(device).heartbeat_seconds
-
-
 @transaction.atomic
 def configure(*, actor: Actor, device: Device, values: Mapping[str, Any]) -> bool:
     """Set some of what `device` is told; None or '' goes back to the hospital's default.

@@ -58,8 +58,9 @@ def take_heartbeat(*, device: Device, report: dict[str, Any]) -> Configuration:
     )
     device.last_heartbeat_at, device.last_heartbeat = now, _as_json(report)
     device.firmware = report.get("firmware") or device.firmware
-    device.save(update_fields=["last_heartbeat_at", "last_heartbeat", "firmware"])
     configuration = settle_revision(device)
+    device.told_seconds = configuration.heartbeat_seconds
+    device.save(update_fields=["last_heartbeat_at", "last_heartbeat", "firmware", "told_seconds"])
     _look_after(device, list(_findings(device, report, offset, configuration)))
     return configuration
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from devices.models import Alert, AlertKind, Device, DeviceState, Heartbeat
 from devices.services.alerts import clear_alert, devices_with_open, raise_alert
-from devices.services.configuration import heartbeat_seconds_of
+from devices.services.configuration import configuration_of
 from devices.services.health import in_words
 
 # Old heartbeats go in small bites, so that no heartbeat waits behind a great deletion.
@@ -56,7 +56,9 @@ def _is_silent(device: Device, now: datetime, picture: datetime | None) -> bool:
 
 
 def _patience(device: Device) -> timedelta:
-    return timedelta(seconds=settings.ALERT_MISSED_HEARTBEATS * heartbeat_seconds_of(device))
+    # As it was told: of a shorter interval it hears only with its next heartbeat.
+    seconds = device.told_seconds or configuration_of(device).heartbeat_seconds
+    return timedelta(seconds=settings.ALERT_MISSED_HEARTBEATS * seconds)
 
 
 def close_of_inactive() -> int:

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from devices.models import AlertKind
 from devices.services.alerts import clear_alert, raise_alert
+from devices.services.health import take_heartbeat
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.fleet_scene import FleetScene
 from tests.browser.test_live import live
@@ -71,3 +72,15 @@ def test_an_alert_is_on_every_screen_at_once_and_gone_when_it_is_over(
     expect(tile).to_contain_text("Not heard yet")
     expect(page.locator("#alerts")).not_to_contain_text("open")
     expect(worklist.locator("#to-fleet")).not_to_contain_text("open alert")
+
+
+def test_figures_are_fetched_now_and_then_without_an_event(hospital: Any, screen: Any) -> None:
+    """A heartbeat is no event; the page looks by itself."""
+    device = hospital.world.device
+    page = screen(hospital.world.device_manager, "/login/")
+    page.clock.install()
+    page.goto("/fleet/")
+    live(page)
+    hospital.do(take_heartbeat, device=device, report={"queue_length": 7})
+    page.clock.fast_forward(25_000)
+    expect(page.get_by_role("article")).to_contain_text("Fine")

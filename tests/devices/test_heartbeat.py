@@ -254,6 +254,18 @@ def test_a_microscope_is_waited_for_by_its_own_interval(world: World) -> None:
     assert watch_silence(nothing) == 1
 
 
+def test_nobody_is_silent_who_has_not_heard_of_the_shorter_interval(
+    world: World, microscope: Microscope
+) -> None:
+    beat(microscope)
+    configure(actor=SETUP, device=fresh(world), values={"heartbeat_seconds": 5})
+    heard(world, 60)
+    assert watch_silence(nothing) == 0
+    beat(microscope)
+    heard(world, 60)
+    assert watch_silence(nothing) == 1
+
+
 def test_who_never_sends_heartbeats_cannot_miss_one(world: World) -> None:
     """A script with curl, a DICOM modality."""
     assert world.device.last_heartbeat_at is None

@@ -160,6 +160,13 @@ def test_patients_and_guardians_are_shown_no_way_to_the_wards(world: World) -> N
     assert "/worklist/" not in page
 
 
+def test_a_program_is_never_taken_for_a_microscope(world: World) -> None:
+    assert "not a real microscope" not in fleet(world.technician).content.decode()
+    Device.objects.filter(pk=world.device.pk).update(make="Simulated")
+    for path in ("", f"{world.device.pk}/"):
+        assert "not a real microscope" in fleet(world.technician, path).content.decode()
+
+
 # --- trends -------------------------------------------------------------------------------------
 
 
