@@ -50,6 +50,7 @@ class Kind:
                 "dissent": self.dissent,
                 "packages": ["bench 000000000000"],
                 "synthetic": False,
+                "held": False,
             }
         )
 
@@ -217,6 +218,12 @@ def statements(size: int, clinics: dict[str, Any]) -> list[str]:
                 "state": "'active'",
                 "registered_at": w.at(str(now)),
                 "last_heartbeat": w.json("'{}'"),
+                "place": "''",
+                "certificate_sha256": "''",
+                "ae_title": "''",
+                "configuration": w.json("'{}'"),
+                "configuration_digest": "''",
+                "revision": "1",
             },
             f"(SELECT n.i - 1 AS number, (n.i - 1) / 3 AS clinic "
             f"FROM {w.series('n', 3 * len(clinics))}) AS x",
@@ -263,6 +270,7 @@ def statements(size: int, clinics: dict[str, Any]) -> list[str]:
                 "width": "640",
                 "height": "480",
                 "synthetic": w.no,
+                "held": w.no,
                 "received_at": w.at("epoch + 60 * j"),
                 "state": f"CASE WHEN {done} THEN 'accepted' ELSE 'received' END",
                 "rejection": "''",

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
 
+from devices.admin_configuration import ConfigurationPages
 from devices.admin_keys import KeyPages
 from devices.certificates import NO_FINGERPRINT, fingerprint_of
 from devices.models import Device, DeviceState
@@ -56,7 +57,7 @@ class ReasonForm(forms.Form):
 
 
 @admin.register(Device)
-class DeviceAdmin(KeyPages):
+class DeviceAdmin(ConfigurationPages, KeyPages):
     """The microscope registry."""
 
     form = DeviceForm
@@ -71,7 +72,7 @@ class DeviceAdmin(KeyPages):
     ordering = ["clinic__name", "name"]
     readonly_fields = ["state", "last_heartbeat_at", "said", "registered_at", "id"]
     fieldsets = [
-        (None, {"fields": ["clinic", "name", "state"]}),
+        (None, {"fields": ["clinic", "name", "place", "state"]}),
         ("Instrument", {"fields": ["make", "model", "serial", "firmware", "certificate_sha256"]}),
         ("Heartbeat", {"fields": ["last_heartbeat_at", "said"]}),
         ("Record", {"fields": ["registered_at", "id"]}),
@@ -96,6 +97,7 @@ class DeviceAdmin(KeyPages):
         if device:
             context |= self.key_context(request, device)
             context["steps"] = self._steps(request, device)
+            context["may_configure"] = self.has_change_permission(request, device)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _steps(self, request: HttpRequest, device: Device) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from diagnostics import pipeline
-from diagnostics.services import analyses, uploads
+from diagnostics.services import analyses, fleet, uploads
 
 
 @shared_task(name="diagnostics.tasks.analyse")
@@ -19,3 +19,15 @@ def analyse(analysis_id: str = "") -> int:
 def sweep() -> dict[str, int]:
     """Requeue what was left behind, finish or clear away what arrived in pieces."""
     return analyses.sweep() | uploads.sweep()
+
+
+@shared_task(name="diagnostics.tasks.watch")
+def watch() -> dict[str, int]:
+    """Look after the microscopes: who is silent, who takes bad pictures, whom to tell."""
+    return fleet.watch_fleet()
+
+
+@shared_task(name="diagnostics.tasks.watch_drift")
+def watch_drift() -> int:
+    """Look whether any microscope's pictures drift."""
+    return fleet.watch_drift()

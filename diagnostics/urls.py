@@ -2,11 +2,15 @@
 
 from django.urls import path
 
-from diagnostics.pages import case, pictures, portal, worklist
+from diagnostics.pages import case, fleet, pictures, portal, worklist
 
 urlpatterns = [
     path("worklist/", worklist.worklist, name="worklist"),
     path("worklist/live/", worklist.worklist_rows, name="worklist-live"),
+    path("fleet/", fleet.fleet, name="fleet"),
+    path("fleet/live/", fleet.fleet_live, name="fleet-live"),
+    path("fleet/<uuid:device_id>/", fleet.fleet_device, name="fleet-device"),
+    path("fleet/<uuid:device_id>/live/", fleet.fleet_device_live, name="fleet-device-live"),
     path("cases/<uuid:report_id>/", case.case, name="case"),
     path("cases/<uuid:report_id>/live/", case.case_live, name="case-live"),
     path("cases/<uuid:report_id>/verify/", case.verify, name="case-verify"),

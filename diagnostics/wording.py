@@ -7,6 +7,7 @@ malignant class.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from diagnostics.models.analysis import CLASS_NAMES
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
+
+    from diagnostics.trends import Drift
 
 DISCLAIMER = gettext_lazy("Computer-aided. Assists a qualified reader; not a diagnosis.")
 
@@ -270,6 +273,52 @@ _SPOILT: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
 def advice_for(rejection: str) -> str:
     """What to do about a rejected picture, by its code; '' for the empty code."""
     return str(_SPOILT.get(rejection, _SPOILT["unusable"])[1]) if rejection else ""
+
+
+# What the quality gate measures, as people call it; its digits; what to look at when it drifts.
+_TRENDS: dict[str, tuple[StrOrPromise, int, StrOrPromise]] = {
+    "focus": (
+        gettext_lazy("Focus"),
+        2,
+        gettext_lazy("Look at focus drive, objective and cover slips."),
+    ),
+    "stain": (
+        gettext_lazy("Stain"),
+        3,
+        gettext_lazy("Look at the stain batch, its pH and the staining time."),
+    ),
+    "brightness": (
+        gettext_lazy("Exposure"),
+        0,
+        gettext_lazy("Look at lamp, diaphragm and exposure time."),
+    ),
+}
+
+
+def measure_in_words(name: str) -> tuple[str, int]:
+    """What people call a measure of the quality gate, and how many digits of it they need."""
+    title, digits, _advice = _TRENDS[name]
+    return str(title), digits
+
+
+def drift_in_words(name: str, drift: Drift) -> str:
+    """How far a measure has moved, and what to look at."""
+    _title, digits, advice = _TRENDS[name]
+    now, before, spread = (f"{v:.{digits}f}" for v in (drift.now, drift.before, drift.spread))
+    moved = _("%(now)s in the last days, %(before)s ± %(spread)s before.")
+    return f"{moved % {'now': now, 'before': before, 'spread': spread}} {advice}"
+
+
+def rejection_in_words(code: str) -> str:
+    """Why a picture was rejected, by its code, in the middle of a sentence."""
+    title = str(_SPOILT.get(code, _SPOILT["unusable"])[0])
+    return title[:1].lower() + title[1:]
+
+
+def rejections_in_words(reasons: Mapping[str, int]) -> str:
+    """How often for what, the most frequent first: 'out of focus 10, too dark 4'."""
+    by_number = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{rejection_in_words(code)} {n}" for code, n in by_number)
 
 
 def verdict_on(analysis: Analysis | None, *, certainty: str, failures: dict[str, str]) -> Verdict:

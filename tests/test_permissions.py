@@ -124,6 +124,10 @@ def device(scene: Scene) -> dict[str, Any]:
     return {"pk": scene.world.device.pk}
 
 
+def device_id(scene: Scene) -> dict[str, Any]:
+    return {"device_id": scene.world.device.pk}
+
+
 def patient(scene: Scene) -> dict[str, Any]:
     return {"pk": scene.world.patient.pk}
 
@@ -227,6 +231,11 @@ TABLE = [
     Line(" in 404 404 200 200 404 404 404  in", "GET", "picture", picture("original")),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "picture", picture("thumbnail"),
          note="small"),
+    # the fleet
+    Line(" in 403 403 200 403 200 200 403  in", "GET", "fleet"),
+    Line(" in 403 403 200 403 200 200 403  in", "GET", "fleet-live"),
+    Line(" in 404 404 200 404 200 200 404  in", "GET", "fleet-device", device_id),
+    Line(" in 404 404 200 404 200 200 404  in", "GET", "fleet-device-live", device_id),
     # the portal
     Line(" in 200 200 200 200 200 200 200  in", "GET", "portal"),
     Line(" in 200 200 200 200 200 200 200  in", "GET", "portal-live"),
@@ -262,6 +271,8 @@ TABLE = [
     Line("401 403 403 403 403 200 200 403 401", "GET", "api:device-keys", device),
     Line("401 403 403 403 403 201 201 403 401", "POST", "api:device-keys", device),
     Line("401 403 403 403 403 204 204 403 401", "DELETE", "api:device-revoke-key", key),
+    Line("401 403 403 200 403 200 200 403 401", "GET", "api:device-configuration", device),
+    Line("401 403 403 403 403 200 200 403 401", "PATCH", "api:device-configuration", device),
     Line("401 403 403 403 403 200 200 403 401", "POST", "api:device-state", device,
          lambda s: {"state": "suspended"}),
     Line("401 403 403 403 403 409 409 403 401", "POST", "api:device-reinstate", device,
@@ -300,6 +311,8 @@ TABLE = [
     Line(" in  in  in 403 403 302 302 403  in", "POST", "admin:devices_device_rotate", device),
     Line(" in  in  in 403 403 302 302 403  in", "POST", "admin:devices_device_revoke_key",
          admin_key),
+    Line(" in  in  in 403 403 302 302 403  in", "POST", "admin:devices_device_configuration",
+         device),
     Line(" in  in  in 403 403 302 302 403  in", "POST", "admin:devices_device_state",
          lambda s: {**device(s), "to": "suspended"}),
     Line(" in  in  in 403 403 302 302 403  in", "POST", "admin:devices_device_reinstate", device,

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
@@ -12,7 +11,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from devices.api.authentication import IsActiveDevice, KeyAuthentication, device_of
-from devices.services import health
+from devices.models import DeviceKey
+from devices.services import health, keys
 from hospital.base.api import OnlyJson, read_body
 from hospital.base.openapi import problems
 from hospital.base.problems import Refusal
@@ -36,10 +36,25 @@ class HeartbeatSerializer(serializers.Serializer[Any]):
     queue_length = serializers.IntegerField(
         min_value=0, max_value=10**6, required=False, help_text="Pictures not yet delivered."
     )
+    oldest_unsent_seconds = serializers.IntegerField(
+        min_value=0, max_value=2**53, required=False, help_text="How long the oldest of them waits."
+    )
+    refused = serializers.IntegerField(
+        min_value=0,
+        max_value=10**6,
+        required=False,
+        help_text="Pictures refused here that wait for a person there.",
+    )
     free_bytes = serializers.IntegerField(min_value=0, max_value=2**53, required=False)
     temperature_celsius = serializers.FloatField(min_value=-100, max_value=200, required=False)
     wifi_dbm = serializers.IntegerField(min_value=-200, max_value=50, required=False)
     clock = serializers.DateTimeField(required=False, help_text="The microscope's own time.")
+    last_error = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, help_text="200 characters are kept."
+    )
+    revision = serializers.IntegerField(
+        min_value=0, max_value=2**31, required=False, help_text="Of the configuration it has."
+    )
     note = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
@@ -48,6 +63,12 @@ class HeartbeatAnswer(serializers.Serializer[Any]):
 
     server_time = serializers.DateTimeField()
     interval_seconds = serializers.IntegerField(help_text="Send the next heartbeat after this.")
+    revision = serializers.IntegerField(help_text="Of the configuration that it shall have.")
+    configuration = serializers.DictField(
+        required=False, help_text="Only when the microscope said another revision, or none."
+    )
+    minimum_firmware = serializers.CharField(allow_blank=True)
+    renew_key = serializers.BooleanField(help_text="Whether it shall ask for a new key.")
 
 
 class HeartbeatView(DeviceView):
@@ -61,23 +82,37 @@ class HeartbeatView(DeviceView):
         examples=[
             OpenApiExample(
                 "A microscope at work",
-                value={"firmware": "1.4.2", "uptime_seconds": 86400, "queue_length": 0},
+                value={
+                    "firmware": "1.4.2",
+                    "uptime_seconds": 86400,
+                    "queue_length": 3,
+                    "oldest_unsent_seconds": 40,
+                    "clock": "2026-03-01T09:30:00Z",
+                    "free_bytes": 21_000_000_000,
+                    "wifi_dbm": -61,
+                    "revision": 4,
+                },
                 request_only=True,
             )
         ],
     )
     def post(self, request: Request) -> Response:
-        """Store what the microscope says of itself and answer with the server's time."""
+        """Store what the microscope says of itself; answer with the time and what it is told."""
         heartbeat = HeartbeatSerializer(data=_json(read_body(request, limit=HEARTBEAT_LIMIT)))
         heartbeat.is_valid(raise_exception=True)
-        # As text: the report is kept as JSON.
-        health.take_heartbeat(device=device_of(request), report=dict(heartbeat.data))
-        return Response(
-            {
-                "server_time": timezone.now(),
-                "interval_seconds": settings.DEVICE_HEARTBEAT_SECONDS,
-            }
-        )
+        said = heartbeat.validated_data
+        device = device_of(request)
+        told = health.take_heartbeat(device=device, report=said)
+        answer = {
+            "server_time": timezone.now(),
+            "interval_seconds": told.heartbeat_seconds,
+            "revision": device.revision,
+            "minimum_firmware": told.minimum_firmware,
+            "renew_key": isinstance(request.auth, DeviceKey) and keys.should_renew(request.auth),
+        }
+        if said.get("revision") != device.revision:
+            answer["configuration"] = told.as_told()
+        return Response(answer)
 
 
 class MalformedJson(Refusal):

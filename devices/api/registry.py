@@ -17,12 +17,12 @@ from rest_framework.mixins import (
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from devices.api.configuration import ConfigurationActions
 from devices.api.enrolment import shown_once
 from devices.certificates import NO_FINGERPRINT, fingerprint_of
 from devices.models import Device, DeviceKey, DeviceState
 from devices.selectors import devices_visible_to, keys_visible_to
 from devices.services import enrolment, keys, registry
-from hospital.accounts.api import ScopedViewSet
 from hospital.base.openapi import problems
 from hospital.base.search import Filters, matching
 
@@ -56,6 +56,7 @@ class DeviceSerializer(serializers.ModelSerializer[Device]):
             "id",
             "clinic",
             "name",
+            "place",
             "make",
             "model",
             "serial",
@@ -149,7 +150,7 @@ class DeviceFilter(Filters):
     ),
 )
 class DeviceViewSet(
-    ScopedViewSet[Device],
+    ConfigurationActions,
     ListModelMixin,
     CreateModelMixin,
     RetrieveModelMixin,
@@ -169,6 +170,8 @@ class DeviceViewSet(
         "state": "devices.change_device",
         "reinstate": "devices.change_device",
         "list_keys": "devices.view_devicekey",
+        "configuration": "devices.view_device",
+        "configure": "devices.change_device",
         "issue_key": "devices.issue_devicekey",
         "revoke_key": "devices.issue_devicekey",
         "rotate": "devices.issue_devicekey",

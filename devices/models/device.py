@@ -65,6 +65,17 @@ class Device(models.Model):
     revision = models.PositiveIntegerField(
         default=1, editable=False, help_text="Goes up with each change of the configuration."
     )
+    configuration_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="Of all that `revision` stands for, the hospital's defaults included.",
+    )
+    told_seconds = models.PositiveIntegerField(
+        null=True,
+        editable=False,
+        help_text="When to send its next heartbeat, as it was told.",
+    )
     state = models.CharField(
         max_length=10, choices=DeviceState.choices, default=DeviceState.PENDING, editable=False
     )

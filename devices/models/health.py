@@ -48,6 +48,7 @@ class AlertKind(models.TextChoices):
     CLOCK = "clock", "Clock is off"
     FIRMWARE = "firmware", "Firmware too old"
     REJECTIONS = "rejections", "Many pictures rejected"
+    DRIFT = "drift", "Pictures drift"
 
 
 class Alert(models.Model):
@@ -59,6 +60,9 @@ class Alert(models.Model):
     raised_at = models.DateTimeField(default=timezone.now, editable=False)
     cleared_at = models.DateTimeField(null=True, editable=False)
     detail = models.CharField(max_length=200, blank=True)
+    mailed_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the device managers were written to."
+    )
 
     class Meta:
         ordering = ["-raised_at"]

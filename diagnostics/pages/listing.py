@@ -18,7 +18,6 @@ from django.db.models import (
     F,
     Func,
     IntegerField,
-    OuterRef,
     QuerySet,
     SmallIntegerField,
     Subquery,
@@ -31,6 +30,7 @@ from django.utils import timezone
 
 from devices.models import Device
 from diagnostics import search
+from diagnostics.fleet import with_last_picture
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Stage, Urgency
 from diagnostics.models.analysis import OPEN
 from hospital.accounts.models import Clinic
@@ -140,9 +140,8 @@ def figures_of(clinics: Sequence[UUID], devices: QuerySet[Device]) -> list[dict[
 
 def microscopes_of(devices: QuerySet[Device]) -> list[Device]:
     """The microscopes that sent something, the last heard first, with their `last` picture."""
-    newest = FieldImage.objects.filter(device=OuterRef("pk")).order_by("-received_at")
-    heard = devices.annotate(last=Subquery(newest.values("received_at")[:1]))
-    return list(heard.filter(last__isnull=False).select_related("clinic").order_by("-last")[:6])
+    heard = with_last_picture(devices).filter(last__isnull=False)
+    return list(heard.select_related("clinic").order_by("-last")[:6])
 
 
 # --- a search ------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     return {
         "since": since,
         "live": "/ws/clinic/",
+        "here": "worklist",
         "clinics": clinics,
         "choice": choice,
         "tabs": [

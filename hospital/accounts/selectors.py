@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from hospital.accounts.models import Clinic, Membership, User
-from hospital.accounts.roles import GRANTS, roles_granting
+from hospital.accounts.roles import GRANTS, Role, roles_granting
 from hospital.audit.models import Entry
 
 if TYPE_CHECKING:
@@ -74,6 +74,13 @@ def may_manage_account(user: User, account: User) -> bool:
     return own and not account.is_superuser and not works_in.exclude(clinic__in=clinics).exists()
 
 
+def staff_mails(clinic: Clinic, role: Role) -> list[str]:
+    """The mail addresses of those who hold `role` in `clinic` and are active; each once."""
+    held = Membership.objects.filter(clinic=clinic, role=role)
+    people = User.objects.filter(pk__in=held.values("user_id"), is_active=True).exclude(email="")
+    return sorted(set(people.values_list("email", flat=True)))
+
+
 def memberships_visible_to(user: User) -> QuerySet[Membership]:
     """Who works as what in the clinics whose staff `user` administers."""
     clinics = clinics_where(user, "accounts.view_membership")
@@ -92,11 +99,17 @@ def audit_visible_to(user: User) -> QuerySet[Entry]:
 
 
 def live_topics(user: User) -> list[str]:
-    """The event topics of the clinics whose cases `user` may follow."""
-    clinics = clinics_where(user, "diagnostics.view_diagnosticreport")
-    return [clinic_topic(pk) for pk in clinics.values_list("pk", flat=True)]
+    """The event topics of the clinics whose cases or microscopes `user` may follow."""
+    cases = clinic_ids_where(user, "diagnostics.view_diagnosticreport")
+    fleets = clinic_ids_where(user, "devices.view_device")
+    return [*map(clinic_topic, cases), *map(fleet_topic, fleets)]
 
 
 def clinic_topic(clinic_id: Any) -> str:
     """The topic on which a clinic's screens listen."""
     return f"clinic.{clinic_id}"
+
+
+def fleet_topic(clinic_id: Any) -> str:
+    """The topic on which screens listen that show a clinic's microscopes."""
+    return f"fleet.{clinic_id}"

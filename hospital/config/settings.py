@@ -193,6 +193,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("SWEEP_SECONDS", 5.0),
         "options": {"expires": 30},
     },
+    "watch": {
+        "task": "diagnostics.tasks.watch",
+        "schedule": env.float("WATCH_SECONDS", 15.0),
+        "options": {"expires": 60},
+    },
+    "drift": {
+        "task": "diagnostics.tasks.watch_drift",
+        "schedule": env.float("DRIFT_SECONDS", 3600.0),
+        "options": {"expires": 3600},
+    },
 }
 
 # Web processes that `manage.py stack` starts. Requests of one process share transactions; a second
@@ -202,6 +212,15 @@ _SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 WEB_WORKERS = env.int("WEB_WORKERS", 1 if _SQLITE else max(1, min(4, (os.cpu_count() or 1) // 2)))
 # Requests that one web process serves at once; each thread keeps a connection to the database.
 WEB_THREADS = env.int("WEB_THREADS", 8)
+
+# --- mail -----------------------------------------------------------------------------------
+
+# smtp+tls://user:password@host:587; none is sent by default.
+vars().update(env.email("EMAIL_URL", default="dummymail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "leukolens@localhost")
+# Where people reach this installation, for links in mails: https://leukolens.example.org
+PUBLIC_URL = env.str("PUBLIC_URL", "").rstrip("/")
 
 # --- rules of the house ---------------------------------------------------------------------
 
@@ -227,7 +246,27 @@ ANALYSIS_NUDGE_SECONDS = env.int("ANALYSIS_NUDGE_SECONDS", 15)
 MODEL_PACKAGE = env.str("MODEL_PACKAGE", "")  # '' is the package that comes with the code
 MODEL_ENGINE = env.str("MODEL_ENGINE", "auto")  # one of ml.engines.NAMES
 LIVE_TICK_SECONDS = env.float("LIVE_TICK_SECONDS", 10.0)
+
+# What microscopes are told unless told otherwise one by one; '' or absent: their own default.
+# The fields are those of devices.services.configuration.
 DEVICE_HEARTBEAT_SECONDS = env.int("DEVICE_HEARTBEAT_SECONDS", 60)
+DEVICE_CONFIGURATION = {
+    "heartbeat_seconds": DEVICE_HEARTBEAT_SECONDS,
+    "minimum_firmware": env.str("DEVICE_MINIMUM_FIRMWARE", ""),
+    "minimum_focus": env.float("DEVICE_MINIMUM_FOCUS", None),
+    "minimum_brightness": env.int("DEVICE_MINIMUM_BRIGHTNESS", None),
+    "maximum_clipped": env.float("DEVICE_MAXIMUM_CLIPPED", None),
+    "keep_days": env.int("DEVICE_KEEP_DAYS", None),
+}
+# When the device managers are told of a microscope.
+ALERT_MISSED_HEARTBEATS = env.int("ALERT_MISSED_HEARTBEATS", 3)
+ALERT_BACKLOG_SECONDS = env.int("ALERT_BACKLOG_SECONDS", 15 * 60)
+ALERT_CLOCK_SECONDS = env.int("ALERT_CLOCK_SECONDS", 120)
+ALERT_FREE_BYTES = env.int("ALERT_FREE_BYTES", 1_000_000_000)
+# Share of the latest ALERT_REJECTED_OF pictures that the quality gate turned away.
+ALERT_REJECTED_SHARE = env.float("ALERT_REJECTED_SHARE", 0.3)
+ALERT_REJECTED_OF = env.int("ALERT_REJECTED_OF", 40)
+HEARTBEAT_DAYS = env.int("HEARTBEAT_DAYS", 30)
 # How long a microscope's one-time code can be used.
 ENROLMENT_MINUTES = env.int("ENROLMENT_MINUTES", 15)
 # A key this old is to be renewed (0: never for its age); and how long the old one goes on at most.

@@ -97,7 +97,9 @@ def test_every_address_of_a_proxy_is_known(world: World, known: Device, peer: st
 
 
 @pytest.mark.parametrize(
-    "said", ["", "(null)", "-----BEGIN CERTIFICATE-----", FINGERPRINT[:40], "ä" * 64]
+    "said",
+    ["", "(null)", "-----BEGIN CERTIFICATE-----", FINGERPRINT[:40], "ä" * 64],
+    ids=["none", "null", "begun", "short", "foreign"],
 )
 def test_none_or_an_unreadable_one_is_missing(world: World, known: Device, said: str) -> None:
     headers = {"X-Client-Certificate": quote(said)} if said else {}
@@ -172,7 +174,11 @@ def test_the_brake_sees_through_our_proxy() -> None:
     assert guess("192.0.2.2") == 403
 
 
-@pytest.mark.parametrize("given", [COLONS, FINGERPRINT, f"  {COLONS.lower()} "])
+@pytest.mark.parametrize(
+    "given",
+    [COLONS, FINGERPRINT, f"  {COLONS.lower()} "],
+    ids=["colons", "digits", "small and spaced"],
+)
 def test_the_registry_takes_the_fingerprint_as_openssl_writes_it(world: World, given: str) -> None:
     fields = {"name": "Bench", "make": "Optika", "model": "W1", "serial": "SN-1"}
     answer = send(

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from devices.models import DeviceKey, DeviceState
+from devices.models import Alert, Device, DeviceKey, DeviceState, Heartbeat
 from devices.services.keys import authenticate
 from devices.services.registry import change_state
 from devices.simulator import Job
@@ -103,6 +103,20 @@ def test_a_child_has_a_guardian_and_an_adult_an_account(db, tmp_path):
     [adult] = live_access(User.objects.get(username="chidi"))
     assert (guardian.relation, adult.relation) == (Relation.GUARDIAN, Relation.SELF)
     assert guardian.patient.birth_date.year > adult.patient.birth_date.year + 18
+
+
+def test_the_microscopes_have_a_past_that_is_marked_as_made_up(db, tmp_path):
+    hospital = found_or_find(Logins(tmp_path))
+    found_or_find(Logins(tmp_path))
+    for bench in hospital.benches:
+        beats = Heartbeat.objects.filter(device=bench.device)
+        assert beats.count() == 24 * 29
+        assert set(beats.values_list("firmware", flat=True)) == {"demonstration"}
+        alert = Alert.objects.get(device=bench.device)
+        assert alert.detail.startswith("Demonstration: ")
+        assert alert.cleared_at > alert.raised_at
+        # And none of it is taken for a sign of life.
+        assert Device.objects.get(pk=bench.device.pk).last_heartbeat_at is None
 
 
 def test_a_key_that_was_revoked_is_replaced(db, tmp_path):

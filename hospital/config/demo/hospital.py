@@ -14,6 +14,7 @@ from hospital.accounts.models import Clinic, ReleaseRule, User
 from hospital.accounts.roles import Role
 from hospital.accounts.services import found_clinic, grant_role, open_account
 from hospital.audit.services import Actor
+from hospital.config.demo.history import give_a_past
 from hospital.config.demo.logins import Login, Logins
 from patients.models import Patient, Relation
 from patients.services import grant_portal_access, register_patient
@@ -150,6 +151,7 @@ class _Founder:
             self._staff(username, full_name, part, [(clinic, role)])
         patients = [self._patient(clinic, *row) for row in PATIENTS[code]]
         device, key = self._microscope(clinic)
+        give_a_past(device)
         self.hospital.benches.append(Bench(clinic, device, key, patients))
 
     def people_of_both(self) -> None:

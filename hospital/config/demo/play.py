@@ -28,6 +28,7 @@ from hospital.config.demo.ledger import Entry, Ledger
 from hospital.config.demo.logins import Logins
 from hospital.config.demo.performance import Performance, Work
 from hospital.config.demo.pictures import Slide, make_synthetic, slides_from
+from hospital.config.demo.pulse import heartbeats
 from hospital.config.stack.record import shown
 
 
@@ -67,7 +68,8 @@ def play(wishes: Wishes, console: Console) -> bool:
         console.print(show.verdict(ledger))
         if stack.process is not None and not wishes.leave:
             console.print(show.doors(stack.url, hospital.logins, shown(logins.path)))
-            _stay(stack.process, console)
+            with heartbeats(stack.url, hospital.benches):
+                _stay(stack.process, console)
     return ledger.reported == len(ledger.entries)
 
 

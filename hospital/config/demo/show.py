@@ -77,6 +77,7 @@ def doors(url: str, logins: Iterable[Login], kept_in: str) -> Panel:
     parts = Table.grid()
     parts.add_row(f"Sign in  [bold]{url}/[/]")
     parts.add_row(f"Admin    {url}/admin/")
+    parts.add_row(f"Fleet    {url}/fleet/  (tara, dev, ada, root)")
     parts.add_row(f"API      {url}/api/docs/")
     parts.add_row("")
     parts.add_row(table)

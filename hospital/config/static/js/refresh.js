@@ -1,7 +1,8 @@
 // Keeps the live parts of a page up to date: fetches them again when something happened.
 //
-// <div data-refresh="/worklist/live/" [data-subject="…"]> names where they come from and, on a page
-// about one report, whose events matter. The answer's parts are swapped in by id
+// <div data-refresh="/worklist/live/" [data-subject="…"] [data-kind="…"] [data-every="20"]> names
+// where they come from; on a page about one thing, whose events matter, and which kind of events
+// does; and after how many seconds the page looks by itself, where not every change is an event. The answer's parts are swapped in by id
 // (hx-swap-oob), so focus, scrolling and what is being typed elsewhere stay as they are.
 // Bursts become one request; a request that failed is made again; a button may hold the list still.
 
@@ -116,10 +117,12 @@ function announce() {
 }
 
 if (source) {
-  const { subject } = source.dataset;
+  const { subject, kind, every } = source.dataset;
   document.addEventListener("leukolens:event", ({ detail }) => {
-    if (!subject || detail.subject === subject) want();
+    if ((!subject || detail.subject === subject) && (!kind || detail.kind === kind)) want();
   });
+  if (every) window.setInterval(() => document.hidden || want(), every * 1_000);
+  if (every) document.addEventListener("visibilitychange", () => document.hidden || want());
   document.addEventListener("leukolens:refetch", want);
   document.addEventListener("htmx:beforeRequest", started);
   document.addEventListener("htmx:afterRequest", finished);

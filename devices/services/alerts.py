@@ -1,0 +1,144 @@
+"""Alerts: something about a microscope that somebody should look after, until it is over.
+
+The row is the alert. Screens are told in the transaction that opens or closes it; mails are sent
+from the rows by the watch (`mail_alerts`), so that no heartbeat waits for a mail server and no mail
+is lost with a process.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import groupby
+from uuid import UUID
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import transaction
+from django.utils import timezone
+
+from devices.models import Alert, AlertKind, Device
+from hospital.accounts.models import Clinic
+from hospital.accounts.roles import Role
+from hospital.accounts.selectors import fleet_topic, staff_mails
+from hospital.audit.services import Actor, record
+from hospital.live.services import publish
+
+log = logging.getLogger(__name__)
+
+WATCH = Actor.system("watch")
+# What is older than this when a mail server comes back is no news any more.
+NEWS = timedelta(days=1)
+
+
+@transaction.atomic
+def raise_alert(*, device: Device, kind: AlertKind, detail: str = "") -> bool:
+    """Open an alert of `kind`; True when there was none. One that is open stays as it is.
+
+    Args:
+        detail: a sentence for the device manager, at most 200 characters; nothing of a patient.
+    """
+    alert, new = Alert.objects.get_or_create(
+        device=device, kind=kind, cleared_at=None, defaults={"detail": detail[:200]}
+    )
+    if new:
+        _tell(alert, device, "alert.raised")
+    return new
+
+
+@transaction.atomic
+def clear_alert(*, device: Device, kind: AlertKind) -> bool:
+    """Close the open alert of `kind`; True when there was one."""
+    alert = Alert.objects.filter(device=device, kind=kind, cleared_at=None).first()
+    if alert is None:
+        return False
+    # Of two who clear it at once, one finds it closed.
+    if not Alert.objects.filter(pk=alert.pk, cleared_at=None).update(cleared_at=timezone.now()):
+        return False
+    _tell(alert, device, "alert.cleared")
+    return True
+
+
+def devices_with_open(kind: AlertKind) -> set[UUID]:
+    """The microscopes about which an alert of `kind` is open."""
+    rows = Alert.objects.filter(kind=kind, cleared_at=None).order_by()
+    return set(rows.values_list("device_id", flat=True))
+
+
+def _tell(alert: Alert, device: Device, action: str) -> None:
+    record(
+        WATCH,
+        action,
+        alert,
+        clinic_id=device.clinic_id,
+        device=str(device.pk),
+        kind=alert.kind,
+    )
+    publish_change(device)
+
+
+def publish_change(device: Device) -> None:
+    """Tell the open screens of the clinic's fleet to look at `device` again."""
+    topics = [fleet_topic(device.clinic_id)]
+    publish("device.changed", device.pk, version=device.revision, topics=topics)
+
+
+# --- mail -----------------------------------------------------------------------------------------
+
+
+def mail_alerts() -> int:
+    """Mail what was raised and is still open to the clinics' device managers.
+
+    Each alert is mailed once, whoever else sweeps at the same time; those of one clinic that come
+    together go in one mail. Returns how many alerts were mailed. A mail server that is away leaves
+    them for the next time, for a day.
+    """
+    unmailed = Alert.objects.filter(
+        mailed_at=None, cleared_at=None, raised_at__gte=timezone.now() - NEWS
+    )
+    rows = unmailed.select_related("device__clinic").order_by("device__clinic_id", "raised_at")
+    mailed = 0
+    for clinic, alerts in groupby(rows, key=lambda alert: alert.device.clinic):
+        mailed += _mail(clinic, [alert for alert in alerts if _claim(alert)])
+    return mailed
+
+
+def _claim(alert: Alert) -> bool:
+    rows = Alert.objects.filter(pk=alert.pk, mailed_at=None)
+    return bool(rows.update(mailed_at=timezone.now()))
+
+
+def _mail(clinic: Clinic, alerts: Sequence[Alert]) -> int:
+    to = staff_mails(clinic, Role.DEVICE_MANAGER)
+    if not alerts or not to:
+        return 0
+    more = f" and {len(alerts) - 1} more" if len(alerts) > 1 else ""
+    subject = f"[{clinic.name}] {alerts[0].device.name}: {alerts[0].get_kind_display()}{more}"
+    # A header is one line, whatever a name holds; and one message for each, because colleagues'
+    # addresses are nobody else's business.
+    subject, text = " ".join(subject.split()), _text(alerts)
+    if sum(_sent(subject, text, address) for address in to):
+        return len(alerts)
+    Alert.objects.filter(pk__in=[alert.pk for alert in alerts]).update(mailed_at=None)
+    return 0
+
+
+def _sent(subject: str, text: str, address: str) -> bool:
+    try:
+        send_mail(subject, text, None, [address])
+    except OSError as error:
+        log.warning("an alert was not mailed (%s); the next watch tries again", error)
+        return False
+    return True
+
+
+def _text(alerts: Sequence[Alert]) -> str:
+    lines: list[str] = []
+    for alert in alerts:
+        device = alert.device
+        place = f", {device.place}" if device.place else ""
+        at = timezone.localtime(alert.raised_at)
+        lines += [f"{device}{place}", f"{alert.get_kind_display()} since {at:%Y-%m-%d %H:%M %Z}"]
+        lines += [alert.detail] if alert.detail else []
+        lines += [f"{settings.PUBLIC_URL}/fleet/{device.pk}/"] if settings.PUBLIC_URL else []
+        lines += [""]
+    return "\n".join([*lines, "The alert ends by itself when its reason does."])

@@ -1,0 +1,1 @@
+"""What the templates of several apps may show of cases and microscopes."""

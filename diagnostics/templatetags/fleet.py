@@ -1,0 +1,46 @@
+"""The way to the pages, with how many microscopes want attention; and figures for people."""
+
+from typing import Any
+
+from django import template
+
+from devices.selectors import permissions_and_alerts_of
+from devices.services.health import in_words
+from diagnostics.wording import rejections_in_words
+
+register = template.Library()
+
+
+@register.inclusion_tag("parts/nav.html", takes_context=True)
+def pages_of(context: Any, swap: bool = False) -> dict[str, Any]:
+    """Links to the pages that the user may open; nothing for those who have one or none."""
+    user = context["user"]
+    held: frozenset[str] = frozenset()
+    alerts = 0
+    if user.is_authenticated and user.is_active:
+        held, alerts = permissions_and_alerts_of(user)
+    return {
+        "worklist": "diagnostics.view_diagnosticreport" in held,
+        "fleet": "devices.view_device" in held,
+        "alerts": alerts,
+        "here": context.get("here", ""),
+        "swap": swap,
+    }
+
+
+@register.filter
+def span(seconds: float | str | None) -> str:
+    """A span of time in words, '' when it is not known (as templates have it: None or '')."""
+    return "" if seconds in {None, ""} else in_words(float(seconds or 0))
+
+
+@register.filter
+def gigabytes(size: int | str | None) -> str:
+    """Bytes as '21.4 GB', '' when not known."""
+    return "" if size in {None, ""} else f"{float(size or 0) / 1e9:,.1f} GB"
+
+
+@register.filter
+def reasons(counts: Any) -> str:
+    """Rejections by code, in words."""
+    return rejections_in_words(counts)
