@@ -81,7 +81,11 @@ def _seconds_to_wait(request: HttpRequest) -> int:
     now = time.time()
     key = f"verify:{request.META.get('REMOTE_ADDR', '')}:{int(now // 60)}"
     cache.add(key, 0, timeout=120)
-    return 60 - int(now % 60) if cache.incr(key) > settings.VERIFICATIONS_PER_MINUTE else 0
+    try:
+        asked = cache.incr(key)
+    except ValueError:  # a full cache has thrown the count away: it begins anew
+        asked = 1
+    return 60 - int(now % 60) if asked > settings.VERIFICATIONS_PER_MINUTE else 0
 
 
 def _for_nobodys_index(answer: HttpResponse) -> HttpResponse:
