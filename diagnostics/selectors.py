@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.lookups import IsNull
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from devices.models import Device
 from diagnostics.models import (
@@ -18,10 +19,12 @@ from diagnostics.models import (
     DiagnosticReport,
     FieldImage,
     ReportStatus,
+    ReportVersion,
     Specimen,
     Upload,
 )
 from diagnostics.models.report import SIGNED
+from diagnostics.services.snapshots import SHORT
 from hospital.accounts.models import ReleaseRule
 from hospital.accounts.selectors import clinic_ids_where
 from patients.selectors import patients_in_portal_of
@@ -93,6 +96,17 @@ def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
         readable, patient__in=patients_in_portal_of(user), released_at__isnull=False
     )
     return _photographed(reports).select_related("specimen", "patient", "clinic", "signed_by")
+
+
+def signed_version(version_id: UUID, start: str) -> ReportVersion | None:
+    """The signed version that a paper names by its id and the start of its digest.
+
+    For anybody who holds the paper: whoever asks shows nothing of it but whether it still stands.
+    """
+    version = ReportVersion.objects.select_related("report").filter(pk=version_id).first()
+    if version is None or not constant_time_compare(version.sha256[:SHORT], start):
+        return None
+    return version
 
 
 def images_sent_by(device: Device) -> QuerySet[FieldImage]:

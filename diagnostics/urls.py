@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from diagnostics.pages import case, fleet, pictures, portal, worklist
+from diagnostics.pages import case, fleet, papers, pictures, portal, verify, worklist
 
 urlpatterns = [
     path("worklist/", worklist.worklist, name="worklist"),
@@ -15,11 +15,13 @@ urlpatterns = [
     path("cases/<uuid:report_id>/live/", case.case_live, name="case-live"),
     path("cases/<uuid:report_id>/verify/", case.verify, name="case-verify"),
     path("cases/<uuid:report_id>/sign/", case.sign, name="case-sign"),
+    path("cases/<uuid:report_id>/report.pdf", papers.case_pdf, name="case-pdf"),
     path("analyses/<uuid:analysis_id>/retry/", case.retry, name="analysis-retry"),
     path("pictures/<uuid:image_id>/<slug:kind>", pictures.picture, name="picture"),
     path("portal/", portal.portal, name="portal"),
     path("portal/live/", portal.portal_live, name="portal-live"),
     path("portal/reports/<uuid:report_id>/", portal.portal_report, name="portal-report"),
+    path("portal/reports/<uuid:report_id>/report.pdf", papers.portal_pdf, name="portal-pdf"),
     path(
         "portal/reports/<uuid:report_id>/live/",
         portal.portal_report_live,
@@ -30,4 +32,5 @@ urlpatterns = [
         pictures.portal_picture,
         name="portal-picture",
     ),
+    path("verify/<uuid:version_id>/<slug:start>/", verify.verify, name="verify"),
 ]

@@ -26,3 +26,5 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
 LIVE_TICK_SECONDS = 0.2
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405
+# Many hands at one address.
+VERIFICATIONS_PER_MINUTE = 10_000

@@ -120,6 +120,11 @@ def released(scene: Scene) -> dict[str, Any]:
     return {"report_id": scene.released.pk}
 
 
+def paper(scene: Scene) -> dict[str, Any]:
+    version = scene.released.versions.get()
+    return {"version_id": version.pk, "start": version.sha256[:16]}
+
+
 def device(scene: Scene) -> dict[str, Any]:
     return {"pk": scene.world.device.pk}
 
@@ -244,6 +249,13 @@ TABLE = [
          note="before release"),
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-report-live", released),
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-picture", portal_picture),
+    Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-pdf", released),
+    Line(" in 404 404 404 404 404 404 404  in", "GET", "portal-pdf", report,
+         note="before release"),
+    # papers: for staff of the clinic; whether one is genuine, for whoever holds it
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case-pdf", report),
+    Line("200 200 200 200 200 200 200 200 200", "GET", "verify", paper),
+    Line("422 422 422 422 422 422 422 422 422", "POST", "verify", paper, note="no digest"),
     # microscopes
     Line("403 403 403 403 403 403 403 403 403", "POST", "api:device-enrol",
          body=lambda s: {"code": "0000-0000-0000"}),
@@ -287,6 +299,7 @@ TABLE = [
     Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-detail", pk("report")),
     Line("401 403 403 403 200 403 403 404 401", "POST", "api:report-sign", pk("report"), signature),
     Line("401 403 403 200 200 403 403 404 401", "POST", "api:report-verify", pk("report"), version),
+    Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-pdf", pk("report")),
     Line("401 403 403 202 202 403 403 404 401", "POST", "api:analysis-retry", pk("failed")),
     Line("401 403 403 200 200 200 200 200 401", "GET", "api:schema"),
     Line(" in 403 403 200 200 200 200 200  in", "GET", "api:docs"),

@@ -4,7 +4,9 @@ from typing import Any
 
 import django_filters  # type: ignore[import-untyped]
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
@@ -18,11 +20,14 @@ from diagnostics.api.report_json import (
     SignatureSerializer,
     VerificationSerializer,
 )
+from diagnostics.documents.answer import pdf_answer
 from diagnostics.models import Analysis, Certainty, DiagnosticReport, ReportStatus
 from diagnostics.selectors import analyses_visible_to, reports_visible_to
-from diagnostics.services import analyses, reading, reports
+from diagnostics.services import analyses, printing, reading, reports
 from hospital.accounts.api import ScopedViewSet
+from hospital.accounts.models import Paper
 from hospital.accounts.selectors import clinic_ids_where
+from hospital.base.api import OnlyJson
 from hospital.base.openapi import problems
 from hospital.base.search import Filters
 
@@ -73,6 +78,7 @@ class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveMod
         "retrieve": "diagnostics.view_diagnosticreport",
         "sign": "diagnostics.sign_diagnosticreport",
         "verify": "diagnostics.verify_diagnosticreport",
+        "pdf": "diagnostics.view_diagnosticreport",
     }
 
     def get_serializer_class(self) -> Any:
@@ -117,6 +123,32 @@ class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveMod
         verification.is_valid(raise_exception=True)
         verified = reports.verify(user=request.user, report=report, **verification.validated_data)
         return Response(ReportSerializer(verified).data)
+
+    @extend_schema(
+        summary="The report as PDF (audited)",
+        parameters=[
+            OpenApiParameter(
+                "version", int, description="A signed version; left out, the newest or unsigned."
+            ),
+            OpenApiParameter("paper", str, enum=Paper.values, description="Else the clinic's own."),
+        ],
+        responses={
+            (200, "application/pdf"): OpenApiTypes.BINARY,
+            **problems(401, 403, 404, 409, 422),
+        },
+    )
+    # Whatever is accepted: a PDF when there is one, problem+json when not.
+    @action(detail=True, methods=["get"], content_negotiation_class=OnlyJson)
+    def pdf(self, request: Request, pk: str) -> HttpResponse:
+        """As signed, or as it stands, marked as not reviewed. A withdrawn report is refused."""
+        printed = printing.for_staff(
+            user=request.user,
+            report=self.get_object(),
+            site=request.build_absolute_uri("/"),
+            version=request.query_params.get("version", ""),
+            paper=request.query_params.get("paper", ""),
+        )
+        return pdf_answer(printed)
 
 
 class AnalysisViewSet(ScopedViewSet[Analysis]):

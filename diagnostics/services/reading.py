@@ -14,6 +14,7 @@ ONE_READING = timedelta(minutes=15)
 
 BY_STAFF = "report.read"
 IN_PORTAL = "report.read_in_portal"
+PRINTED = "report.printed"
 
 
 def note_opened(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) -> None:
@@ -39,3 +40,19 @@ def note_seen(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) ->
     )
     if not recent.exists():
         note_opened(user=user, report=report, action=action)
+
+
+def note_printed(
+    *, user: Any, report: DiagnosticReport, version: int, signed: bool, in_portal: bool
+) -> None:
+    """Record that `user` was given the report as PDF, each copy: paper cannot be taken back."""
+    record(
+        Actor.user(user),
+        PRINTED,
+        report,
+        clinic_id=report.clinic_id,
+        patient_id=report.patient_id,
+        version=version,
+        signed=signed,
+        in_portal=in_portal,
+    )

@@ -1,7 +1,5 @@
 """Reports: rebuilt from what the model found, verified, signed, released."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +20,7 @@ from diagnostics.models import (
     Specimen,
 )
 from diagnostics.models.report import UNSIGNED, WITHDRAWN
+from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.models import ReleaseRule
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
@@ -232,24 +231,13 @@ def sign(
 
 def _freeze(report: DiagnosticReport, user: Any) -> ReportVersion:
     """Keep the report as it stands, with the digest that proves it was not changed since."""
-    content = {
-        "accession": report.specimen.accession,
-        "version": report.version,
-        "status": report.status,
-        "conclusion": report.conclusion,
-        "comment": report.comment,
-        "findings": report.findings,
-        "images": {str(i.pk): i.sha256 for i in report.specimen.images.all()},
-        "signed_by": str(user),
-        "signed_at": report.signed_at.isoformat() if report.signed_at else "",
-    }
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    content = content_of(report)
     return ReportVersion.objects.create(
         report=report,
         version=report.version,
         status=report.status,
         content=content,
-        sha256=hashlib.sha256(canonical.encode()).hexdigest(),
+        sha256=digest_of(content),
         signed_by=user,
         signed_at=report.signed_at or timezone.now(),
     )

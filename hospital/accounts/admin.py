@@ -37,7 +37,7 @@ class ClinicAdmin(ScopedAdmin):
     readonly_fields = ["id"]
     fixed = ("code",)
     fieldsets = [
-        (None, {"fields": ["name", "code", "telephone"]}),
+        (None, {"fields": ["name", "code", "telephone", "paper"]}),
         ("Patients", {"fields": ["release_rule"]}),
         ("Record", {"fields": ["id"]}),
     ]

@@ -16,6 +16,13 @@ class ReleaseRule(models.TextChoices):
     IMMEDIATE = "immediate", "At once, marked as not yet reviewed (the paper's way)"
 
 
+class Paper(models.TextChoices):
+    """What a clinic prints on."""
+
+    A4 = "a4", "A4"
+    LETTER = "letter", "US Letter"
+
+
 class Clinic(models.Model):
     """A clinic with its own staff, microscopes and patients. The border nobody looks across."""
 
@@ -31,10 +38,16 @@ class Clinic(models.Model):
     telephone = models.CharField(
         max_length=40, blank=True, help_text="Shown to patients beside every report."
     )
+    paper = models.CharField(
+        max_length=10, choices=Paper.choices, default=Paper.A4, help_text="For reports as PDF."
+    )
 
     class Meta:
         ordering = ["name"]
-        constraints = [in_choices("release_rule", ReleaseRule, name="clinic_release_rule_known")]
+        constraints = [
+            in_choices("release_rule", ReleaseRule, name="clinic_release_rule_known"),
+            in_choices("paper", Paper, name="clinic_paper_known"),
+        ]
 
     def __str__(self) -> str:
         return self.name

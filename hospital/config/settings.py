@@ -37,6 +37,10 @@ DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Where people outside find the web, for addresses on paper; '' is where the request came to.
+PUBLIC_URL = env.str("PUBLIC_URL", "").rstrip("/")
+# Checks of printed reports in a minute, from one address at one web process.
+VERIFICATIONS_PER_MINUTE = env.int("VERIFICATIONS_PER_MINUTE", 30)
 
 INSTALLED_APPS = [
     "hospital.config.apps.LeukolensAdminConfig",
@@ -219,8 +223,6 @@ WEB_THREADS = env.int("WEB_THREADS", 8)
 vars().update(env.email("EMAIL_URL", default="dummymail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "leukolens@localhost")
-# Where people reach this installation, for links in mails: https://leukolens.example.org
-PUBLIC_URL = env.str("PUBLIC_URL", "").rstrip("/")
 
 # --- rules of the house ---------------------------------------------------------------------
 

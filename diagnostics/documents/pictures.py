@@ -1,0 +1,36 @@
+"""The fields' pictures for print: with the outlines of the cells, no larger than paper shows."""
+
+from diagnostics.documents.statement import Field
+from diagnostics.models import Analysis, FieldImage
+from diagnostics.services import drawing
+from hospital.base import files
+from ml import images
+
+# At 85 mm wide that is 270 dots to the inch.
+SIDE = 900
+QUALITY = 85
+
+
+def printed(field: Field) -> bytes | None:
+    """The field as JPEG, outlined where cells were found; None when it cannot be read any more."""
+    key = f"derived/printed/{field.analysis_id or field.image_id}.jpg"
+    try:
+        return drawing.once(key, lambda: _shrunk(_shown(field)))
+    except (FileNotFoundError, images.ImageRefused):
+        return None
+
+
+def _shown(field: Field) -> bytes:
+    if field.analysis_id:
+        analysis = Analysis.objects.filter(pk=field.analysis_id).exclude(overlay_key="").first()
+        if analysis is not None:
+            return drawing.picture(analysis, "overlay")
+    image = FieldImage.objects.filter(pk=field.image_id).first()
+    if image is None:
+        raise FileNotFoundError(field.image_id)
+    return files.read(image.storage_key)
+
+
+def _shrunk(picture: bytes) -> bytes:
+    small = images.thumbnail(images.decode(picture, enough=SIDE), SIDE)
+    return images.encode_jpeg(small, quality=QUALITY)
