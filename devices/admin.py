@@ -38,7 +38,7 @@ class DeviceAdmin(ScopedAdmin):
     readonly_fields = ["state", "last_heartbeat_at", "said", "registered_at", "id"]
     fieldsets = [
         (None, {"fields": ["clinic", "name", "state"]}),
-        ("Instrument", {"fields": ["make", "model", "serial", "firmware"]}),
+        ("Instrument", {"fields": ["make", "model", "serial", "firmware", "ae_title"]}),
         ("Heartbeat", {"fields": ["last_heartbeat_at", "said"]}),
         ("Record", {"fields": ["registered_at", "id"]}),
     ]

@@ -12,7 +12,14 @@ from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.lookups import IsNull
 
 from devices.models import Device
-from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportStatus, Specimen
+from diagnostics.models import (
+    Analysis,
+    DiagnosticReport,
+    DicomInstance,
+    FieldImage,
+    ReportStatus,
+    Specimen,
+)
 from diagnostics.models.report import SIGNED
 from hospital.accounts.models import ReleaseRule
 from hospital.accounts.selectors import clinic_ids_where
@@ -90,6 +97,21 @@ def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
 def images_sent_by(device: Device) -> QuerySet[FieldImage]:
     """The pictures `device` has sent itself, for it to ask after."""
     return FieldImage.objects.filter(device=device).select_related("specimen__report")
+
+
+def dicom_visible_to(
+    user: Any, permission: str = "diagnostics.view_fieldimage"
+) -> QuerySet[DicomInstance]:
+    """The DICOM objects of the clinics where `user` holds `permission`."""
+    clinics = clinic_ids_where(user, permission)
+    rows = DicomInstance.objects.filter(image__specimen__clinic__in=clinics)
+    return rows.select_related("image__specimen__patient", "image__device")
+
+
+def dicom_sent_by(device: Device) -> QuerySet[DicomInstance]:
+    """The DICOM objects `device` has sent itself, those of control slides among them."""
+    rows = DicomInstance.objects.filter(image__device=device)
+    return rows.select_related("image__specimen__patient", "image__control_slide", "image__device")
 
 
 def _photographed(reports: QuerySet[DiagnosticReport]) -> QuerySet[DiagnosticReport]:

@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -85,3 +86,15 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.make} {self.model})"
+
+    def clean(self) -> None:
+        """Its AE title is one that DICOM allows, without the spaces that do not count there.
+
+        Raises:
+            ValidationError: the AE title has a backslash, or more than ASCII's printable signs.
+        """
+        self.ae_title = self.ae_title.strip(" ")
+        if "\\" in self.ae_title or not (self.ae_title.isascii() and self.ae_title.isprintable()):
+            raise ValidationError(
+                {"ae_title": "An AE title has plain letters, digits and signs, but no backslash."}
+            )
