@@ -16,6 +16,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from diagnostics.models import Specimen
 from tests.world import World, jpeg
 
 
@@ -24,8 +25,11 @@ def pixels_of(body: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(body)).convert("RGB"))
 
 
-def dataset(world: World, seed: int = 0, **changes: Any) -> Dataset:
-    """A JPEG Baseline object of the world's specimen; a change to None leaves an element out."""
+def dataset(
+    world: World, seed: int = 0, *, specimen: Specimen | None = None, **changes: Any
+) -> Dataset:
+    """A JPEG Baseline object of a specimen (the world's); a change to None leaves one out."""
+    specimen = specimen or world.specimen
     made = Dataset()
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
@@ -39,12 +43,12 @@ def dataset(world: World, seed: int = 0, **changes: Any) -> Dataset:
     made.Modality = "GM"
     made.Manufacturer = "Optika"
     made.PatientName = "Rahman^Amina"
-    made.PatientID = world.patient.mrn
+    made.PatientID = specimen.patient.mrn
     made.PatientBirthDate, made.PatientSex = "20190402", "F"
-    made.AccessionNumber = world.specimen.accession
-    made.ContainerIdentifier = world.specimen.accession
+    made.AccessionNumber = specimen.accession
+    made.ContainerIdentifier = specimen.accession
     described = Dataset()
-    described.SpecimenIdentifier = world.specimen.accession
+    described.SpecimenIdentifier = specimen.accession
     described.SpecimenUID = generate_uid()
     made.SpecimenDescriptionSequence = Sequence([described])
     made.InstanceNumber = 1

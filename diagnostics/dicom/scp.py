@@ -119,8 +119,8 @@ class _Entity(AE):
         """The AE titles of active microscopes, asked for with each association."""
         with _database():
             known = Device.objects.filter(state=DeviceState.ACTIVE).exclude(ae_title="")
-            # Never empty: pynetdicom would take that for 'anybody'.
-            return ["", *known.values_list("ae_title", flat=True)]
+            # Never empty, which pynetdicom would take for 'anybody'; longer than a title can be.
+            return ["no microscope at all", *known.values_list("ae_title", flat=True)]
 
     @require_calling_aet.setter
     def require_calling_aet(self, titles: list[str]) -> None:

@@ -1,7 +1,7 @@
 """QIDO-RS: what was asked for, as a filter of rows; and rows, as what DICOM answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -142,14 +142,19 @@ def _day(value: str) -> date:
         raise BadQuery("A StudyDate is YYYYMMDD, or two of them with '-' between.") from None
 
 
-def found(rows: QuerySet[DicomInstance], query: Query, *, level: str, base: str) -> list[Json]:
+def found(
+    rows: QuerySet[DicomInstance], query: Query, *, level: str, within_study: bool, base: str
+) -> list[Json]:
     """What is found among `rows`, each study, series or instance once, in a lasting order.
 
     Args:
         level: 'study', 'series' or 'instance'.
+        within_study: the address names the study, so its attributes are not told each time.
         base: the address of the DICOMweb service, for Retrieve URL.
     """
     rows = rows.filter(query.where)
+    if not within_study:
+        query = replace(query, fields=query.fields | {*LEVELS["study"]})
     window = slice(query.offset, query.offset + query.limit)
     if level == "instance":
         page = list(rows.order_by("-image__received_at", "pk")[window])

@@ -56,7 +56,14 @@ def searched(request: Request, *, level: str, **within: str) -> HttpResponse:
     """The answer to a search."""
     query = search.query_of(dict(request.GET.lists()))
     rows = visible(request).filter(**{name: uid for name, uid in within.items() if uid})
-    return in_dicom_json(search.found(rows, query, level=level, base=base_of(request)))
+    told = search.found(
+        rows,
+        query,
+        level=level,
+        within_study=bool(within.get("study_uid")),
+        base=base_of(request),
+    )
+    return in_dicom_json(told)
 
 
 def stored(request: Request, *, study_uid: str = "") -> HttpResponse:
