@@ -17,7 +17,7 @@ from socketserver import BaseServer
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import DatabaseError, close_old_connections, connections
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.pdu import P_DATA_TF
@@ -30,6 +30,7 @@ from diagnostics.dicom.objects import SOP_CLASSES, TRANSFER_SYNTAXES
 from diagnostics.dicom.refusals import (
     CANNOT_UNDERSTAND,
     SUCCESS,
+    TRY_AGAIN,
     ObjectRefused,
     comment_of,
     status_of,
@@ -117,10 +118,15 @@ class _Entity(AE):
     @property
     def require_calling_aet(self) -> list[str]:
         """The AE titles of active microscopes, asked for with each association."""
-        with _database():
-            known = Device.objects.filter(state=DeviceState.ACTIVE).exclude(ae_title="")
-            # Never empty, which pynetdicom would take for 'anybody'; longer than a title can be.
-            return ["no microscope at all", *known.values_list("ae_title", flat=True)]
+        # Never empty, which pynetdicom would take for 'anybody'; longer than a title can be.
+        nobody = "no microscope at all"
+        try:
+            with _database():
+                known = Device.objects.filter(state=DeviceState.ACTIVE).exclude(ae_title="")
+                return [nobody, *known.values_list("ae_title", flat=True)]
+        except DatabaseError as error:
+            log.error("the database does not answer: %s", type(error).__name__)
+            return [nobody]
 
     @require_calling_aet.setter
     def require_calling_aet(self, titles: list[str]) -> None:
@@ -217,6 +223,9 @@ def _store(event: evt.Event) -> Dataset | int:
     except Refusal as refusal:
         log.info("a DICOM object was refused: %s", refusal.code)
         return _answer(status_of(refusal), comment_of(refusal))
+    except (DatabaseError, OSError) as error:
+        log.error("a DICOM object could not be stored: %s", type(error).__name__)
+        return _answer(TRY_AGAIN, "storage_unavailable: keep it and send it again")
     except Exception as error:
         # Its words may quote the object; its kind and place do not.
         log.error("a DICOM object could not be handled: %s", type(error).__name__)

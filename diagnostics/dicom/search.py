@@ -165,11 +165,13 @@ def found(
         rows.order_by()
         .values(*names)
         .annotate(
-            instances=Count("pk"), series=Count("series_uid", distinct=True), first=Min("image_id")
+            instances=Count("pk"),
+            series=Count("series_uid", distinct=True),
+            first=Min("sop_instance_uid"),
         )
     )
     groups = list(counted.order_by(*names)[window])
-    firsts = rows.in_bulk([group["first"] for group in groups])
+    firsts = rows.in_bulk([g["first"] for g in groups], field_name="sop_instance_uid")
     answers = []
     for group in groups:
         answer = told(firsts[group["first"]], query, level=level, base=base)

@@ -32,6 +32,7 @@ _FRAME_TYPES: dict[str, str] = {
     JPEG2000: "image/jp2",
 }
 _RAW = "application/octet-stream"
+MOST_OBJECTS = 1000
 
 
 class TooMuch(Refusal):
@@ -51,7 +52,7 @@ class ObjectsView(DicomView):
         rows = asked_for(request, uids)
         _ensure_syntax(request, rows)
         if sum(row.size for row in rows) > settings.DICOM_MAX_RETRIEVE_BYTES:
-            raise TooMuch("More than one answer holds. Retrieve series or instances one by one.")
+            raise _too_much()
         dicom.note_retrieved(reader=reader_of(request), instances=rows)
         kind = "application/dicom"
         parts = [
@@ -127,13 +128,21 @@ def asked_for(request: Request, uids: dict[str, str]) -> list[DicomInstance]:
 
     Raises:
         NotFound: none; whether there are others is not told.
+        TooMuch: more than `MOST_OBJECTS`.
     """
     names = {"study": "study_uid", "series": "series_uid", "instance": "sop_instance_uid"}
     wanted: dict[str, Any] = {names[name]: uid for name, uid in uids.items()}
-    rows = list(visible(request).filter(**wanted).order_by("series_uid", "sop_instance_uid"))
+    named = visible(request).filter(**wanted).order_by("series_uid", "sop_instance_uid")
+    rows = list(named[: MOST_OBJECTS + 1])
+    if len(rows) > MOST_OBJECTS:
+        raise _too_much()
     if not rows:
         raise NotFound("No such object, or none that you may see.", code="dicom_unknown")
     return rows
+
+
+def _too_much() -> TooMuch:
+    return TooMuch("More than one answer holds. Retrieve series or instances one by one.")
 
 
 def _ensure_syntax(request: Request, rows: list[DicomInstance]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     CTImageStorage,
@@ -147,6 +148,24 @@ def test_busy_is_out_of_resources(scp: StorageProvider, world: World, settings: 
     settings.MAX_QUEUED_ANALYSES = 0
     status, comment = send(scp, dataset(world))
     assert (status, comment.partition(":")[0]) == (0xA700, "overloaded")
+
+
+def test_without_a_database_the_sender_is_asked_to_come_again(
+    scp: StorageProvider, world: World, monkeypatch: Any
+) -> None:
+    made = dataset(world)
+    part10(made)
+
+    def gone(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("the connection is gone")
+
+    with association(scp) as opened, monkeypatch.context() as patch:
+        patch.setattr("django.db.models.sql.compiler.SQLCompiler.execute_sql", gone)
+        answer = opened.send_c_store(made)
+        assert (answer.Status, answer.ErrorComment[:19]) == (0xA700, "storage_unavailable")
+        with association(scp) as second:
+            assert second.is_rejected
+    assert send(scp, made) == (0, "")
 
 
 def test_another_object_than_announced_is_refused(scp: StorageProvider, world: World) -> None:
