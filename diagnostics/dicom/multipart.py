@@ -21,10 +21,18 @@ class WrongMediaType(Refusal):
     code = "dicom_media_type"
 
 
-def parts_of(body: bytes, content_type: str) -> list[bytes]:
+class TooManyParts(Refusal):
+    """More objects in a request than are taken."""
+
+    status = 413
+    code = "too_many_pictures"
+
+
+def parts_of(body: bytes, content_type: str, *, most: int) -> list[bytes]:
     """The application/dicom parts of a multipart/related body, in their order.
 
     Raises:
+        TooManyParts: there are more than `most`.
         WrongMediaType: not multipart/related, or a part is not application/dicom.
         MalformedMultipart: no boundary, or the last one is missing.
     """
@@ -38,6 +46,9 @@ def parts_of(body: bytes, content_type: str) -> list[bytes]:
     if not boundary or not boundary.isascii():
         raise MalformedMultipart("The Content-Type has no usable boundary.")
     mark = b"\r\n--" + boundary.encode()
+    # Counted before they are cut out: a few bytes a part would become hundreds.
+    if body.count(mark) > most:
+        raise TooManyParts(f"At most {most} objects in a request. Send the rest in others.")
     _, *rest = (b"\r\n" + body).split(mark)
     if not rest or rest[-1][:2] != b"--":
         raise MalformedMultipart("The body ends before its last boundary. Send it again.")

@@ -16,8 +16,10 @@ import pydicom
 import pytest
 from dicomweb_client.api import DICOMwebClient
 
+from hospital.config.stack import processes
 from hospital.config.stack.child import tied_to_this_process
 from hospital.config.stack.ports import LOOPBACK, free_port
+from hospital.config.stack.run import _children
 from tests.stack.harness import ROOT, environment, wait_until
 from tests.stack.smears import smears
 
@@ -191,6 +193,18 @@ def test_sigterm_ends_the_door_and_a_second_start_finds_the_port_free(tmp_path):
             door.send_signal(signal.SIGTERM)
             assert door.wait(timeout=30) == 0
         (tmp_path / "dicom.log").unlink()
+
+
+def test_the_stack_starts_the_door_where_it_is_told_to(hospital, tmp_path, settings):
+    settings.DICOM_IN_STACK = True
+    names = {child.name for child in _children(tmp_path, LOOPBACK, 1, None, "redis://")}
+    assert "dicom" in names
+    told = {**hospital.told, "DICOM_PORT": str(free_port())}
+    door = processes.dicom(told, tmp_path, tmp_path)
+    door.start()
+    wait_until(door.notice_readiness, "a DICOM door")
+    door.ask_to_stop()
+    assert door.process.wait(timeout=30) == 0
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(hospital):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -71,7 +72,8 @@ def stored(request: Request, *, study_uid: str = "") -> HttpResponse:
     device, base = device_of(request), base_of(request)
     safe: list[DicomInstance] = []
     failed: list[tuple[bytes, Refusal]] = []
-    for data in parts_of(read_body(request), request.headers.get("Content-Type", "")):
+    kind = request.headers.get("Content-Type", "")
+    for data in parts_of(read_body(request), kind, most=settings.MAX_BULK_PICTURES):
         try:
             safe.append(dicom.store(device=device, data=data, study_uid=study_uid)[0])
         except Refusal as refusal:

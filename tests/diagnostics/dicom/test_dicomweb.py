@@ -166,6 +166,11 @@ def test_a_body_that_is_no_multipart_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+def test_a_flood_of_parts_is_refused_before_they_are_read(microscope: Web, world: World) -> None:
+    answer = microscope.store(*[b""] * 101)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_pictures")
+
+
 def test_a_person_stores_nothing(person: Any, world: World) -> None:
     client = Client()
     client.force_login(world.technician)
@@ -178,7 +183,7 @@ def test_multipart_survives_any_bytes() -> None:
     body, kind = multipart.put_together(
         [("application/dicom", content) for content in contents], media_type="application/dicom"
     )
-    assert multipart.parts_of(body, kind) == contents
+    assert multipart.parts_of(body, kind, most=9) == contents
 
 
 # --- searching ----------------------------------------------------------------------------------
