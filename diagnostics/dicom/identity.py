@@ -6,7 +6,7 @@ from datetime import timezone as fixed_zone
 from django.utils import timezone
 from pydicom.dataset import Dataset
 
-from diagnostics.dicom.objects import text
+from diagnostics.dicom.objects import items, text
 from diagnostics.dicom.refusals import Contradiction
 
 
@@ -19,7 +19,7 @@ def accession_of(dataset: Dataset) -> str:
     Raises:
         Contradiction: they are not.
     """
-    described = dataset.get("SpecimenDescriptionSequence") or []
+    described = items(dataset, "SpecimenDescriptionSequence")
     labels = {text(item, "SpecimenIdentifier") for item in described}
     labels |= {text(dataset, "ContainerIdentifier"), text(dataset, "AccessionNumber")}
     labels.discard("")

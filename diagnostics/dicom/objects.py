@@ -11,6 +11,8 @@ from typing import Any
 import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
+from pydicom.sequence import Sequence
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -40,11 +42,23 @@ TRANSFER_SYNTAXES = (
 MOST_INLINE = 4096
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW"})
 _LONGEST_UID = 64
+# What pydicom raises for a value that is not of its kind.
+_UNTELLABLE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    NotImplementedError,
+    BytesLengthException,
+)
 
 # pydicom quotes the values that it complains of, and they are a patient's.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", module=r"(pydicom|diagnostics\.dicom)\b")
 config.settings.reading_validation_mode = config.IGNORE
+# What is called unknown stays bytes: the walk has not looked inside.
+config.replace_un_with_known_vr = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +151,34 @@ def _judged(data: bytes, dataset: Dataset, syntax: str) -> DicomObject:
 
 
 def text(dataset: Dataset, keyword: str) -> str:
-    """The value of an element as text, '' when it is missing or empty."""
-    value = dataset.get(keyword)
+    """The value of an element as text, '' when it is missing or empty.
+
+    Raises:
+        ObjectRefused: it is there and cannot be read.
+    """
+    value = _value(dataset, keyword)
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "replace")
     return "" if value is None else str(value).strip("\0 ")
+
+
+def items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence, none when it is missing or empty.
+
+    Raises:
+        ObjectRefused: it is there and is no sequence.
+    """
+    value = _value(dataset, keyword)
+    if not isinstance(value, Sequence | None):
+        raise unreadable("a sequence is none")
+    return list(value or [])
+
+
+def _value(dataset: Dataset, keyword: str) -> Any:
+    try:
+        return dataset.get(keyword)
+    except Exception as error:
+        raise unreadable("an element that is needed cannot be read") from error
 
 
 def _uid(dataset: Dataset, keyword: str) -> str:
@@ -169,7 +208,7 @@ def in_json(dataset: Dataset) -> dict[str, Any]:
         try:
             if (element := _element(dataset, tag)) is not None:
                 told[f"{tag:08X}"] = element
-        except (ValueError, TypeError, AttributeError, LookupError, NotImplementedError):
+        except _UNTELLABLE:
             continue
     return told
 

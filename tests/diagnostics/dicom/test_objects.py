@@ -17,9 +17,9 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from diagnostics.dicom import objects, pixels, walk
+from diagnostics.dicom import identity, objects, pixels, walk
 from diagnostics.dicom.objects import DicomObject
-from diagnostics.dicom.refusals import ObjectRefused
+from diagnostics.dicom.refusals import Contradiction, ObjectRefused
 from tests.dicom_objects import as_native, dataset, part10, pixels_of
 from tests.world import World, jpeg
 
@@ -94,13 +94,18 @@ def test_no_byte_turned_anywhere_makes_it_fall_over(world: World) -> None:
     data = part10(dataset(world))
     end = data.index(b"\xe0\x7f\x10\x00") + 40
     rng = random.Random(6)
-    for _ in range(400):
+    for _ in range(600):
         spoilt = bytearray(data)
         for _ in range(rng.choice([1, 1, 2, 8])):
             spoilt[rng.randrange(128, end)] = rng.randrange(256)
         try:
-            pixels.picture_of(objects.read(bytes(spoilt)))
-        except ObjectRefused as refused:
+            found = objects.read(bytes(spoilt))
+            pixels.picture_of(found)
+            identity.accession_of(found.dataset)
+            identity.patient_id_of(found.dataset)
+            identity.captured_at_of(found.dataset)
+            identity.study_date_of(found.dataset)
+        except (ObjectRefused, Contradiction) as refused:
             assert refused.code  # and nothing but a refusal
 
 
@@ -124,6 +129,30 @@ def test_sequences_without_a_bottom_are_refused(world: World) -> None:
     level = struct.pack("<HH2sHI", 0x0040, 0x0560, b"SQ", 0, 0xFFFFFFFF)
     level += struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
     assert refusal(data[:start] + level * 10_000) == "dicom_unreadable"
+
+
+def test_a_sequence_that_hides_as_unknown_is_not_looked_into(world: World) -> None:
+    made = dataset(world)
+    data = part10(made)
+    inside = struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 30_000
+    hidden = b"\x40\x00\x60\x05UN\0\0" + struct.pack("<I", len(inside)) + inside
+    at = data.index(b"\x40\x00\x60\x05SQ")
+    end = data.index(b"\xe0\x7f\x10\x00")
+    pixels_at = data.index(b"\x28\x00\x02\x00")
+    assert pixels_at < at < end
+    found = objects.read(data[:at] + hidden + data[end:])
+    assert "00400560" not in found.attributes
+    with pytest.raises(ObjectRefused):
+        identity.accession_of(found.dataset)
+
+
+@pytest.mark.parametrize("tag", [b"\x10\x00\x20\x00LO", b"\x08\x00\x50\x00SH"])
+def test_an_identifier_of_the_wrong_kind_is_refused(world: World, tag: bytes) -> None:
+    data = part10(dataset(world, AccessionNumber="N-1", PatientID="N-1"))
+    found = objects.read(data.replace(tag, tag[:4] + b"FD"))
+    with pytest.raises((ObjectRefused, Contradiction)):
+        identity.accession_of(found.dataset)
+        identity.patient_id_of(found.dataset)
 
 
 def test_the_same_element_twice_is_refused(world: World) -> None:
