@@ -73,7 +73,10 @@ class DeviceAdmin(ConfigurationPages, KeyPages):
     readonly_fields = ["state", "last_heartbeat_at", "said", "registered_at", "id"]
     fieldsets = [
         (None, {"fields": ["clinic", "name", "place", "state"]}),
-        ("Instrument", {"fields": ["make", "model", "serial", "firmware", "certificate_sha256"]}),
+        (
+            "Instrument",
+            {"fields": ["make", "model", "serial", "firmware", "ae_title", "certificate_sha256"]},
+        ),
         ("Heartbeat", {"fields": ["last_heartbeat_at", "said"]}),
         ("Record", {"fields": ["registered_at", "id"]}),
     ]

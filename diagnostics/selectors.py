@@ -17,6 +17,7 @@ from devices.models import Device
 from diagnostics.models import (
     Analysis,
     DiagnosticReport,
+    DicomInstance,
     FieldImage,
     ReportStatus,
     ReportVersion,
@@ -117,6 +118,21 @@ def images_sent_by(device: Device) -> QuerySet[FieldImage]:
 def uploads_by(device: Device) -> QuerySet[Upload]:
     """The uploads that `device` has begun and may go on with, or has finished lately."""
     return Upload.objects.filter(device=device, expires_at__gt=timezone.now())
+
+
+def dicom_visible_to(
+    user: Any, permission: str = "diagnostics.view_fieldimage"
+) -> QuerySet[DicomInstance]:
+    """The DICOM objects of the clinics where `user` holds `permission`."""
+    clinics = clinic_ids_where(user, permission)
+    rows = DicomInstance.objects.filter(image__specimen__clinic__in=clinics)
+    return rows.select_related("image__specimen__patient", "image__device")
+
+
+def dicom_sent_by(device: Device) -> QuerySet[DicomInstance]:
+    """The DICOM objects `device` has sent itself, those of control slides among them."""
+    rows = DicomInstance.objects.filter(image__device=device)
+    return rows.select_related("image__specimen__patient", "image__control_slide", "image__device")
 
 
 def _photographed(reports: QuerySet[DiagnosticReport]) -> QuerySet[DiagnosticReport]:

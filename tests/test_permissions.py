@@ -17,10 +17,11 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
-from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Upload
-from diagnostics.services import analyses, reports, uploads
+from diagnostics.models import Analysis, DiagnosticReport, DicomInstance, FieldImage, Upload
+from diagnostics.services import analyses, dicom, reports, uploads
 from diagnostics.services.specimens import register_specimen
 from patients.models import PortalAccess
+from tests.dicom_objects import dataset, part10
 from tests.tus import PIECE, metadata, particulars
 from tests.world import PASSWORD, SETUP, World, content_digest
 
@@ -79,6 +80,13 @@ def scene(world: World) -> Scene:
         collected_at=world.specimen.collected_at,
     )
     failed = world.claim(world.receive(12, specimen=third))
+    fourth = register_specimen(
+        actor=SETUP,
+        patient=world.patient,
+        accession="N-4",
+        collected_at=world.specimen.collected_at,
+    )
+    dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=fourth)))
     analyses.fail(failed, code="internal")
     return Scene(
         world=world,
@@ -209,6 +217,18 @@ def a_picture_id(scene: Scene) -> dict[str, Any]:
     return {"image_id": uuid.uuid4()}
 
 
+def dicom_object(*names: str, **more: str) -> Callable[[Scene], dict[str, Any]]:
+    """The address of a DICOM object that the device sent, or of what it belongs to."""
+
+    def uids(scene: Scene) -> dict[str, Any]:
+        row = DicomInstance.objects.get(image__device=scene.world.device)
+        known = {"study": row.study_uid, "series": row.series_uid}
+        known["instance"] = row.sop_instance_uid
+        return {name: known[name] for name in names} | more
+
+    return uids
+
+
 def no_pictures(scene: Scene) -> bytes:
     return b""
 
@@ -267,6 +287,32 @@ TABLE = [
     Line("401 401 401 401 401 401 401 401 201", "POST", "api:device-uploads"),
     Line("401 401 401 401 401 401 401 401 204", "PATCH", "api:device-upload", an_upload),
     Line("401 401 401 401 401 401 401 401 204", "DELETE", "api:device-upload", an_upload),
+    # DICOMweb: to a microscope what it sent, to staff what is their clinics'
+    Line("401 403 403 200 200 403 403 200 200", "GET", "api:dicom-studies"),
+    Line("401 403 403 403 403 403 403 403 415", "POST", "api:dicom-studies"),
+    Line("401 403 403 200 200 403 403 200 200", "GET", "api:dicom-all-series"),
+    Line("401 403 403 200 200 403 403 200 200", "GET", "api:dicom-all-instances"),
+    Line("401 403 403 200 200 403 403 404 200", "GET", "api:dicom-study", dicom_object("study")),
+    Line("401 403 403 403 403 403 403 403 415", "POST", "api:dicom-study", dicom_object("study")),
+    Line("401 403 403 200 200 403 403 404 200", "GET", "api:dicom-study-metadata",
+         dicom_object("study")),
+    Line("401 403 403 200 200 403 403 200 200", "GET", "api:dicom-series", dicom_object("study")),
+    Line("401 403 403 200 200 403 403 200 200", "GET", "api:dicom-study-instances",
+         dicom_object("study")),
+    Line("401 403 403 200 200 403 403 404 200", "GET", "api:dicom-one-series",
+         dicom_object("study", "series")),
+    Line("401 403 403 200 200 403 403 404 200", "GET", "api:dicom-series-metadata",
+         dicom_object("study", "series")),
+    Line("401 403 403 200 200 403 403 200 200", "GET", "api:dicom-instances",
+         dicom_object("study", "series")),
+    Line("401 403 403 200 200 403 403 404 200", "GET", "api:dicom-instance",
+         dicom_object("study", "series", "instance")),
+    Line("401 403 403 200 200 403 403 404 200", "GET", "api:dicom-instance-metadata",
+         dicom_object("study", "series", "instance")),
+    Line("401 403 403 200 200 403 403 404 200", "GET", "api:dicom-frames",
+         dicom_object("study", "series", "instance", frames="1")),
+    Line("401 403 403 200 200 403 403 404 200", "GET", "api:dicom-rendered",
+         dicom_object("study", "series", "instance")),
     # the staff API
     Line("401 403 403 200 200 200 200 200 401", "GET", "api:clinic-list"),
     Line("401 403 403 200 200 403 200 200 401", "GET", "api:patient-list"),

@@ -99,11 +99,18 @@ class Device(models.Model):
         return f"{self.name} ({self.make} {self.model})"
 
     def clean(self) -> None:
-        """A serial number is one instrument's, however it is spelt.
+        """A serial number is one instrument's, however it is spelt; an AE title is one that DICOM
+        allows, without the spaces that do not count there.
 
         Raises:
-            ValidationError: another microscope has this make and serial number.
+            ValidationError: another microscope has this make and serial number; the AE title has
+                a backslash, or more than ASCII's printable signs.
         """
+        self.ae_title = self.ae_title.strip(" ")
+        if "\\" in self.ae_title or not (self.ae_title.isascii() and self.ae_title.isprintable()):
+            raise ValidationError(
+                {"ae_title": "An AE title has plain letters, digits and signs, but no backslash."}
+            )
         twin = self.twin()
         if twin is not None:
             raise ValidationError({"serial": self.words_about(twin)})

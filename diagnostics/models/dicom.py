@@ -15,6 +15,7 @@ class DicomInstance(models.Model):
     sop_class_uid = models.CharField(max_length=64)
     study_uid = models.CharField(max_length=64, db_index=True)
     series_uid = models.CharField(max_length=64, db_index=True)
+    study_date = models.DateField(null=True, help_text="As the object says, for searches.")
     transfer_syntax_uid = models.CharField(max_length=64)
     storage_key = models.CharField(max_length=120)
     sha256 = models.CharField(max_length=64, help_text="Of the object's file, hexadecimal.")

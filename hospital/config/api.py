@@ -35,6 +35,7 @@ nothing = csrf_exempt(login_not_required(no_such_address))
 urlpatterns = [
     path("device/v1/", include("devices.api.urls")),
     path("device/v1/", include("diagnostics.api.urls")),
+    path("dicom/", include("diagnostics.api.dicom.urls")),
     path("v1/", include(staff.urls)),
     path("schema/", schema, name="schema"),
     path("docs/", docs, name="docs"),

@@ -275,6 +275,21 @@ ENROLMENT_MINUTES = env.int("ENROLMENT_MINUTES", 15)
 KEY_RENEW_DAYS = env.int("KEY_RENEW_DAYS", 90)
 KEY_OVERLAP_DAYS = env.int("KEY_OVERLAP_DAYS", 7)
 
+# DICOM: docs/dicom.md. The web's side (DICOMweb) is always there; `manage.py dicom` serves DIMSE.
+DICOM_AE_TITLE = env.str("DICOM_AE_TITLE", "LEUKOLENS")
+DICOM_BIND = env.str("DICOM_BIND", "127.0.0.1")
+DICOM_PORT = env.int("DICOM_PORT", 11112)
+DICOM_MAX_ASSOCIATIONS = env.int("DICOM_MAX_ASSOCIATIONS", 16)
+DICOM_TIMEOUT_SECONDS = env.int("DICOM_TIMEOUT_SECONDS", 30)
+DICOM_MAX_PDU = env.int("DICOM_MAX_PDU", 131_072)
+DICOM_TLS_CERTIFICATE = env.str("DICOM_TLS_CERTIFICATE", "")
+DICOM_TLS_KEY = env.str("DICOM_TLS_KEY", "")
+DICOM_TLS_CLIENTS = env.str("DICOM_TLS_CLIENTS", "")
+# Whether `manage.py stack` starts it too.
+DICOM_IN_STACK = env.bool("DICOM_IN_STACK", False)
+# Objects of one answer are put together in memory.
+DICOM_MAX_RETRIEVE_BYTES = env.int("DICOM_MAX_RETRIEVE_BYTES", 256 * 1024 * 1024)
+
 # --- people ---------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"

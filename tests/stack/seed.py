@@ -10,12 +10,15 @@ import django
 
 django.setup()
 
+from devices.services.registry import save_device  # noqa: E402
 from diagnostics.services.specimens import register_specimen  # noqa: E402
 from tests.world import PASSWORD, SETUP, found  # noqa: E402
 
 SPECIMENS = 60
 
 world = found()
+world.device.ae_title = "OPTIKA-W1"
+save_device(actor=SETUP, device=world.device)
 for number in range(SPECIMENS):
     register_specimen(
         actor=SETUP,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from django.conf import settings
+
 from hospital.config.stack.broker import Broker
 from hospital.config.stack.child import Child
 from hospital.config.stack.ports import LOOPBACK
@@ -77,6 +79,18 @@ def beat(environment: Mapping[str, str], logs: Path) -> Child:
     """The clock that starts the sweeps."""
     command = [*CELERY, "beat", "--pidfile", ""]
     return Child("beat", command, {**environment, **QUIET}, logs / "beat.log", stop_order=-1)
+
+
+def dicom(environment: Mapping[str, str], logs: Path, run: Path) -> Child:
+    """The door for microscopes that speak DIMSE, at DICOM_BIND and DICOM_PORT."""
+    announcement = run / "dicom.ready"
+    return Child(
+        "dicom",
+        [sys.executable, str(settings.BASE_DIR / "manage.py"), "dicom"],
+        {**environment, "LEUKOLENS_READY_FILE": str(announcement)},
+        logs / "dicom.log",
+        ready=lambda child: _announced(announcement, child.pid),
+    )
 
 
 def environment(var: Path, *, redis_url: str) -> dict[str, str]:

@@ -62,6 +62,7 @@ def _children(
         processes.worker("analyses", told, logs, run),
         processes.worker("housekeeping", told, logs, run),
         processes.beat(told, logs),
+        *([processes.dicom(told, logs, run)] if settings.DICOM_IN_STACK else []),
     ]
     if server is None:
         return children
