@@ -27,7 +27,7 @@ from .page import PORT
 from .picture import Unusable, look_at
 from .queue import Item, Limits, Queue, QueueFull, State, WrongState
 from .rows import GIB
-from .standing import standing_of
+from .standing import remark_on, standing_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -346,8 +346,6 @@ def _table(title: str, items: list[Item]) -> Table:
         table.add_column(name)
     for item in items:
         taken = datetime.fromtimestamp(item.taken_at).strftime("%d %b %H:%M")
-        said = f"{item.detail} ({item.code})" if item.code else ""
-        remark = f"{said} {item.warnings}".strip()
-        cells = (str(item.id)[:8], item.accession or "?", taken, str(item.attempts), remark)
-        table.add_row(*map(escape, cells))
+        known = (str(item.id)[:8], item.accession or "?", taken, str(item.attempts))
+        table.add_row(*map(escape, (*known, remark_on(item))))
     return table

@@ -320,9 +320,8 @@ class Microscope:
             if answer.status_code not in TRY_AGAIN and refusal.code != DAMAGED:
                 raise refusal
             reason, wanted = str(refusal), retry_after(answer.headers.get("Retry-After"))
-        raise Unreachable(
-            f"not delivered after {patience.attempts} attempts: {reason}", wait=wanted
-        )
+        tried = f" after {patience.attempts} attempts" if patience.attempts > 1 else ""
+        raise Unreachable(f"not delivered{tried}: {reason}", wait=wanted)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 from .queue import Item
-from .standing import Standing
+from .standing import Standing, remark_on
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +28,18 @@ h2 { font-size: 1.1rem; margin: 1.5rem 0 .5rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; }
 dt { opacity: .7; }
 dd { margin: 0; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; vertical-align: top;
   border-bottom: 1px solid #8884; }
 td:first-child { white-space: nowrap; }
 code { font-size: .9em; }
+@media (max-width: 40rem) {
+  thead { position: absolute; clip-path: inset(50%); }
+  tr { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: .4rem 0;
+    border-bottom: 1px solid #8884; }
+  td { border: 0; padding: 0; }
+  td.remark { flex-basis: 100%; }
+}
 """
 _STYLE_DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 HEADERS = {
@@ -71,22 +77,21 @@ def page_of(standing: Standing) -> str:
 def _table(title: str, items: Iterable[Item]) -> str:
     rows = "".join(
         f"<tr><td>{escape(item.accession or 'not known')}</td>"
-        f"<td><code>{str(item.id)[:8]}</code></td><td>{item.attempts}</td>"
-        f"<td>{escape(_remark(item))}</td></tr>"
+        f"<td><code>{str(item.id)[:8]}</code></td><td>{_tries(item)}</td>"
+        f'<td class="remark">{escape(remark_on(item))}</td></tr>'
         for item in items
     )
     if not rows:
         return ""
     return (
-        f'<h2>{title}</h2><div class="wide"><table><thead><tr><th scope="col">Accession</th>'
-        '<th scope="col">Picture</th><th scope="col">Attempts</th><th scope="col">Remark</th>'
-        f"</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<h2>{title}</h2><table><thead><tr><th scope="col">Accession</th>'
+        '<th scope="col">Picture</th><th scope="col">Tried</th><th scope="col">Remark</th>'
+        f"</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
-def _remark(item: Item) -> str:
-    said = f"{item.detail} ({item.code})" if item.code else ""
-    return " ".join(filter(None, (said, f"Seen: {item.warnings}." if item.warnings else "")))
+def _tries(item: Item) -> str:
+    return {0: "not yet", 1: "once"}.get(item.attempts, f"{item.attempts} times")
 
 
 class Page:

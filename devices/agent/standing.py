@@ -3,7 +3,7 @@
 import shutil
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from .home import AlreadyRunning, Home, NotEnrolled
@@ -68,6 +68,13 @@ def is_running(home: Home) -> bool:
         return True
 
 
+def remark_on(item: Item) -> str:
+    """What is to be said of a picture: what went wrong, and what was seen in it."""
+    said = f"{item.detail} ({item.code})" if item.code else ""
+    seen = f"Seen: {item.warnings.replace('_', ' ')}." if item.warnings else ""
+    return f"{said} {seen}".strip()
+
+
 def _who(home: Home) -> dict[str, str]:
     try:
         known = home.credentials()
@@ -117,8 +124,7 @@ def _wishes(notes: dict[str, Any], refused: int) -> str:
 def _ago(moment: float | None) -> str:
     if moment is None:
         return "never"
-    seconds = max(0, round(time.time() - moment))
-    return f"{timedelta(seconds=seconds)} ago ({datetime.fromtimestamp(moment):%d %b %H:%M:%S})"
+    return f"{_span(time.time() - moment)} ago ({datetime.fromtimestamp(moment):%d %b %H:%M:%S})"
 
 
 def _clock(offset: float | None) -> str:
@@ -130,7 +136,14 @@ def _clock(offset: float | None) -> str:
 
 
 def _waiting(many: int, oldest: float) -> str:
-    return f"{many}, the oldest for {timedelta(seconds=round(oldest))}" if many else "none"
+    return f"{many}, the oldest for {_span(oldest)}" if many else "none"
+
+
+def _span(seconds: float) -> str:
+    for size, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 def _size(size: int) -> str:
