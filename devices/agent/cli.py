@@ -162,9 +162,16 @@ def send(
             items = [_put(queue, file, accession.strip()) for file in files]
             mine = {item.id for item in items}
 
+            said: set[str] = set()
+
             def settled() -> bool:
-                waiting = {item.id for item in queue.in_state(State.WAITING, most=100_000)}
-                return not mine & waiting
+                """Whether nothing is left that is worth waiting for; says what goes wrong."""
+                now = [item for image_id in mine if (item := queue.get(image_id))]
+                left = [item for item in now if item.state is State.WAITING]
+                for detail in {item.detail for item in left if item.detail} - said:
+                    said.add(detail)
+                    problem.print(detail, markup=False)
+                return not any(item.unknown == 0 for item in left)
 
             console.print(f"{len(items)} stored. Sending; Ctrl-C leaves them in the queue.")
             try:
@@ -328,6 +335,8 @@ def _say_what_became(queue: Queue, ids: set[UUID]) -> int:
     console.print(f"{len(items) - len(missing)} of {len(items)} are safe in the hospital.")
     if missing:
         console.print(_table("Not delivered", missing))
+        if any(item.state is State.WAITING for item in missing):
+            console.print("What waits is sent by 'leukolens-agent run', or the next 'send'.")
     return len(missing)
 
 

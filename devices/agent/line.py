@@ -26,6 +26,7 @@ class Line:
         self._failures = 0
         self._failed_at = -1.0
         self._closed_until = 0.0
+        self._asked_until = 0.0
         self.stopped = ""
         """Why the hospital does not let this microscope in; '' when it does."""
 
@@ -43,7 +44,7 @@ class Line:
         """Seconds until the line may be used; 0: now. Never while it is stopped."""
         if self.stopped:
             return float("inf")
-        return max(0.0, self._closed_until - self._clock())
+        return max(0.0, max(self._closed_until, self._asked_until) - self._clock())
 
     def failed(self, *, began: float, wish: float = 0.0) -> None:
         """An attempt got no answer that decides anything.
@@ -53,18 +54,30 @@ class Line:
             wish: seconds that the hospital asked to be left alone.
         """
         with self._lock:
-            wish = min(wish, LONGEST_WISH)
+            now = self._clock()
             if began > self._failed_at:
-                self._failures += 1
-                self._failed_at = self._clock()
-                wish = self._patience.pause(self._failures - 1, wish)
-            self._closed_until = max(self._closed_until, self._clock() + wish)
+                self._failures, self._failed_at = self._failures + 1, now
+                pause = self._patience.pause(self._failures - 1, 0.0)
+                self._closed_until = max(self._closed_until, now + pause)
+            if wish > 0:
+                # Spread out as well, or all would come back in the same moment.
+                pause = self._patience.pause(self._failures - 1, min(wish, LONGEST_WISH))
+                self._asked_until = max(self._asked_until, now + pause)
+
+    def heard(self) -> None:
+        """The hospital has answered to something else: ask again, unless it wished otherwise.
+
+        Else one picture on which the hospital fails again and again would keep a new one waiting
+        for as long as it waits itself.
+        """
+        with self._lock:
+            self._closed_until = 0.0
 
     def worked(self) -> bool:
         """The hospital has answered; returns whether an outage has ended with that."""
         with self._lock:
             ended = self._failures >= OUTAGE
-            self._failures, self._closed_until = 0, 0.0
+            self._failures, self._closed_until, self._asked_until = 0, 0.0, 0.0
             return ended
 
     def stop(self, reason: str) -> None:
@@ -75,4 +88,4 @@ class Line:
         """It does again, or somebody wants it to be tried."""
         self.stopped = ""
         with self._lock:
-            self._failures, self._closed_until = 0, 0.0
+            self._failures, self._closed_until, self._asked_until = 0, 0.0, 0.0

@@ -137,6 +137,7 @@ class Pulse:
                     told.minimum_firmware,
                     self._firmware,
                 )
+        self._sender.line.heard()
         if self._sender.line.stopped:
             log.warning("the hospital lets this microscope in again")
             self._sender.resume()

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -98,17 +99,30 @@ def run(
             leave_out=options.done,
         )
         if options.page_port is not None:
-            page = Page(lambda: standing_of(home, queue, running=True), port=options.page_port)
-            stack.callback(page.close)
-            log.info("status page: %s", page.url)
+            _show_page(home, queue, options.page_port, stack)
         log.info("watching %s for %s", folder, known.server)
         return _together(stop, sender.run, pulse.run, watch.run, lambda end: _sweep(queue, end))
+
+
+def _show_page(home: Home, queue: Queue, port: int, stack: ExitStack) -> None:
+    try:
+        page = Page(lambda: standing_of(home, queue, running=True), port=port)
+    except OSError as error:
+        # Pictures come first.
+        log.warning("there is no status page, its port %s is taken: %s", port, error)
+        return
+    stack.callback(page.close)
+    log.info("status page: %s", page.url)
 
 
 def _sweep(queue: Queue, stop: Event) -> None:
     """Clear away what is not needed any more, at the start and every hour."""
     while not stop.is_set():
-        queue.sweep(keep_days=keep_days_told(queue))
+        try:
+            queue.sweep(keep_days=keep_days_told(queue))
+        except (OSError, sqlite3.Error) as error:
+            # Nothing depends on it but room; it is tried again.
+            log.error("sweeping the queue: %s", error)
         stop.wait(SWEEP_EVERY)
 
 
@@ -167,6 +181,6 @@ def send_and_wait(home: Home, queue: Queue, until: Callable[[], bool], *, stop: 
             while not end.is_set():
                 if until() or sender.line.stopped or stop.is_set():
                     end.set()
-                time.sleep(0.05)
+                time.sleep(0.1)
 
         _together(enough, sender.run, watch)

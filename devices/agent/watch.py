@@ -59,6 +59,8 @@ class Watch:
         """One look at the folder; returns how many files were taken, dead letters included."""
         taken, trouble, full = 0, "", ""
         try:
+            # A share that has gone looks like an empty folder otherwise.
+            self._folder.stat()
             ready = list(self._ready())
         except OSError as error:
             ready, trouble = [], f"The folder cannot be read: {error}"

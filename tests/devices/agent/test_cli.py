@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from unittest.mock import ANY
 
 import pytest
 from typer.testing import CliRunner
@@ -15,7 +16,7 @@ from devices.agent.page import Page, page_of
 from devices.agent.queue import Queue, State
 from devices.agent.standing import standing_of
 from diagnostics.models import FieldImage
-from tests.world import jpeg
+from tests.world import SETUP, jpeg
 
 NUMBER = "N-2026-0001"
 
@@ -156,6 +157,19 @@ def test_what_was_not_taken_is_said(command, home, world, live_server, tmp_path)
     code, said = command("send", path, "--accession", "S-2026-0001")
     assert code == 1
     assert "other_clinic" in said
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_label_that_is_not_registered_yet_keeps_nobody_waiting(
+    command, home, world, live_server, tmp_path
+):
+    home.save(Credentials(live_server.url, world.key))
+    path = tmp_path / "1.jpg"
+    path.write_bytes(world.smear(1))
+    code, said = command("send", path, "--accession", "N-2026-0777")
+    assert code == 1
+    assert "unknown_accession" in said and "What waits is sent" in said
+    assert Queue(home.queue_folder).counts().waiting == 1
 
 
 @pytest.mark.parametrize(
@@ -301,3 +315,19 @@ def test_an_empty_page_is_whole(enrolled):
     text = page_of(standing_of(enrolled, Queue(enrolled.queue_folder), running=True))
     assert text.startswith("<!doctype html>")
     assert "<table>" not in text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_from_the_printed_code_to_a_delivered_picture(command, home, world, live_server, tmp_path):
+    enrolment = pytest.importorskip("devices.services.enrolment")
+    code = enrolment.make_code(actor=SETUP, device=world.device).code
+    uri = enrolment.uri(code=code, server=live_server.url, serial=world.device.serial)
+    path = tmp_path / "smear.jpg"
+    path.write_bytes(world.smear(1))
+
+    assert command("enrol", uri) == (0, ANY)
+    assert command("send", path, "--accession", NUMBER) == (0, ANY)
+
+    assert FieldImage.objects.get().device == world.device
+    status, said = command("enrol", code, "--server", live_server.url)
+    assert (status, "not valid" in said) == (1, True)

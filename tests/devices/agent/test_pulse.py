@@ -256,3 +256,28 @@ def test_a_code_may_be_typed_or_scanned():
 )
 def test_versions_are_compared_with_care(version, minimum, older):
     assert is_older(version, minimum) is older
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_real_hospitals_wishes_are_followed(world, live_server, home, queue, microscope):
+    configuration = pytest.importorskip("devices.services.configuration")
+    from devices.services import keys
+
+    home.save(Credentials(server=live_server.url, key=world.key))
+    pulse = Pulse(
+        home, queue, Sender(queue, microscope, patience=BRISK), microscope, firmware="1.4.2"
+    )
+    values = {"minimum_focus": 1.7, "keep_days": 2}
+    configuration.configure(actor=SETUP, device=world.device, values=values)
+    keys.rotate_keys(actor=SETUP, device=world.device)
+
+    assert pulse.beat()
+
+    assert limits_told(queue).minimum_focus == 1.7
+    assert keep_days_told(queue) == 2
+    known = home.credentials()
+    assert known.key != world.key
+    assert known.next_key == ""
+    with pytest.raises(keys.Unauthenticated):
+        keys.authenticate(world.key)
+    assert pulse.beat()

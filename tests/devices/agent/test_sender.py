@@ -76,7 +76,7 @@ def test_what_waited_out_an_outage_goes_when_it_ends(world, queue, microscope, l
 def test_while_nobody_answers_one_picture_at_a_time_asks(world, queue, microscope, line):
     sender = Sender(queue, microscope, patience=Patience(first=600, longest=600), workers=4)
     sender.line.failed(began=sender.line.now())
-    sender.line._closed_until = 0.0
+    sender.line.heard()
     line.before.extend([httpx.ConnectError("x")] * 9)
     for n in range(4):
         specimen(world, f"N-2026-010{n}")
@@ -85,6 +85,24 @@ def test_while_nobody_answers_one_picture_at_a_time_asks(world, queue, microscop
     assert sender.run_once() == 1
     assert sender.run_once() == 0
     assert queue.counts().waiting == 4
+
+
+def test_a_picture_on_which_the_hospital_fails_does_not_keep_a_new_one(
+    world, queue, microscope, line
+):
+    sender = Sender(queue, microscope, patience=Patience(first=600, longest=600))
+    poison = queue.put(world.smear(1), accession="N-2026-0001")
+    line.before.append(httpx.Response(500))
+    sender.run_once()
+    specimen(world, "N-2026-0100")
+    fresh = queue.put(world.smear(2), accession="N-2026-0100")
+    assert sender.run_once() == 0
+
+    sender.line.heard()  # with the next heartbeat
+
+    assert sender.run_once() == 1
+    assert queue.get(fresh.id).state is State.SENT
+    assert queue.get(poison.id).state is State.WAITING
 
 
 @pytest.mark.parametrize(
@@ -133,6 +151,8 @@ def test_the_hospital_says_how_long_to_wait(world, queue, sender, line):
     sender.run_once()
 
     assert 99 < sender.line.closed_for <= 101
+    sender.line.heard()
+    assert sender.line.closed_for > 99
     assert sender.run_once() == 0
     assert queue.counts().waiting == 1
 
