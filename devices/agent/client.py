@@ -12,9 +12,10 @@ import base64
 import hashlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,10 @@ SIGNATURES = {
 }
 
 
+# The code of a refusal that does not come from the hospital, or comes without its reason.
+UNEXPLAINED = "no_explanation"
+
+
 class Refused(Exception):
     """The hospital has said no, and would say so again.
 
@@ -52,7 +57,15 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """The hospital did not take it however often it was tried. Keep the picture."""
+    """The hospital did not take it however often it was tried. Keep the picture.
+
+    Attributes:
+        wait: seconds that the hospital asked to be left alone; 0 if it said nothing of the kind.
+    """
+
+    def __init__(self, message: str, *, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +101,36 @@ class Patience:
         return at_least + random.uniform(0, ceiling)
 
 
+# One attempt and no waiting: for callers that keep the time themselves.
+ONCE = Patience(attempts=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the hospital answers to a heartbeat.
+
+    Attributes:
+        server_time: the hospital's clock when it answered.
+        interval_seconds: when it wants the next one.
+        revision: of the configuration that this microscope shall have.
+        configuration: what it is told, by name; None: nothing has changed.
+        minimum_firmware: '' if any will do.
+        renew_key: whether this microscope shall fetch itself another key.
+        clock_offset: this machine's clock minus the hospital's, in seconds: positive when it is
+            ahead. Half of the round trip is taken to be the way there.
+    """
+
+    server_time: datetime
+    interval_seconds: float
+    revision: int | None
+    configuration: dict[str, Any] | None
+    minimum_firmware: str
+    renew_key: bool
+    clock_offset: float
+
+
 class Microscope:
-    """A microscope's line to its hospital. Not for use by several threads at once."""
+    """A microscope's line to its hospital. Several threads may use it at once."""
 
     def __init__(
         self,
@@ -104,11 +145,14 @@ class Microscope:
         self._sleep = sleep
         self._http = httpx.Client(
             base_url=f"{url.rstrip('/')}/api/device/v1/",
-            headers={"Authorization": f"Bearer {key}", "User-Agent": "leukolens-microscope/1"},
+            headers={"User-Agent": "leukolens-microscope/1"},
             # A picture takes its time over a hospital's WiFi; a connection should not.
             timeout=httpx.Timeout(60.0, connect=5.0),
             transport=transport,
         )
+        # Without one a microscope can do nothing but enrol.
+        if key:
+            self.use_key(key)
 
     def __enter__(self) -> "Microscope":
         return self
@@ -125,6 +169,10 @@ class Microscope:
         """Close the connection."""
         self._http.close()
 
+    def use_key(self, key: str) -> None:
+        """Speak with another key from the next request on."""
+        self._http.headers["Authorization"] = f"Bearer {key}"
+
     def send(
         self,
         picture: Path | bytes,
@@ -132,6 +180,7 @@ class Microscope:
         accession: str,
         image_id: UUID | None = None,
         captured_at: datetime | None = None,
+        patience: Patience | None = None,
     ) -> Receipt:
         """Deliver a picture, trying until it is safe.
 
@@ -139,6 +188,7 @@ class Microscope:
             accession: what the label on the slide says.
             image_id: keep it and give it again when trying later; None makes a new one.
             captured_at: by this microscope's clock, with its zone.
+            patience: for this picture, in place of the line's own.
 
         Raises:
             Refused: the picture, the key or the specimen is not accepted.
@@ -152,25 +202,33 @@ class Microscope:
         }
         if captured_at:
             headers["Captured-At"] = captured_at.astimezone(UTC).isoformat()
-        answer = self._ask("PUT", f"images/{image_id or uuid4()}", headers=headers, content=body)
-        told = answer.json()
-        return Receipt(
-            id=UUID(told["id"]),
-            accession=told["accession"],
-            state=told["state"],
-            sha256=told["sha256"],
-            received_at=datetime.fromisoformat(told["received_at"]),
-            created=answer.status_code == httpx.codes.CREATED,
+        answer = self.ask(
+            "PUT",
+            f"images/{image_id or uuid4()}",
+            patience=patience,
+            headers=headers,
+            content=body,
         )
+        with understood(answer):
+            told = answer.json()
+            return Receipt(
+                id=UUID(told["id"]),
+                accession=told["accession"],
+                state=told["state"],
+                sha256=told["sha256"],
+                received_at=datetime.fromisoformat(told["received_at"]),
+                created=answer.status_code == httpx.codes.CREATED,
+            )
 
-    def status(self, image_id: UUID) -> dict[str, Any]:
+    def status(self, image_id: UUID, *, patience: Patience | None = None) -> dict[str, Any]:
         """What became of a picture: its state, its rejection, its analysis, its report.
 
         Raises:
             Refused, Unreachable: as for `send`.
         """
-        told: dict[str, Any] = self._ask("GET", f"images/{image_id}").json()
-        return told
+        answer = self.ask("GET", f"images/{image_id}", patience=patience)
+        with understood(answer):
+            return dict(answer.json())
 
     def heartbeat(self, **report: Any) -> float:
         """Say that this microscope is alive; returns after how many seconds to say so again.
@@ -181,14 +239,76 @@ class Microscope:
         Raises:
             Refused, Unreachable: as for `send`.
         """
-        return float(self._ask("POST", "heartbeat", json=report).json()["interval_seconds"])
+        answer = self.ask("POST", "heartbeat", json=report)
+        with understood(answer):
+            return float(answer.json()["interval_seconds"])
 
-    def _ask(self, method: str, path: str, **what: Any) -> httpx.Response:
-        """One request, tried as long as patience lasts."""
+    def beat(self, report: dict[str, Any]) -> Told:
+        """A heartbeat, tried once, and everything that the hospital answers to it.
+
+        Args:
+            report: as for `heartbeat`; `clock` is added.
+
+        Raises:
+            Refused, Unreachable: as for `send`.
+        """
+        asked, started = datetime.now(UTC), time.monotonic()
+        stamped = {**report, "clock": asked.isoformat()}
+        answer = self.ask("POST", "heartbeat", patience=ONCE, json=stamped)
+        halfway = asked + timedelta(seconds=(time.monotonic() - started) / 2)
+        with understood(answer):
+            told = answer.json()
+            server_time = datetime.fromisoformat(told["server_time"])
+            return Told(
+                server_time=server_time,
+                interval_seconds=float(told["interval_seconds"]),
+                revision=told.get("revision"),
+                configuration=told.get("configuration"),
+                minimum_firmware=told.get("minimum_firmware", ""),
+                renew_key=bool(told.get("renew_key", False)),
+                clock_offset=(halfway - server_time).total_seconds(),
+            )
+
+    def renew_key(self) -> str:
+        """A new key in place of the one in use, which lives on until the new one is first used.
+
+        Raises:
+            Refused, Unreachable: as for `send`; then ask again later, that harms nothing.
+        """
+        answer = self.ask("POST", "key", patience=ONCE)
+        with understood(answer):
+            return str(answer.json()["key"])
+
+    def enrol(self, code: str, serial: str = "") -> dict[str, Any]:
+        """Exchange a one-time code for a key.
+
+        Returns:
+            The answer: `key`, `device` (id, name, clinic), `server_time`, `interval_seconds`.
+
+        Raises:
+            Refused: the code is not valid, or another microscope's.
+            Unreachable: patience ran out.
+        """
+        given = {"code": code, **({"serial": serial} if serial else {})}
+        answer = self.ask("POST", "enrol", json=given)
+        with understood(answer):
+            told = dict(answer.json())
+            return {**told, "key": str(told["key"])}
+
+    def ask(
+        self, method: str, path: str, *, patience: Patience | None = None, **what: Any
+    ) -> httpx.Response:
+        """One request below the device API, tried as long as patience lasts; a 2xx comes back.
+
+        Raises:
+            Refused: any other answer that will not change by repeating.
+            Unreachable: patience ran out.
+        """
+        patience = patience or self._patience
         reason, wanted = "", 0.0
-        for attempt in range(self._patience.attempts):
+        for attempt in range(patience.attempts):
             if attempt:
-                self._sleep(self._patience.pause(attempt - 1, wanted))
+                self._sleep(patience.pause(attempt - 1, wanted))
             try:
                 answer = self._http.request(method, path, **what)
             except httpx.TransportError as error:
@@ -200,7 +320,24 @@ class Microscope:
             if answer.status_code not in TRY_AGAIN and refusal.code != DAMAGED:
                 raise refusal
             reason, wanted = str(refusal), retry_after(answer.headers.get("Retry-After"))
-        raise Unreachable(f"not delivered after {self._patience.attempts} attempts: {reason}")
+        tried = f" after {patience.attempts} attempts" if patience.attempts > 1 else ""
+        raise Unreachable(f"not delivered{tried}: {reason}", wait=wanted)
+
+
+@contextmanager
+def understood(answer: httpx.Response) -> Iterator[None]:
+    """Read a 2xx; one that is not the hospital's (a WiFi's login page, say) counts as none.
+
+    Raises:
+        Unreachable: it does not say what it should.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreachable(
+            f"{answer.url.host} gave an answer that is not the hospital's "
+            f"({answer.status_code}, {answer.headers.get('Content-Type', 'no type')})"
+        ) from error
 
 
 def media_type(body: bytes) -> str:
@@ -237,4 +374,4 @@ def _refusal(answer: httpx.Response) -> Refused:
         problem = answer.json()
         return Refused(answer.status_code, str(problem["code"]), str(problem["detail"]))
     except (ValueError, KeyError, TypeError):
-        return Refused(answer.status_code, "no_explanation", answer.reason_phrase)
+        return Refused(answer.status_code, UNEXPLAINED, answer.reason_phrase)
