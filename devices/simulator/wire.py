@@ -92,10 +92,13 @@ class Wire:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of the microscope's, as long as it lasts."""
+        _keep_nothing_back(writer)
         try:
             while True:
                 await self._exchange(reader, writer)
         except (Dropped, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass
+        finally:
             _break(writer)
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,6 +111,7 @@ class Wire:
         length = _length(head)
         strike = self._strike(head, length)
         there, to_hospital = await self._connect()
+        _keep_nothing_back(to_hospital)
         try:
             async with asyncio.TaskGroup() as both:
                 sending = both.create_task(self._request(head, length, strike, reader, to_hospital))
@@ -261,9 +265,10 @@ class Wires:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._do(_all(wire.close() for wire in self.wires.values()))
+        self._do(_close(list(self.wires.values())))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def happened(self) -> Counter[str]:
         """What has happened on all of them together."""
@@ -273,8 +278,15 @@ class Wires:
         asyncio.run_coroutine_threadsafe(what, self._loop).result()
 
 
-async def _all(several: Any) -> None:
-    await asyncio.gather(*several)
+async def _close(wires: list[Wire]) -> None:
+    """Close them, and what is still being carried."""
+    await asyncio.gather(*(wire.close() for wire in wires))
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    # Broken transports close at the loop's next turn.
+    await asyncio.sleep(0)
 
 
 def _length(head: bytes) -> int:
@@ -292,6 +304,11 @@ async def _trickle(data: bytes, pace: int, writer: asyncio.StreamWriter) -> None
         writer.write(data[start : start + step])
         await writer.drain()
         await asyncio.sleep(step / pace)
+
+
+def _keep_nothing_back(writer: asyncio.StreamWriter) -> None:
+    """Have `drain` wait until all is with the system: what is cut has then really left us."""
+    writer.transport.set_write_buffer_limits(0)
 
 
 def _break(writer: asyncio.StreamWriter) -> None:
