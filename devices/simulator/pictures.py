@@ -6,6 +6,8 @@ from pathlib import Path
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 SMEAR_SIDE = 224
+# One in so many is an original: lossless, twice the side, about 340 kB.
+ORIGINALS = 8
 PNG = b"\x89PNG\r\n\x1a\n"
 # Signature, then the header's chunk: length, name, 13 bytes, checksum.
 PNG_HEADER = len(PNG) + 4 + 4 + 13 + 4
@@ -27,7 +29,9 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def draw_smears(folder: Path, *, count: int, seed: int) -> None:
-    """Fill `folder` with drawn smears of 224 pixels a side, marked as such; none twice.
+    """Fill `folder` with drawn smears, marked as such; none twice.
+
+    JPEG files of 224 pixels a side, about 20 kB; every eighth is a PNG of twice the side.
 
     Raises:
         NoPictures: the part of the product that draws them is not installed.
@@ -41,11 +45,13 @@ def draw_smears(folder: Path, *, count: int, seed: int) -> None:
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        path = folder / f"{seed}-{number:04}.jpg"
+        original = number % ORIGINALS == ORIGINALS - 1
+        path = folder / f"{seed}-{number:04}.{'png' if original else 'jpg'}"
         if not path.exists():
-            rgb = synthetic.smear(seed=seed * 1_000_003 + number, size=SMEAR_SIDE)
+            side = SMEAR_SIDE * (2 if original else 1)
+            rgb = synthetic.smear(seed=seed * 1_000_003 + number, size=side)
             draft = path.with_suffix(".draft")
-            draft.write_bytes(synthetic.to_bytes(rgb, "image/jpeg"))
+            draft.write_bytes(synthetic.to_bytes(rgb, "image/png" if original else "image/jpeg"))
             draft.replace(path)
 
 

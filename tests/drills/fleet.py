@@ -33,9 +33,10 @@ from tests.stack.harness import ROOT, Stack, started_stack
 
 SPECIMENS = 6
 # So that a picture can be too large without being large, and some go in pieces.
-LIMITS = {"MAX_UPLOAD_BYTES": "200000"}
-TOO_LARGE = 250_000
-LARGE = 40_000
+LIMITS = {"MAX_UPLOAD_BYTES": "500000"}
+TOO_LARGE = 600_000
+LARGE = 100_000
+PACE = 50_000
 # How long the broker and the database stay away.
 AWAY = 3.0
 
@@ -131,6 +132,7 @@ def plan_for(stack: Stack, *, microscopes: int, images: int, faults: float, seed
         ),
         faults=Faults.all(faults),
         seed=seed,
+        pace=PACE,
         too_large=TOO_LARGE,
         large=LARGE,
         first_wait=0.2,

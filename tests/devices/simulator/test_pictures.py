@@ -28,10 +28,13 @@ def test_smears_are_drawn_once_each_unlike_the_others(tmp_path):
     [first, *_] = drawn = pictures_in(tmp_path)
     before = first.stat().st_mtime_ns
 
-    draw_smears(tmp_path, count=4, seed=1)
+    draw_smears(tmp_path, count=8, seed=1)
 
     assert len(drawn) == 3
-    assert len({path.read_bytes() for path in pictures_in(tmp_path)}) == 4
+    assert len({path.read_bytes() for path in pictures_in(tmp_path)}) == 8
+    # Among them an original, for what is too large to go in one piece.
+    [original] = tmp_path.glob("*.png")
+    assert original.stat().st_size > 250_000
     assert first.stat().st_mtime_ns == before
 
 
