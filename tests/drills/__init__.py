@@ -1,7 +1,1 @@
-"""Drills: the whole product under everything that can go wrong, for as long as it takes.
-
-    python -m tests.drills fleet --microscopes 20 --images 5000 --faults 0.05 --postgresql
-    python -m tests.drills power
-
-What a test can hold of them is in tests/stack; these are for an evening.
-"""
+"""Drills: what can go wrong, made to go wrong on purpose, and counted."""
