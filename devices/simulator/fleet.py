@@ -90,7 +90,7 @@ class Fleet:
     def run(self, *, watch: Callable[[Standing], None] = lambda standing: None) -> Outcome:
         """Until everything that was taken is delivered or refused, or nothing moves any more.
 
-        Ctrl-C ends it early, in order: KeyboardInterrupt is raised when all processes have ended.
+        Ctrl-C ends it early, in order; what is not delivered then is still with the microscopes.
 
         Raises:
             NoPictures: there is nothing to photograph.
@@ -104,6 +104,9 @@ class Fleet:
             ]
             try:
                 self._keep_alive(benches, watch)
+            except KeyboardInterrupt:
+                for bench in benches:
+                    bench.ended = bench.ended or "interrupted"
             finally:
                 self._end(benches)
         outcome = Outcome(wires.happened(), {b.plan.name: b.ended for b in benches})

@@ -265,9 +265,10 @@ def tables(ledger: Ledger) -> list[Table]:
         many = ledger.count(fate)
         style = "bold red" if many and fate in WRONG else ""
         fates.add_row(fate.value, str(many), MEANING[fate], style=style)
-    refusals = Table("refused as", "pictures", title="Refusals", title_justify="left")
+    refusals = Table("refused as", "pictures", "on purpose", title="Refusals", title_justify="left")
+    meant = Counter(line.code for line in ledger.lines if line.code == line.taken.wrong)
     for code, many in ledger.refusals.most_common():
-        refusals.add_row(code, str(many))
+        refusals.add_row(code, str(many), str(meant[code]))
     faults = Table("", "times", title="What went wrong on purpose", title_justify="left")
     for name, said in SAID.items():
         faults.add_row(said, str(ledger.happened[name]))

@@ -72,6 +72,7 @@ class Wire:
     happened: Counter[str] = field(default_factory=Counter)
     server: asyncio.Server | None = None
     duplicates: set["asyncio.Task[None]"] = field(default_factory=set)
+    carrying: set["asyncio.Task[None]"] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -92,6 +93,8 @@ class Wire:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of the microscope's, as long as it lasts."""
+        # The event loop itself does not keep a task that waits from being collected.
+        _keep(asyncio.current_task(), self.carrying)
         _keep_nothing_back(writer)
         try:
             while True:
@@ -186,9 +189,7 @@ class Wire:
             at += len(piece)
             left = await self._pass(piece, left, "drop_request", strike, writer)
         if strike.duplicate:
-            again = asyncio.create_task(self._again(b"".join(kept)))
-            self.duplicates.add(again)
-            again.add_done_callback(self.duplicates.discard)
+            _keep(asyncio.create_task(self._again(b"".join(kept))), self.duplicates)
 
     async def _answer(
         self,
@@ -287,6 +288,13 @@ async def _close(wires: list[Wire]) -> None:
     await asyncio.gather(*left, return_exceptions=True)
     # Broken transports close at the loop's next turn.
     await asyncio.sleep(0)
+
+
+def _keep(task: "asyncio.Task[None] | None", among: set["asyncio.Task[None]"]) -> None:
+    """Hold a task until it is done."""
+    assert task is not None
+    among.add(task)
+    task.add_done_callback(among.discard)
 
 
 def _length(head: bytes) -> int:

@@ -242,7 +242,9 @@ def main(arguments: list[str]) -> int:
     for sentence in wrong[:20]:
         console.print(sentence, style="red", markup=False)
     settled = ledger.count(Fate.REPORTED, Fate.REFUSED) == options.images == len(ledger.lines)
-    good = ledger.sound and settled and not wrong
+    # What was refused was to be refused, for that very reason.
+    meant = all(line.code == line.taken.wrong for line in ledger.lines)
+    good = ledger.sound and settled and meant and not wrong
     console.print(
         f"{len(ledger.lines)} taken = {ledger.count(Fate.REPORTED)} reported "
         f"+ {ledger.count(Fate.REFUSED)} refused with a reason; lost {ledger.count(Fate.LOST)}, "
