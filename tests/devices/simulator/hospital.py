@@ -75,7 +75,17 @@ class _Handler(BaseHTTPRequestHandler):
                 self._keep(digest.hexdigest(), accession)
             self._refuse(*refusal)
         else:
-            self._keep(digest.hexdigest(), accession)
+            created = self._keep(digest.hexdigest(), accession)
+            self._say(
+                201 if created else 200,
+                {
+                    "id": self.path.rpartition("/")[2],
+                    "accession": accession,
+                    "sha256": digest.hexdigest(),
+                    "state": "received",
+                    "received_at": "2026-11-20T09:30:00Z",
+                },
+            )
 
     def do_GET(self) -> None:
         image_id = self.path.rpartition("/")[2]
@@ -95,16 +105,15 @@ class _Handler(BaseHTTPRequestHandler):
             },
         )
 
-    def _keep(self, digest: str, accession: str) -> None:
+    def _keep(self, digest: str, accession: str) -> bool:
+        """Whether it was not here before."""
         image_id = self.path.rpartition("/")[2]
         with self.server.lock:
             created = image_id not in self.server.pictures
             if self.server.wrong != "forgets":
                 same = self.server.pictures.setdefault(image_id, (digest, accession))
                 assert same == (digest, accession)
-        receipt = {"id": image_id, "accession": accession, "sha256": digest, "state": "received"}
-        receipt["received_at"] = "2026-11-20T09:30:00Z"
-        self._say(201 if created else 200, receipt)
+        return created
 
     def _body(self) -> bytes:
         wanted, body = int(self.headers.get("Content-Length", 0)), b""
