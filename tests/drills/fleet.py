@@ -37,6 +37,8 @@ LIMITS = {"MAX_UPLOAD_BYTES": "500000"}
 TOO_LARGE = 600_000
 LARGE = 100_000
 PACE = 50_000
+# Slowly enough that power is cut, and pictures are taken, until near the end.
+PER_MINUTE = 120
 # How long the broker and the database stay away.
 AWAY = 3.0
 
@@ -127,7 +129,13 @@ def plan_for(stack: Stack, *, microscopes: int, images: int, faults: float, seed
     return FleetPlan(
         url=stack.url,
         microscopes=tuple(
-            MicroscopePlan(one["name"], one["key"], tuple(one["accessions"]), count=share)
+            MicroscopePlan(
+                one["name"],
+                one["key"],
+                tuple(one["accessions"]),
+                count=share,
+                per_minute=PER_MINUTE,
+            )
             for one, share in zip(json.loads(finished.stdout), shares, strict=True)
         ),
         faults=Faults.all(faults),
@@ -222,7 +230,7 @@ def main(arguments: list[str]) -> int:
             several.enter_context(tempfile.TemporaryDirectory(prefix="leukolens-drill-"))
         )
         folder.mkdir(parents=True, exist_ok=True)
-        settings = {"UPLOADS_PER_MINUTE": "150", "MAX_QUEUED_ANALYSES": "600"}
+        settings = {"UPLOADS_PER_MINUTE": "100", "MAX_QUEUED_ANALYSES": "600"}
         console.print("Starting the hospital")
         hospital = several.enter_context(
             hospital_in(folder, postgresql=options.postgresql, **settings)

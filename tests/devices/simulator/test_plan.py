@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,20 @@ def test_a_plan_that_cannot_be_carried_out_says_why(tmp_path, monkeypatch, text,
     monkeypatch.delenv("LEUKOLENS_DEVICE_KEY", raising=False)
     with pytest.raises(BadPlan, match=words):
         read_plan(written(tmp_path, text))
+
+
+def test_the_manual_describes_a_fleet_that_can_be_read_and_every_fault(tmp_path, monkeypatch):
+    monkeypatch.setenv("NORTH_1_KEY", "llk_a")
+    (tmp_path / "north-2.key").write_text("llk_b")
+    manual = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text()
+    sample = manual.partition("```toml\n")[2].partition("```")[0]
+
+    plan = read_plan(written(tmp_path, sample))
+
+    assert [one.key for one in plan.microscopes] == ["llk_a", "llk_b"]
+    assert plan.faults == Faults(drop_request=0.05, power_cut=0.01)
+    for fault in SAID:
+        assert f"| `{fault.replace('_', '-')}` |" in manual
 
 
 def test_keys_stand_in_a_file_with_or_without_names(tmp_path):

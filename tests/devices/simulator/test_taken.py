@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from devices.simulator.taken import Album, Taken, count_taken, list_in, on_card, read_taken
+from devices.simulator.taken import TAIL, Album, Taken, count_taken, list_in, on_card, read_taken
 
 
 def picture(number, body):
@@ -51,7 +51,16 @@ def test_a_line_torn_by_a_power_cut_is_a_picture_never_taken(tmp_path, left):
 
     assert [one.number for one in album.taken] == [0]
     assert count_taken(tmp_path) == 1
+    assert count_taken(tmp_path / "elsewhere") == 0
     # Its bytes go, too; and what is written next is a line of its own.
     assert [path.name for path in (tmp_path / "card").iterdir()] == [str(album.taken[0].id)]
     album.take(picture(1, b"again"), b"again")
     assert [one.number for one in read_taken(tmp_path)[0]] == [0, 1]
+
+
+def test_a_long_list_is_counted_by_its_end(tmp_path):
+    album = album_with(tmp_path, *(f"{number}".encode() for number in range(400)))
+    assert list_in(tmp_path).stat().st_size > TAIL
+    assert count_taken(tmp_path) == 400
+    album.stored(album.taken[0])
+    assert count_taken(tmp_path) == 400
