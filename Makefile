@@ -20,7 +20,7 @@ apart := env $(addprefix -u ,$(installation))
 
 .NOTPARALLEL:
 .PHONY: help demo stack test quick lint format fast-tests database-tests stack-tests \
-        browser-tests bench runtime dev
+        browser-tests bench drill runtime dev
 
 help:
 	@echo "make demo                  the whole product on this machine, with demonstration data"
@@ -30,6 +30,7 @@ help:
 	@echo "make quick                 lint, types, layers and the fast tests"
 	@echo "make lint / make format    check / repair the style"
 	@echo "make stack                 the product without demonstration data, in var/"
+	@echo "make drill                 microscopes on a bad network, servers that fail: is all still there"
 	@echo "make bench                 measure engines, pipeline, intake, worklist; ARGS=--quick"
 
 runtime:
@@ -82,6 +83,10 @@ quick: lint
 
 test: lint fast-tests database-tests stack-tests browser-tests
 	@echo "Every check and every test passed."
+
+# Two minutes. The large one: ARGS="--microscopes 20 --images 5000"
+drill: dev
+	@$(apart) $(python) -m tests.drills fleet --postgresql $(ARGS)
 
 # Ten minutes on two cores, and nothing else should run meanwhile. ARGS="--quick --only engines"
 bench: dev

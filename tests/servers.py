@@ -9,6 +9,7 @@ wheel's own Python layer, run as root, opens every folder above it to everybody 
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,11 +27,64 @@ from hospital.config.stack.ports import LOOPBACK, free_port
 PATIENCE = 60
 
 
+@dataclass
+class PostgreSQL:
+    """A PostgreSQL server that tests may stop and start again, at the same address, data and all.
+
+    Start it from the main thread: it ends with the thread that started it.
+    """
+
+    command: list[object]
+    log: Path
+    port: int
+    user: int | None
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        """Its address, the same after every start."""
+        return f"postgres://postgres@{LOOPBACK}:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it; what was committed is there again."""
+        self.process = _started(self.command, self.log, user=self.user)
+        _await_port(self.port, self.process, self.log)
+
+    def crash(self) -> None:
+        """End it without a checkpoint and in the middle of everything: it recovers at the start."""
+        if self.process is not None:
+            # To the postmaster 'immediate shutdown'. SIGKILL would leave its children behind.
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
 @contextmanager
 def postgresql(
     *, durable: bool = False, kept: Path | None = None, options: Sequence[str] = ()
 ) -> Iterator[str]:
-    """A PostgreSQL server; gives its URL. Gone afterwards, data and all, unless `kept` in a folder.
+    """The URL of a PostgreSQL server; see `postgresql_server`."""
+    with postgresql_server(durable=durable, kept=kept, options=options) as server:
+        yield server.url
+
+
+@contextmanager
+def postgresql_server(
+    *, durable: bool = False, kept: Path | None = None, options: Sequence[str] = ()
+) -> Iterator[PostgreSQL]:
+    """A PostgreSQL server. Gone afterwards, data and all, unless `kept` in a folder.
 
     Args:
         durable: it syncs every commit, as a hospital's does; for measuring only.
@@ -52,8 +106,12 @@ def postgresql(
         lasting = [] if durable else ["fsync=off", "full_page_writes=off"]
         ours = ["max_connections=100", *lasting]
         command += [part for option in (*ours, *options) for part in ("-c", option)]
-        with _server(command, folder / "log", port, user=user):
-            yield f"postgres://postgres@{LOOPBACK}:{port}/postgres"
+        server = PostgreSQL(command, folder / "log", port, user)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 @dataclass
@@ -124,21 +182,6 @@ def _run(command: list[object], user: int | None) -> None:
     )
     if finished.returncode:
         raise RuntimeError(f"{command[0]} failed:\n{finished.stdout}{finished.stderr}")
-
-
-@contextmanager
-def _server(command: list[object], log: Path, port: int, *, user: int | None) -> Iterator[None]:
-    process = _started(command, log, user=user)
-    try:
-        _await_port(port, process, log)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _started(

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from devices.agent.client import Microscope, Patience, Refused, Unreachable, media_type, retry_after
-from devices.simulator import deliver, pictures_in, round_robin
+from devices.simulator.delivery import deliver, round_robin
+from devices.simulator.pictures import pictures_in
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
 

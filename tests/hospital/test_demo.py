@@ -8,7 +8,7 @@ import pytest
 from devices.models import Alert, Device, DeviceKey, DeviceState, Heartbeat
 from devices.services.keys import authenticate
 from devices.services.registry import change_state
-from devices.simulator import Job
+from devices.simulator.delivery import Job
 from hospital.accounts.models import Clinic, ReleaseRule, User
 from hospital.accounts.roles import Role
 from hospital.audit.models import Entry as AuditEntry

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from devices.simulator import Job
+from devices.simulator.delivery import Job
 
 FINISHED = frozenset({"succeeded", "failed"})
 NAMES = {

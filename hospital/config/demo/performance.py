@@ -9,7 +9,7 @@ import httpx
 from rich.progress import Progress, TaskID
 
 from devices.agent.client import Microscope, Refused, Unreachable
-from devices.simulator import Delivery, deliver
+from devices.simulator.delivery import Delivery, deliver
 from hospital.config.demo import show
 from hospital.config.demo.hospital import Bench, DemoHospital
 from hospital.config.demo.ledger import Entry, Ledger

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from devices.simulator import pictures_in
+from devices.simulator.pictures import pictures_in
 
 FIELDS_PER_SLIDE = 4
 SYNTHETIC_COUNT = 24

@@ -14,7 +14,7 @@ from django.utils import timezone
 from rich.console import Console
 from rich.markup import escape
 
-from devices.simulator import Job
+from devices.simulator.delivery import Job
 from hospital.config.demo import show
 from hospital.config.demo.embedded import embedded_stack
 from hospital.config.demo.hospital import (

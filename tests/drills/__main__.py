@@ -1,0 +1,22 @@
+"""`python -m tests.drills fleet|power …`; `--help` after either tells what it takes."""
+
+import sys
+
+
+def main(arguments: list[str]) -> int:
+    """Run the drill that is named first."""
+    match arguments:
+        case ["fleet", *rest]:
+            from tests.drills import fleet
+
+            return fleet.main(rest)
+        case ["power", *rest]:
+            from tests.drills import power
+
+            return power.main(rest)
+    print(__doc__)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
