@@ -12,7 +12,18 @@ from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.lookups import IsNull
 
 from devices.models import Device
-from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportStatus, Specimen
+from diagnostics.models import (
+    Analysis,
+    ControlRun,
+    ControlSlide,
+    DiagnosticReport,
+    FieldImage,
+    Hold,
+    MixUp,
+    ReportStatus,
+    Side,
+    Specimen,
+)
 from diagnostics.models.report import SIGNED
 from hospital.accounts.models import ReleaseRule
 from hospital.accounts.selectors import clinic_ids_where
@@ -50,6 +61,56 @@ def images_visible_to(
     )
 
 
+def control_images_visible_to(user: Any) -> QuerySet[FieldImage]:
+    """The pictures of control slides of the clinics where `user` may see the slides."""
+    clinics = clinic_ids_where(user, "diagnostics.view_controlslide")
+    rows = FieldImage.objects.filter(control_slide__clinic__in=clinics)
+    return rows.select_related("control_slide", "device")
+
+
+def control_slides_visible_to(
+    user: Any, permission: str = "diagnostics.view_controlslide"
+) -> QuerySet[ControlSlide]:
+    """The control slides of the clinics where `user` holds `permission`."""
+    clinics = clinic_ids_where(user, permission)
+    return ControlSlide.objects.filter(clinic__in=clinics).select_related("clinic")
+
+
+def control_runs_visible_to(user: Any) -> QuerySet[ControlRun]:
+    """What control slides proved in the clinics where `user` may see the slides."""
+    clinics = clinic_ids_where(user, "diagnostics.view_controlslide")
+    rows = ControlRun.objects.filter(slide__clinic__in=clinics)
+    return rows.select_related("slide", "device")
+
+
+def holds_visible_to(user: Any) -> QuerySet[Hold]:
+    """What keeps pictures back in the clinics where `user` may see the pictures."""
+    clinics = clinic_ids_where(user, "diagnostics.view_fieldimage")
+    rows = Hold.objects.filter(image__specimen__clinic__in=clinics)
+    return rows.select_related("image__specimen", "image__device", "released_by")
+
+
+def mix_ups_visible_to(user: Any) -> QuerySet[MixUp]:
+    """The mix-ups with a picture of a clinic where `user` may see pictures.
+
+    The other picture may be of a clinic whose pictures they may not see: `own_sides` tells.
+    """
+    clinics = clinic_ids_where(user, "diagnostics.view_fieldimage")
+    ours = Q(first__specimen__clinic__in=clinics) | Q(second__specimen__clinic__in=clinics)
+    sides = [
+        f"{side}__{path}"
+        for side in ("first", "second")
+        for path in ("specimen__patient", "specimen__report", "specimen__clinic", "device")
+    ]
+    return MixUp.objects.filter(ours).select_related(*sides, "settled_by")
+
+
+def own_sides(mix_up: MixUp, user: Any, permission: str) -> list[Side]:
+    """Those of the mix-up's pictures that are of clinics where `user` holds `permission`."""
+    clinics = set(clinic_ids_where(user, permission))
+    return [side for side in mix_up.sides() if side.image.clinic_id in clinics]
+
+
 def analyses_visible_to(user: Any) -> QuerySet[Analysis]:
     """The analyses of the clinics where `user` may look at them."""
     clinics = clinic_ids_where(user, "diagnostics.view_analysis")
@@ -58,17 +119,20 @@ def analyses_visible_to(user: Any) -> QuerySet[Analysis]:
 
 
 def images_with_analyses(report: DiagnosticReport) -> QuerySet[FieldImage]:
-    """The report's pictures in order of arrival, `latest_analyses` newest first on each.
+    """The report's pictures in order of arrival, with `open_holds` and `latest_analyses` of each.
 
-    Of the analyses that have a say in the report: see docs/decisions/0008.
+    Newest first, of the analyses that have a say in the report: see docs/decisions/0008.
     """
     newest_first = Prefetch(
         "analyses",
         Analysis.objects.filter(speaks=True).order_by("-queued_at"),
         to_attr="latest_analyses",
     )
+    open_holds = Prefetch(
+        "holds", Hold.objects.filter(released_at=None).order_by("held_at"), to_attr="open_holds"
+    )
     images = FieldImage.objects.filter(specimen_id=report.specimen_id)
-    return images.select_related("device").prefetch_related(newest_first)
+    return images.select_related("device").prefetch_related(newest_first, open_holds)
 
 
 def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
@@ -89,7 +153,9 @@ def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
 
 def images_sent_by(device: Device) -> QuerySet[FieldImage]:
     """The pictures `device` has sent itself, for it to ask after."""
-    return FieldImage.objects.filter(device=device).select_related("specimen__report")
+    return FieldImage.objects.filter(device=device).select_related(
+        "specimen__report", "control_slide", "control_run"
+    )
 
 
 def _photographed(reports: QuerySet[DiagnosticReport]) -> QuerySet[DiagnosticReport]:

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from diagnostics import pipeline
-from diagnostics.services import analyses
+from diagnostics.services import analyses, gate
 
 
 @shared_task(name="diagnostics.tasks.analyse")
@@ -17,5 +17,5 @@ def analyse(analysis_id: str = "") -> int:
 
 @shared_task(name="diagnostics.tasks.sweep")
 def sweep() -> dict[str, int]:
-    """Requeue what was left behind."""
-    return analyses.sweep()
+    """Requeue what was left behind, and see whose control slide is overdue."""
+    return analyses.sweep() | gate.sweep()

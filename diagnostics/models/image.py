@@ -69,6 +69,10 @@ class FieldImage(models.Model):
             models.Index(fields=["-received_at"], name="image_received_lately"),
             # The same picture for another patient: see services.intake.
             models.Index(fields=["sha256"], name="image_by_digest"),
+            # Few at any time: the worklist's tab of them, and those of one microscope.
+            models.Index(
+                fields=["device", "specimen"], condition=models.Q(held=True), name="image_held"
+            ),
         ]
         constraints = [
             in_choices("state", ImageState, name="image_state_known"),
