@@ -39,6 +39,7 @@ class DeviceAdmin(ScopedAdmin):
     fieldsets = [
         (None, {"fields": ["clinic", "name", "state"]}),
         ("Instrument", {"fields": ["make", "model", "serial", "firmware"]}),
+        ("Quality control", {"fields": ["control_hours"]}),
         ("Heartbeat", {"fields": ["last_heartbeat_at", "said"]}),
         ("Record", {"fields": ["registered_at", "id"]}),
     ]

@@ -105,6 +105,13 @@ def mix_ups_visible_to(user: Any) -> QuerySet[MixUp]:
     return MixUp.objects.filter(ours).select_related(*sides, "settled_by")
 
 
+def mix_ups_of(user: Any, report: DiagnosticReport) -> QuerySet[MixUp]:
+    """The mix-ups that a report's pictures are in, settled or not, the newest first."""
+    specimen = report.specimen_id
+    ours = Q(first__specimen=specimen) | Q(second__specimen=specimen)
+    return mix_ups_visible_to(user).filter(ours).order_by("-raised_at")
+
+
 def own_sides(mix_up: MixUp, user: Any, permission: str) -> list[Side]:
     """Those of the mix-up's pictures that are of clinics where `user` holds `permission`."""
     clinics = set(clinic_ids_where(user, permission))

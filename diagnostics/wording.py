@@ -280,7 +280,7 @@ _SPOILT: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     ),
     "wrong_specimen": (
         gettext_lazy("Not of this specimen"),
-        gettext_lazy("It was sent under a wrong label. Check the label, then take the right field."),
+        gettext_lazy("It was sent under a wrong label. Check the label and take the field again."),
     ),
 }
 
@@ -292,7 +292,9 @@ HELD: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     ),
     HoldReason.CONTROL_FAILED: (
         gettext_lazy("The microscope’s control slide had failed"),
-        gettext_lazy("Release the picture if it can be trusted, or take it again and set it aside."),
+        gettext_lazy(
+            "Release the picture if you trust it, or take it again and set this one aside."
+        ),
     ),
     HoldReason.COLLECTED_LATER: (
         gettext_lazy("It came before the specimen is said to be collected"),

@@ -40,6 +40,7 @@ class DeviceSerializer(serializers.ModelSerializer[Device]):
             "model",
             "serial",
             "firmware",
+            "control_hours",
             "state",
             "registered_at",
             "last_heartbeat_at",

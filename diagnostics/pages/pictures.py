@@ -37,8 +37,8 @@ def picture(request: HttpRequest, image_id: UUID, kind: str) -> HttpResponse:
     image = images_visible_to(request.user).filter(pk=image_id).first()
     if image is None:
         image = get_object_or_404(control_images_visible_to(request.user), pk=image_id)
-    report = DiagnosticReport.objects.filter(specimen_id=image.specimen_id).first()
-    if report is not None:
+    report = DiagnosticReport.objects.filter(specimen=image.specimen).first()
+    if image.specimen and report is not None:
         reading.note_seen(user=request.user, report=report)
     return _answer(request, image, kind, name=f"{image.label}-{kind}")
 

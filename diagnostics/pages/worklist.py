@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 from devices.selectors import devices_visible_to
 from diagnostics.pages import listing
 from diagnostics.pages.presenting import Row
-from diagnostics.selectors import reports_in
+from diagnostics.selectors import mix_ups_visible_to, reports_in
+from diagnostics.services import gate
 from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event_id
 
@@ -39,6 +40,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     reports = reports_in([clinic.pk for clinic in clinics])
     devices = devices_visible_to(request.user, "diagnostics.view_fieldimage")
     page = listing.page_of(reports, choice.clinics_of(clinics), choice)
+    microscopes = listing.microscopes_of(devices)
     return {
         "since": since,
         "live": "/ws/clinic/",
@@ -57,5 +59,8 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "older": page.older,
         "partly": page.partly,
         "tiles": listing.figures_of([clinic.pk for clinic in clinics], devices),
-        "microscopes": listing.microscopes_of(devices),
+        "microscopes": microscopes,
+        "may_see_controls": request.user.has_perm("diagnostics.view_controlslide"),
+        "not_in_control": gate.reasons_for(microscopes),
+        "mix_ups": mix_ups_visible_to(request.user).filter(settled_at=None).order_by("raised_at"),
     }

@@ -131,8 +131,7 @@ def checked_ranges(ranges: Any) -> dict[str, list[float]]:
         django.core.exceptions.ValidationError: it is not of that shape.
     """
     if not isinstance(ranges, dict):
-        raise _bad_range("Write the ranges by name, like {"
-                         '"focus": [1.4, 2.1]}.')
+        raise _bad_range('Write the ranges by name, like {"focus": [1.4, 2.1]}.')
     for name, pair in ranges.items():
         if name not in FIGURES:
             raise _bad_range(f"'{name}' is no figure. There are: {', '.join(FIGURES)}.")

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/tiff": ".tif"}
 # A picture whose id another request stored meanwhile is looked at once more, now as a known one.
-TRIES = 3
+TRIES = 8
 _SHA256_FIELD = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([A-Za-z0-9+/=]+):")
 
 
