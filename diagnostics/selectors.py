@@ -105,6 +105,13 @@ def mix_ups_visible_to(user: Any) -> QuerySet[MixUp]:
     return MixUp.objects.filter(ours).select_related(*sides, "settled_by")
 
 
+def mix_ups_to_settle_in(clinics: Sequence[UUID]) -> QuerySet[MixUp]:
+    """The mix-ups that wait for a word of `clinics`, where whoever asks sees pictures."""
+    first = Q(first_kept=None, first__specimen__clinic__in=clinics)
+    second = Q(second_kept=None, second__specimen__clinic__in=clinics)
+    return MixUp.objects.filter(first | second, settled_at=None).order_by("raised_at")
+
+
 def mix_ups_of(user: Any, report: DiagnosticReport) -> QuerySet[MixUp]:
     """The mix-ups that a report's pictures are in, settled or not, the newest first."""
     specimen = report.specimen_id

@@ -21,13 +21,13 @@ from diagnostics.models import (
     ReportVersion,
     Specimen,
 )
-from diagnostics.services import gate, holds, intake, reports
+from diagnostics.services import analyses, gate, holds, intake, reports
 from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from hospital.accounts.models import ReleaseRule
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from tests.diagnostics.conftest import Show, findings, read, send
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, World, content_digest
+from tests.world import BENIGN, PASSWORD, SETUP, SURE, World, content_digest, result_of
 
 pytestmark = pytest.mark.django_db
 
@@ -89,9 +89,11 @@ def test_what_a_failed_control_held_waits_for_a_person_even_after_a_pass(
 
 
 def test_a_failure_decided_late_does_not_undo_a_newer_pass(gated: World, show: Show) -> None:
-    late = send(gated, "QC-1")
+    late = gated.claim(send(gated, "QC-1"))
     show()
-    read(gated, late, SURE)
+    wrong = result_of(late, SURE, "classified")
+    assert analyses.succeed(late, outcome="classified", rejection="", result=wrong)
+    assert [run.state for run in ControlRun.objects.order_by("at")] == ["failed", "passed"]
     assert not gated.receive().held
     assert not Alert.objects.filter(cleared_at=None).exists()
 
