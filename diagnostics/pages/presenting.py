@@ -69,6 +69,9 @@ class Row:
         self.status_word = _STATUS_WORDS.get(
             ReportStatus(report.status), report.get_status_display()
         )
+        self.all_held = bool(self.fields["held"]) and not self.counting
+        if self.all_held and report.status == ReportStatus.REGISTERED:
+            self.status_icon, self.status_word = "pause", "Held"
         self.synthetic = synthetic_of(report)
         self.dissent = report.findings.get("dissent", 0)
 
