@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from diagnostics.models import Analysis, AnalysisState, Priority
 from diagnostics.models.analysis import OPEN
-from diagnostics.services import bell, controls, reports
+from diagnostics.services import bell, controls, holds, reports
 from diagnostics.services.results import PIPELINE, REJECTING, Found, succeed_all
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, record
@@ -163,7 +163,8 @@ def fail(analysis: Analysis, *, code: str) -> bool:
     )
     if analysis.speaks and image.specimen:
         reports.rebuild(image.specimen)
-    controls.decide_all([analysis] if image.control_slide_id else [])
+    if image.control_slide_id:
+        holds.rebuild_all(controls.decide_all([analysis]))
     return True
 
 

@@ -157,14 +157,18 @@ def begin(images: Iterable[FieldImage]) -> None:
         ControlRun.objects.bulk_create(runs)
 
 
-def decide_all(analyses: Sequence[Analysis]) -> None:
+def decide_all(analyses: Sequence[Analysis]) -> list[FieldImage]:
     """Decide the runs of control pictures whose analyses have just ended, succeeded or failed.
 
     Belongs inside the transaction that stores the analyses. A run that is decided stays so.
+
+    Returns:
+        Patients' pictures that are held no longer; their reports are for the caller to rebuild,
+        in one order with others, so that two workers never wait for each other's in turn.
     """
     by_image = {analysis.image_id: analysis for analysis in analyses}
     if not by_image:
-        return
+        return []
     runs = _pending(by_image)
     devices: dict[UUID, Device] = {}
     for run in runs:
@@ -173,8 +177,7 @@ def decide_all(analyses: Sequence[Analysis]) -> None:
         reasons = _reasons(run.slide, analysis, measured)
         _decide(run, reasons, measured)
         devices[run.device_id] = run.device
-    for pk in sorted(devices):
-        gate.follow(devices[pk])
+    return [image for pk in sorted(devices) for image in gate.follow(devices[pk])]
 
 
 def _pending(images: Mapping[UUID, Analysis]) -> list[ControlRun]:

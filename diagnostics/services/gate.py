@@ -14,11 +14,10 @@ from django.utils import timezone
 
 from devices.models import AlertKind, Device, DeviceState
 from devices.services.alerts import clear_alert, raise_alert
-from diagnostics.models import ControlRun, ControlState, HoldReason
+from diagnostics.models import ControlRun, ControlState, FieldImage, HoldReason
 from diagnostics.services import holds
 
 DECIDED = (ControlState.PASSED, ControlState.FAILED)
-CONTROL_REASONS = (HoldReason.CONTROL_FAILED, HoldReason.CONTROL_OVERDUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +64,25 @@ def reasons_for(devices: Iterable[Device]) -> dict[UUID, HoldReason]:
     return {pk: HoldReason(s.reason) for pk, s in standings.items() if s.reason}
 
 
-def follow(device: Device) -> None:
+def follow(device: Device) -> list[FieldImage]:
     """Bring alerts and holds of `device` in line with its newest decided control.
 
     Belongs inside the transaction that decided it.
+
+    Returns:
+        Pictures that are held no longer; their reports are for the caller to rebuild.
     """
     newest = ControlRun.objects.filter(device=device, state__in=DECIDED).order_by("-at").first()
     if newest and newest.state == ControlState.FAILED:
         detail = newest.reasons[0] if newest.reasons else ""
         raise_alert(device=device, kind=AlertKind.CONTROL_FAILED, detail=detail)
         clear_alert(device=device, kind=AlertKind.CONTROL_OVERDUE)
-        return
+        return []
     clear_alert(device=device, kind=AlertKind.CONTROL_FAILED)
-    if not standing_of(device).reason:
-        clear_alert(device=device, kind=AlertKind.CONTROL_OVERDUE)
-        holds.release_overdue(device)
+    if standing_of(device).reason:
+        return []
+    clear_alert(device=device, kind=AlertKind.CONTROL_OVERDUE)
+    return holds.lift_overdue(device)
 
 
 def sweep() -> dict[str, int]:

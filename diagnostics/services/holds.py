@@ -106,10 +106,24 @@ def set_aside(*, user: Any, image: FieldImage, comment: str) -> None:
     _release(user, Hold.objects.filter(image=image), comment, rejection=REPLACED)
 
 
-def release_overdue(device: Device) -> int:
-    """A control has passed: what was held only because it was overdue counts from now on."""
+@transaction.atomic
+def lift_overdue(device: Device) -> list[FieldImage]:
+    """A control has passed: what was held only because it was overdue counts from now on.
+
+    Returns:
+        The pictures, whose reports the caller rebuilds together with others that it holds.
+    """
     overdue = Hold.objects.filter(image__device=device, reason=HoldReason.CONTROL_OVERDUE)
-    return len(let_go(GATE, overdue, comment="A control slide has passed."))
+    _, images = _settle(GATE, overdue, comment="A control slide has passed.")
+    return images
+
+
+@transaction.atomic
+def release_overdue(device: Device) -> int:
+    """Lift what is overdue and rebuild the reports concerned; returns how many pictures."""
+    images = lift_overdue(device)
+    rebuild_all(images)
+    return len(images)
 
 
 @transaction.atomic
@@ -139,6 +153,20 @@ def let_go(
     Returns:
         What was settled. Belongs inside a transaction.
     """
+    settled, images = _settle(actor, rows, user=user, comment=comment, rejections=rejections)
+    rebuild_all(images)
+    return settled
+
+
+def _settle(
+    actor: Actor,
+    rows: QuerySet[Hold],
+    *,
+    user: Any = None,
+    comment: str = "",
+    rejections: Mapping[UUID, str] | None = None,
+) -> tuple[list[Hold], list[FieldImage]]:
+    """Do what `let_go` does but for the reports; also gives the pictures concerned."""
     wanted = set(rows.filter(released_at=None).order_by().values_list("image_id", flat=True))
     rejections = rejections or {}
     images = _locked(wanted | set(rejections))
@@ -151,8 +179,7 @@ def let_go(
         FieldImage.objects.filter(pk__in=lost).update(state=ImageState.REJECTED, rejection=code)
     refresh(images)
     record_all(_deeds(actor, images, settled, rejections))
-    rebuild_all(images.values())
-    return settled
+    return settled, list(images.values())
 
 
 def refresh(images: Iterable[UUID]) -> None:

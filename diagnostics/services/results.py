@@ -20,7 +20,7 @@ from diagnostics.models import (
     Priority,
 )
 from diagnostics.models.report import UNSIGNED
-from diagnostics.services import controls, reports
+from diagnostics.services import controls, holds, reports
 from hospital.audit.services import Actor, entry, record_all
 from hospital.live.services import published_together
 
@@ -87,13 +87,9 @@ def succeed_all(batch: Sequence[Found]) -> int:
     speaking = [one for one in kept if _specimen_id(one) not in silent]
     _judge(speaking)
     record_all([_entry(one) for one in kept])
-    images = [one.analysis.image for one in speaking]
-    # In one order everywhere, so that two workers never wait for each other's reports in turn.
-    specimens = {image.specimen.pk: image.specimen for image in images if image.specimen}
     with published_together():
-        controls.decide_all([row for row in rows if row.image.control_slide_id])
-        for pk in sorted(specimens):
-            reports.rebuild(specimens[pk])
+        freed = controls.decide_all([row for row in rows if row.image.control_slide_id])
+        holds.rebuild_all([*(one.analysis.image for one in speaking), *freed])
     return len(kept)
 
 

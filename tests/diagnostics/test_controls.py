@@ -165,7 +165,8 @@ def test_ranges_are_proposed_from_the_slides_own_passes(show: Show, slide: Contr
     assert 1.4 < low < 1.7
     assert 1.9 < high < 2.2
     controls.adopt_proposal(actor=SETUP, slide=slide)
-    assert ControlSlide.objects.get().ranges["focus"] == [low, high]
+    slide.refresh_from_db()
+    assert slide.ranges["focus"] == [low, high]
 
 
 def test_an_archive_read_again_leaves_control_pictures_out(show: Show, world: World) -> None:
