@@ -62,8 +62,11 @@ def look(new: Sequence[FieldImage]) -> Found:
     known = FieldImage.objects.filter(
         sha256__in={image.sha256 for image in new}, specimen__isnull=False
     )
-    # What was found to be another's is nobody's rival any more.
-    rivals = list(known.exclude(rejection=WRONG_SPECIMEN).select_related("specimen").order_by())
+    rivals: list[FieldImage] = []
+    # Seldom one: so they are read only then.
+    if known.order_by().values_list("pk")[:1]:
+        # What was found to be another's is nobody's rival any more.
+        rivals = list(known.exclude(rejection=WRONG_SPECIMEN).select_related("specimen"))
     here: dict[str, list[FieldImage]] = {}
     for image in sorted(rivals, key=lambda i: i.received_at):
         here.setdefault(image.sha256, []).append(image)
