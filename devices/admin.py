@@ -77,6 +77,7 @@ class DeviceAdmin(ConfigurationPages, KeyPages):
             "Instrument",
             {"fields": ["make", "model", "serial", "firmware", "ae_title", "certificate_sha256"]},
         ),
+        ("Quality control", {"fields": ["control_hours"]}),
         ("Heartbeat", {"fields": ["last_heartbeat_at", "said"]}),
         ("Record", {"fields": ["registered_at", "id"]}),
     ]

@@ -3,22 +3,23 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import path, reverse
 from django.utils.html import format_html
 
 from diagnostics import search, selectors
 from diagnostics.models import (
     Analysis,
     AnalysisState,
+    ControlSlide,
     DiagnosticReport,
     FieldImage,
     Outcome,
     Specimen,
 )
-from diagnostics.services import analyses
+from diagnostics.services import analyses, controls
 from diagnostics.services.analyses import FAILURES
-from diagnostics.services.specimens import save_specimen
+from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from diagnostics.wording import advice_for, impression_in_words
 from hospital.accounts.scoped_admin import OwnFilter, ReadOnlyAdmin, ScopedAdmin
 from hospital.accounts.selectors import clinic_ids_where
@@ -46,7 +47,8 @@ class SpecimenAdmin(ScopedAdmin):
     search_help_text = "Accession, record number or name"
     autocomplete_fields = ["patient"]
     ordering = ["-registered_at"]
-    readonly_fields = ["case", "registered_at", "id"]
+    readonly_fields = ["case", "registered_at", "closed_at", "id"]
+    change_form_template = "admin/diagnostics/specimen/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With their reports."""
@@ -63,7 +65,8 @@ class SpecimenAdmin(ScopedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Specimen | None = None) -> Any:
         """The clinic follows from the patient, so it is shown once there is one."""
         whose = ["patient", "clinic"] if obj else ["patient"]
-        record = [("Record", {"fields": ["case", "registered_at", "id"]})] if obj else []
+        own = ["case", "registered_at", "closed_at", "id"]
+        record = [("Record", {"fields": own})] if obj else []
         return [
             (None, {"fields": ["accession", *whose]}),
             ("Sample", {"fields": ["collected_at", "stain"]}),
@@ -88,6 +91,139 @@ class SpecimenAdmin(ScopedAdmin):
         """Through the specimens' service."""
         save_specimen(actor=actor, specimen=row)
 
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Django's form, with a button to close or reopen above it."""
+        specimen = kwargs.get("obj")
+        if specimen and self.has_change_permission(request, specimen):
+            context["switch"] = "Open again" if specimen.closed_at else "Close"
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_urls(self) -> list[Any]:
+        """Django's, and the one that closes or reopens."""
+        switch = self.admin_site.admin_view(self.switch)
+        return [
+            path("<uuid:pk>/switch/", switch, name="diagnostics_specimen_switch"),
+            *super().get_urls(),
+        ]
+
+    def switch(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Close an open specimen, or open a closed one, after asking."""
+        specimen = self.row_for(request, pk, "diagnostics.change_specimen")
+        closed = specimen.closed_at is not None
+        if request.method != "POST":
+            return self.ask(
+                request,
+                specimen,
+                title="Open a specimen again" if closed else "Close a specimen",
+                question=f"{'Open' if closed else 'Close'} {specimen}?",
+                consequence="Pictures with its accession number are taken in again."
+                if closed
+                else "Pictures with its accession number are refused from now on.",
+                button="Open again" if closed else "Close",
+            )
+        actor, deed = Actor.user(request.user), reopen_specimen if closed else close_specimen
+        done = f"{specimen} is {'open again' if closed else 'closed'}."
+        return self.back_to(request, specimen, lambda: deed(actor=actor, specimen=specimen), done)
+
+
+@admin.register(ControlSlide)
+class ControlSlideAdmin(ScopedAdmin):
+    """Slides of which is known what a sound microscope makes of them."""
+
+    visible = selectors.control_slides_visible_to
+    fixed = ("clinic",)
+    list_display = ["label", "clinic", "expected", "registered_at", "withdrawn_at"]
+    list_filter = [("clinic", OwnFilter), "expected"]
+    search_fields = ["label"]
+    search_help_text = "Label"
+    ordering = ["clinic__name", "label"]
+    readonly_fields = ["proposed", "registered_at", "withdrawn_at", "id"]
+    change_form_template = "admin/diagnostics/controlslide/change_form.html"
+
+    def get_fieldsets(self, request: HttpRequest, obj: ControlSlide | None = None) -> Any:
+        """A proposal needs pictures, so it is shown once the slide exists."""
+        ranges = ["ranges", "proposed"] if obj else ["ranges"]
+        record = [("Record", {"fields": ["registered_at", "withdrawn_at", "id"]})] if obj else []
+        return [
+            (None, {"fields": ["clinic", "label", "expected"]}),
+            ("Figures", {"fields": ranges}),
+            *record,
+        ]
+
+    @admin.display(description="Proposed ranges")
+    def proposed(self, slide: ControlSlide) -> str:
+        """From the slide's own pictures that passed."""
+        ranges = controls.proposed_ranges(slide)
+        words = [f"{controls.FIGURES[n]} {low:g} to {high:g}" for n, (low, high) in ranges.items()]
+        return " · ".join(words) or f"After {controls.ENOUGH} pictures that passed."
+
+    def store(self, actor: Actor, row: ControlSlide, *, form: Any) -> None:
+        """Through the controls' service."""
+        controls.save_slide(actor=actor, slide=row)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Django's form, with the deeds above it."""
+        slide = kwargs.get("obj")
+        if slide and self.has_change_permission(request, slide):
+            context["may_withdraw"] = slide.withdrawn_at is None
+            context["may_adopt"] = bool(controls.proposed_ranges(slide))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_urls(self) -> list[Any]:
+        """Django's, and those of the deeds."""
+        wrap = self.admin_site.admin_view
+        name = "diagnostics_controlslide"
+        return [
+            path("<uuid:pk>/adopt/", wrap(self.adopt), name=f"{name}_adopt"),
+            path("<uuid:pk>/withdraw/", wrap(self.withdraw), name=f"{name}_withdraw"),
+            *super().get_urls(),
+        ]
+
+    def adopt(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Set the proposed ranges, after asking."""
+        slide = self.row_for(request, pk, "diagnostics.change_controlslide")
+        if request.method != "POST":
+            return self.ask(
+                request,
+                slide,
+                title="Set the proposed ranges",
+                question=f"Set these ranges for {slide}?",
+                consequence=self.proposed(slide),
+                button="Set them",
+            )
+        actor = Actor.user(request.user)
+        return self.back_to(
+            request,
+            slide,
+            lambda: controls.adopt_proposal(actor=actor, slide=slide),
+            "The ranges are set.",
+        )
+
+    def withdraw(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Take the slide out of use, after asking."""
+        slide = self.row_for(request, pk, "diagnostics.change_controlslide")
+        if request.method != "POST":
+            return self.ask(
+                request,
+                slide,
+                title="Withdraw a control slide",
+                question=f"Take {slide} out of use?",
+                consequence="For good: pictures of it are refused from now on.",
+                button="Withdraw",
+                grave=True,
+            )
+        actor = Actor.user(request.user)
+        return self.back_to(
+            request,
+            slide,
+            lambda: controls.withdraw(actor=actor, slide=slide),
+            f"{slide} is out of use.",
+        )
+
 
 @admin.register(FieldImage)
 class FieldImageAdmin(ReadOnlyAdmin):
@@ -97,10 +233,11 @@ class FieldImageAdmin(ReadOnlyAdmin):
     read_as = "image.read"
     patient_path = "specimen__patient_id"
     clinic_path = "specimen__clinic_id"
-    list_display = ["thumbnail", "specimen", "device", "state", "rejection", "received_at"]
+    list_display = ["thumbnail", "specimen", "device", "state", "held", "rejection", "received_at"]
     list_display_links = ["thumbnail", "specimen"]
     list_filter = [
         "state",
+        "held",
         ("specimen__clinic", OwnFilter),
         ("device", OwnFilter),
         "synthetic",
@@ -110,7 +247,10 @@ class FieldImageAdmin(ReadOnlyAdmin):
     search_help_text = "Accession, picture id or SHA-256"
     ordering = ["-received_at"]
     fieldsets = [
-        (None, {"fields": ["thumbnail", "specimen", "device", "state", "rejection", "advice"]}),
+        (
+            None,
+            {"fields": ["thumbnail", "specimen", "device", "state", "held", "rejection", "advice"]},
+        ),
         ("File", {"fields": ["media_type", "size", "width", "height", "synthetic", "sha256"]}),
         ("Record", {"fields": ["captured_at", "received_at", "id"]}),
     ]

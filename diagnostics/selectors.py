@@ -16,11 +16,16 @@ from django.utils.crypto import constant_time_compare
 from devices.models import Device
 from diagnostics.models import (
     Analysis,
+    ControlRun,
+    ControlSlide,
     DiagnosticReport,
     DicomInstance,
     FieldImage,
+    Hold,
+    MixUp,
     ReportStatus,
     ReportVersion,
+    Side,
     Specimen,
     Upload,
 )
@@ -62,6 +67,70 @@ def images_visible_to(
     )
 
 
+def control_images_visible_to(user: Any) -> QuerySet[FieldImage]:
+    """The pictures of control slides of the clinics where `user` may see the slides."""
+    clinics = clinic_ids_where(user, "diagnostics.view_controlslide")
+    rows = FieldImage.objects.filter(control_slide__clinic__in=clinics)
+    return rows.select_related("control_slide", "device")
+
+
+def control_slides_visible_to(
+    user: Any, permission: str = "diagnostics.view_controlslide"
+) -> QuerySet[ControlSlide]:
+    """The control slides of the clinics where `user` holds `permission`."""
+    clinics = clinic_ids_where(user, permission)
+    return ControlSlide.objects.filter(clinic__in=clinics).select_related("clinic")
+
+
+def control_runs_visible_to(user: Any) -> QuerySet[ControlRun]:
+    """What control slides proved in the clinics where `user` may see the slides."""
+    clinics = clinic_ids_where(user, "diagnostics.view_controlslide")
+    rows = ControlRun.objects.filter(slide__clinic__in=clinics)
+    return rows.select_related("slide", "device")
+
+
+def holds_visible_to(user: Any) -> QuerySet[Hold]:
+    """What keeps pictures back in the clinics where `user` may see the pictures."""
+    clinics = clinic_ids_where(user, "diagnostics.view_fieldimage")
+    rows = Hold.objects.filter(image__specimen__clinic__in=clinics)
+    return rows.select_related("image__specimen", "image__device", "released_by")
+
+
+def mix_ups_visible_to(user: Any) -> QuerySet[MixUp]:
+    """The mix-ups with a picture of a clinic where `user` may see pictures.
+
+    The other picture may be of a clinic whose pictures they may not see: `own_sides` tells.
+    """
+    clinics = clinic_ids_where(user, "diagnostics.view_fieldimage")
+    ours = Q(first__specimen__clinic__in=clinics) | Q(second__specimen__clinic__in=clinics)
+    sides = [
+        f"{side}__{path}"
+        for side in ("first", "second")
+        for path in ("specimen__patient", "specimen__report", "specimen__clinic", "device")
+    ]
+    return MixUp.objects.filter(ours).select_related(*sides, "settled_by")
+
+
+def mix_ups_to_settle_in(clinics: Sequence[UUID]) -> QuerySet[MixUp]:
+    """The mix-ups that wait for a word of `clinics`, where whoever asks sees pictures."""
+    first = Q(first_kept=None, first__specimen__clinic__in=clinics)
+    second = Q(second_kept=None, second__specimen__clinic__in=clinics)
+    return MixUp.objects.filter(first | second, settled_at=None).order_by("raised_at")
+
+
+def mix_ups_of(user: Any, report: DiagnosticReport) -> QuerySet[MixUp]:
+    """The mix-ups that a report's pictures are in, settled or not, the newest first."""
+    specimen = report.specimen_id
+    ours = Q(first__specimen=specimen) | Q(second__specimen=specimen)
+    return mix_ups_visible_to(user).filter(ours).order_by("-raised_at")
+
+
+def own_sides(mix_up: MixUp, user: Any, permission: str) -> list[Side]:
+    """Those of the mix-up's pictures that are of clinics where `user` holds `permission`."""
+    clinics = set(clinic_ids_where(user, permission))
+    return [side for side in mix_up.sides() if side.image.clinic_id in clinics]
+
+
 def analyses_visible_to(user: Any) -> QuerySet[Analysis]:
     """The analyses of the clinics where `user` may look at them."""
     clinics = clinic_ids_where(user, "diagnostics.view_analysis")
@@ -70,17 +139,20 @@ def analyses_visible_to(user: Any) -> QuerySet[Analysis]:
 
 
 def images_with_analyses(report: DiagnosticReport) -> QuerySet[FieldImage]:
-    """The report's pictures in order of arrival, `latest_analyses` newest first on each.
+    """The report's pictures in order of arrival, with `open_holds` and `latest_analyses` of each.
 
-    Of the analyses that have a say in the report: see docs/decisions/0008.
+    Newest first, of the analyses that have a say in the report: see docs/decisions/0008.
     """
     newest_first = Prefetch(
         "analyses",
         Analysis.objects.filter(speaks=True).order_by("-queued_at"),
         to_attr="latest_analyses",
     )
+    open_holds = Prefetch(
+        "holds", Hold.objects.filter(released_at=None).order_by("held_at"), to_attr="open_holds"
+    )
     images = FieldImage.objects.filter(specimen_id=report.specimen_id)
-    return images.select_related("device").prefetch_related(newest_first)
+    return images.select_related("device").prefetch_related(newest_first, open_holds)
 
 
 def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
@@ -112,7 +184,9 @@ def signed_version(version_id: UUID, start: str) -> ReportVersion | None:
 
 def images_sent_by(device: Device) -> QuerySet[FieldImage]:
     """The pictures `device` has sent itself, for it to ask after."""
-    return FieldImage.objects.filter(device=device).select_related("specimen__report")
+    return FieldImage.objects.filter(device=device).select_related(
+        "specimen__report", "control_slide", "control_run"
+    )
 
 
 def uploads_by(device: Device) -> QuerySet[Upload]:

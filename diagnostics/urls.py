@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from diagnostics.pages import case, fleet, papers, pictures, portal, verify, worklist
+from diagnostics.pages import (
+    case,
+    controls,
+    fleet,
+    mix_ups,
+    papers,
+    pictures,
+    portal,
+    verify,
+    worklist,
+)
 
 urlpatterns = [
     path("worklist/", worklist.worklist, name="worklist"),
@@ -16,6 +26,16 @@ urlpatterns = [
     path("cases/<uuid:report_id>/verify/", case.verify, name="case-verify"),
     path("cases/<uuid:report_id>/sign/", case.sign, name="case-sign"),
     path("cases/<uuid:report_id>/report.pdf", papers.case_pdf, name="case-pdf"),
+    path("cases/<uuid:report_id>/release/", case.release_all, name="case-release"),
+    path("cases/<uuid:report_id>/close/", case.close, name="case-close"),
+    path("cases/<uuid:report_id>/reopen/", case.reopen, name="case-reopen"),
+    path("held/<uuid:image_id>/release/", case.release, name="held-release"),
+    path("held/<uuid:image_id>/set-aside/", case.set_aside, name="held-set-aside"),
+    path("mix-ups/<uuid:mix_up_id>/", mix_ups.mix_up, name="mix-up"),
+    path("mix-ups/<uuid:mix_up_id>/settle/", mix_ups.settle, name="mix-up-settle"),
+    path("microscopes/<uuid:device_id>/controls/", controls.history, name="controls"),
+    path("microscopes/<uuid:device_id>/controls/live/", controls.live, name="controls-live"),
+    path("microscopes/<uuid:device_id>/release/", controls.release, name="controls-release"),
     path("analyses/<uuid:analysis_id>/retry/", case.retry, name="analysis-retry"),
     path("pictures/<uuid:image_id>/<slug:kind>", pictures.picture, name="picture"),
     path("portal/", portal.portal, name="portal"),

@@ -15,7 +15,14 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from diagnostics.models import Analysis, Certainty, Conclusion, DiagnosticReport, Outcome
+from diagnostics.models import (
+    Analysis,
+    Certainty,
+    Conclusion,
+    DiagnosticReport,
+    HoldReason,
+    Outcome,
+)
 from diagnostics.models.analysis import CLASS_NAMES
 
 if TYPE_CHECKING:
@@ -201,6 +208,8 @@ def impression_in_words(report: DiagnosticReport) -> str:
         return _("Unlike what the model knows: needs a reader")
     if fields.get("failed"):
         return _("Analysis failed")
+    if fields.get("held"):
+        return _("Held until a person has looked")
     return _("No usable picture")
 
 
@@ -267,6 +276,37 @@ _SPOILT: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     ),
     "not_a_smear": _VERDICTS["not_a_smear"],
     "unusable": _VERDICTS["unusable"],
+    # A person's word, not the gate's: see services.holds and services.mix_ups.
+    "replaced": (
+        gettext_lazy("Set aside"),
+        gettext_lazy("A person set it aside; another picture takes its place."),
+    ),
+    "wrong_specimen": (
+        gettext_lazy("Not of this specimen"),
+        gettext_lazy("It was sent under a wrong label. Check the label and take the field again."),
+    ),
+}
+
+# Why a picture does not count, by `HoldReason`, and what a person does about it.
+HELD: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
+    HoldReason.CONTROL_OVERDUE: (
+        gettext_lazy("The microscope’s control slide was overdue"),
+        gettext_lazy("Show the control slide: once it passes, the picture counts by itself."),
+    ),
+    HoldReason.CONTROL_FAILED: (
+        gettext_lazy("The microscope’s control slide had failed"),
+        gettext_lazy(
+            "Release the picture if you trust it, or take it again and set this one aside."
+        ),
+    ),
+    HoldReason.COLLECTED_LATER: (
+        gettext_lazy("It came before the specimen is said to be collected"),
+        gettext_lazy("Correct the time of collection, or check the label."),
+    ),
+    HoldReason.SAME_PICTURE: (
+        gettext_lazy("The same picture was sent for another patient"),
+        gettext_lazy("Settle whose it is; until then it counts for neither."),
+    ),
 }
 
 
@@ -329,6 +369,9 @@ def verdict_on(analysis: Analysis | None, *, certainty: str, failures: dict[str,
         failures: sentences by the codes of failed analyses.
     """
     code = analysis.outcome or analysis.state if analysis else "queued"
+    if analysis and analysis.image.rejection in {"replaced", "wrong_specimen"}:
+        title, advice = _SPOILT[analysis.image.rejection]
+        return Verdict("set_aside", str(title), str(advice))
     if analysis and code == Outcome.CLASSIFIED:
         return Verdict(code, hedged(analysis.label, certainty), "")
     title, advice = _VERDICTS[code]

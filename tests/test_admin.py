@@ -88,7 +88,7 @@ def test_lists_speak_in_words(world: World) -> None:
 @pytest.mark.parametrize(
     ("who", "sees"),
     [
-        ("device_manager", {"Clinic", "Device"}),
+        ("device_manager", {"Clinic", "Device", "ControlSlide"}),
         ("technician", {"Patient", "Specimen", "FieldImage", "Analysis", "DiagnosticReport"}),
         ("administrator", {"User", "Membership", "PortalAccess", "Entry", "Device", "Patient"}),
     ],

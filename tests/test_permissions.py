@@ -10,6 +10,7 @@ the stranger about a patient elsewhere; 'device' is a microscope's key and no se
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,10 +18,21 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
-from diagnostics.models import Analysis, DiagnosticReport, DicomInstance, FieldImage, Upload
+from diagnostics.models import (
+    Analysis,
+    DiagnosticReport,
+    DicomInstance,
+    FieldImage,
+    Hold,
+    HoldReason,
+    MixUp,
+    Specimen,
+    Upload,
+)
 from diagnostics.services import analyses, dicom, reports, uploads
 from diagnostics.services.specimens import register_specimen
-from patients.models import PortalAccess
+from patients.models import Patient, PortalAccess
+from patients.services import register_patient
 from tests.dicom_objects import dataset, part10
 from tests.tus import PIECE, metadata, particulars
 from tests.world import PASSWORD, SETUP, World, content_digest
@@ -52,6 +64,8 @@ class Scene:
     released_image: FieldImage
     access: PortalAccess
     upload: Upload
+    held: FieldImage
+    mix_up: MixUp
 
 
 @pytest.fixture
@@ -88,7 +102,24 @@ def scene(world: World) -> Scene:
     )
     dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=fourth)))
     analyses.fail(failed, code="internal")
+    held, mixed = (_specimen(world.patient, label) for label in ("N-4", "N-5"))
+    held_image = world.receive(13, specimen=held)
+    Hold.objects.create(image=held_image, reason=HoldReason.CONTROL_FAILED)
+    FieldImage.objects.filter(pk=held_image.pk).update(held=True)
+    another = register_patient(
+        actor=SETUP,
+        clinic=world.clinic,
+        mrn="N-2",
+        family_name="Keita",
+        given_names="Moussa",
+        birth_date=world.patient.birth_date,
+        sex="male",
+    )
+    world.receive(14, specimen=mixed)
+    world.receive(14, specimen=_specimen(another, "N-6"))
     return Scene(
+        held=held_image,
+        mix_up=MixUp.objects.get(),
         world=world,
         report=DiagnosticReport.objects.get(pk=report.pk),
         image=FieldImage.objects.get(specimen=world.specimen),
@@ -103,6 +134,11 @@ def scene(world: World) -> Scene:
             **{**particulars(b"x", "N-2"), "image_id": uuid.uuid4()},
         ),
     )
+
+
+def _specimen(patient: Patient, accession: str) -> Specimen:
+    when = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+    return register_specimen(actor=SETUP, patient=patient, accession=accession, collected_at=when)
 
 
 @dataclass(frozen=True)
@@ -213,6 +249,42 @@ def app(label: str) -> Callable[[Scene], dict[str, Any]]:
     return lambda scene: {"app_label": label}
 
 
+def held(scene: Scene) -> dict[str, Any]:
+    return {"image_id": scene.held.pk}
+
+
+def held_report(scene: Scene) -> dict[str, Any]:
+    return {"report_id": scene.held.specimen.report.pk}  # type: ignore[union-attr]
+
+
+def hold(scene: Scene) -> dict[str, Any]:
+    return {"pk": scene.held.holds.get().pk}
+
+
+def mix_up(scene: Scene) -> dict[str, Any]:
+    return {"mix_up_id": scene.mix_up.pk}
+
+
+def microscope(scene: Scene) -> dict[str, Any]:
+    return {"device_id": scene.world.device.pk}
+
+
+def slide(scene: Scene) -> dict[str, Any]:
+    return {"pk": scene.world.control_slide.pk}
+
+
+def new_slide(scene: Scene) -> dict[str, Any]:
+    return {"clinic": str(scene.world.clinic.pk), "label": "QC-9", "expected": "benign"}
+
+
+def why(scene: Scene) -> dict[str, Any]:
+    return {"comment": "looked at it"}
+
+
+def neither(scene: Scene) -> dict[str, Any]:
+    return {"comment": "looked at it", "keep": "neither"}
+
+
 def a_picture_id(scene: Scene) -> dict[str, Any]:
     return {"image_id": uuid.uuid4()}
 
@@ -253,6 +325,17 @@ TABLE = [
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",
          lambda s: {"analysis_id": s.failed.pk}),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-release", held_report, why),
+    Line(" in 404 404 302 403 404 404 404  in", "POST", "case-close", report),
+    Line(" in 404 404 302 403 404 404 404  in", "POST", "case-reopen", report),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "held-release", held, why),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "held-set-aside", held, why),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "mix-up", mix_up),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "mix-up-settle", mix_up, neither),
+    # control slides of a microscope
+    Line(" in 404 404 200 200 200 200 404  in", "GET", "controls", microscope),
+    Line(" in 404 404 200 200 200 200 404  in", "GET", "controls-live", microscope),
+    Line(" in 404 404 302 302 403 403 404  in", "POST", "controls-release", microscope, why),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "picture", picture("original")),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "picture", picture("thumbnail"),
          note="small"),
@@ -341,6 +424,24 @@ TABLE = [
     Line("401 403 403 201 403 403 201 403 401", "POST", "api:specimen-list", body=new_specimen),
     Line("401 403 403 200 200 403 200 404 401", "GET", "api:specimen-detail", specimen),
     Line("401 403 403 200 403 403 200 403 401", "PATCH", "api:specimen-detail", specimen),
+    Line("401 403 403 200 403 403 200 403 401", "POST", "api:specimen-close", specimen),
+    Line("401 403 403 200 403 403 200 403 401", "POST", "api:specimen-reopen", specimen),
+    Line("401 403 403 200 200 200 200 200 401", "GET", "api:control-slide-list"),
+    Line("401 403 403 201 403 403 201 403 401", "POST", "api:control-slide-list", body=new_slide),
+    Line("401 403 403 200 200 200 200 404 401", "GET", "api:control-slide-detail", slide),
+    Line("401 403 403 200 403 403 200 403 401", "PATCH", "api:control-slide-detail", slide),
+    Line("401 403 403 200 200 200 200 404 401", "GET", "api:control-slide-proposal", slide),
+    Line("401 403 403 200 403 403 200 403 401", "POST", "api:control-slide-withdraw", slide),
+    Line("401 403 403 200 200 200 200 200 401", "GET", "api:control-run-list"),
+    Line("401 403 403 200 200 403 403 200 401", "GET", "api:hold-list"),
+    Line("401 403 403 200 200 403 403 404 401", "POST", "api:hold-release", hold, why),
+    Line("401 403 403 204 204 403 403 404 401", "POST", "api:hold-set-aside", hold, why),
+    Line("401 403 403 200 200 403 403 404 401", "POST", "api:hold-many",
+         body=lambda s: {**why(s), "report": str(held_report(s)["report_id"])}),
+    Line("401 403 403 200 200 403 403 200 401", "GET", "api:mix-up-list"),
+    Line("401 403 403 200 200 403 403 404 401", "GET", "api:mix-up-detail", pk("mix_up")),
+    Line("401 403 403 200 200 403 403 404 401", "POST", "api:mix-up-settle", pk("mix_up"),
+         lambda s: {**why(s), "keep": None}),
     Line("401 403 403 200 200 403 403 200 401", "GET", "api:report-list"),
     Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-detail", pk("report")),
     Line("401 403 403 403 200 403 403 404 401", "POST", "api:report-sign", pk("report"), signature),
@@ -376,6 +477,12 @@ TABLE = [
          lambda s: {**device(s), "to": "suspended"}),
     Line(" in  in  in 403 403 302 302 403  in", "POST", "admin:devices_device_reinstate", device,
          lambda s: {"reason": "repaired"}),
+    Line(" in  in  in 302 403 403 302 403  in", "POST", "admin:diagnostics_specimen_switch",
+         specimen),
+    Line(" in  in  in 302 403 403 302 403  in", "POST", "admin:diagnostics_controlslide_adopt",
+         slide),
+    Line(" in  in  in 302 403 403 302 403  in", "POST", "admin:diagnostics_controlslide_withdraw",
+         slide),
     Line(" in  in  in 403 403 403 302 403  in", "POST", "admin:patients_portalaccess_revoke",
          pk("access")),
     Line(" in  in  in 403 403 403 200 403  in", "GET", "admin:accounts_user_password",

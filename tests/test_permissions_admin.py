@@ -21,6 +21,7 @@ WRITABLE = {
     "portalaccess": {"add"},
     "device": {"add", "change"},
     "specimen": {"add", "change"},
+    "controlslide": {"add", "change"},
 }
 STAFF = {
     "technician": Role.TECHNICIAN,

@@ -10,6 +10,8 @@ from devices.models import Device, DeviceState
 from diagnostics.models import (
     Analysis,
     AnalysisState,
+    ControlRun,
+    ControlState,
     DiagnosticReport,
     FieldImage,
     ImageState,
@@ -22,6 +24,7 @@ MACHINES = [
     (FieldImage, ImageState, "state"),
     (Analysis, AnalysisState, "state"),
     (DiagnosticReport, ReportStatus, "status"),
+    (ControlRun, ControlState, "state"),
 ]
 PAIRS = [
     pytest.param(model, field, origin, to, id=f"{model.__name__}: {origin} to {to}")
@@ -44,7 +47,11 @@ BLANK: dict[type, dict[str, Any]] = {
 def row_in(world: Any, model: type, field: str, state: str) -> Any:
     """A row of `model` put into `state` behind the table's back."""
     image = world.receive()
+    run = ControlRun(image=image, device=world.device, slide=world.control_slide)
+    if model is ControlRun:
+        run.save()
     row = {
+        ControlRun: run,
         Device: world.device,
         FieldImage: image,
         Analysis: image.analyses.get(),

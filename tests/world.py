@@ -14,8 +14,16 @@ from PIL import Image
 from devices.models import Device
 from devices.services.keys import issue_key
 from devices.services.registry import register_device
-from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Outcome, Specimen
+from diagnostics.models import (
+    Analysis,
+    ControlSlide,
+    DiagnosticReport,
+    FieldImage,
+    Outcome,
+    Specimen,
+)
 from diagnostics.services import analyses, intake
+from diagnostics.services.controls import save_slide
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import Clinic, User
 from hospital.accounts.roles import Role
@@ -54,6 +62,8 @@ class World:
     other_key: str
     specimen: Specimen
     other_specimen: Specimen
+    control_slide: ControlSlide
+    other_control_slide: ControlSlide
     _smears: dict[int, bytes] = field(default_factory=dict)
 
     def smear(self, seed: int = 0) -> bytes:
@@ -138,6 +148,8 @@ def found() -> World:
         other_key=issue_key(actor=SETUP, device=other_device),
         specimen=_specimen(patient, "N-2026-0001"),
         other_specimen=_specimen(other_patient, "S-2026-0001"),
+        control_slide=_control_slide(north, "N-CONTROL"),
+        other_control_slide=_control_slide(south, "S-CONTROL"),
     )
 
 
@@ -202,6 +214,11 @@ def _device(clinic: Clinic, serial: str) -> Device:
     return register_device(
         actor=SETUP, clinic=clinic, name=f"Bench {serial}", make="Optika", model="W1", serial=serial
     )
+
+
+def _control_slide(clinic: Clinic, label: str) -> ControlSlide:
+    slide = ControlSlide(clinic=clinic, label=label, expected="benign")
+    return save_slide(actor=SETUP, slide=slide)
 
 
 def _specimen(patient: Patient, accession: str) -> Specimen:

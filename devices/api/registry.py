@@ -62,6 +62,7 @@ class DeviceSerializer(serializers.ModelSerializer[Device]):
             "serial",
             "firmware",
             "certificate_sha256",
+            "control_hours",
             "state",
             "registered_at",
             "last_heartbeat_at",

@@ -14,8 +14,16 @@ from rest_framework.response import Response
 from devices.api.authentication import device_of
 from devices.api.door import DeviceView
 from diagnostics import selectors
-from diagnostics.models import AnalysisState, FieldImage, ImageState, Outcome, ReportStatus
-from diagnostics.services import intake
+from diagnostics.models import (
+    AnalysisState,
+    ControlState,
+    FieldImage,
+    HoldReason,
+    ImageState,
+    Outcome,
+    ReportStatus,
+)
+from diagnostics.services import holds, intake
 from diagnostics.wording import advice_for
 from hospital.base.api import read_body
 from hospital.base.openapi import header, problems
@@ -41,14 +49,26 @@ class BadCaptureTime(Refusal):
     code = "captured_at_unreadable"
 
 
+_HELD = serializers.ListField(
+    child=serializers.ChoiceField(HoldReason.choices),
+    help_text="Why it is kept out of the report until a person has looked; mostly empty.",
+)
+
+
 class ReceiptSerializer(serializers.Serializer[FieldImage]):
     """The hospital's word that a picture is safe."""
 
     id = serializers.UUIDField()
     state = serializers.ChoiceField(ImageState.choices)
-    accession = serializers.CharField(source="specimen.accession")
+    accession = serializers.CharField(source="label")
     sha256 = serializers.CharField()
     received_at = serializers.DateTimeField()
+    held = serializers.SerializerMethodField()
+
+    @extend_schema_field(_HELD)
+    def get_held(self, image: FieldImage) -> list[str]:
+        """Why the picture does not count for now."""
+        return holds.reasons_of(image)
 
 
 class RejectionSerializer(serializers.Serializer[Any]):
@@ -73,6 +93,13 @@ class ReportStandingSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(ReportStatus.choices)
 
 
+class ControlSerializer(serializers.Serializer[Any]):
+    """What a picture of a control slide proved."""
+
+    state = serializers.ChoiceField(ControlState.choices)
+    reasons = serializers.ListField(child=serializers.CharField(), help_text="Why it failed.")
+
+
 class StandingSerializer(serializers.Serializer[FieldImage]):
     """What became of a picture, and what was received: to compare before deleting one's own."""
 
@@ -84,6 +111,18 @@ class StandingSerializer(serializers.Serializer[FieldImage]):
     rejection = serializers.SerializerMethodField()
     analysis = serializers.SerializerMethodField()
     report = serializers.SerializerMethodField()
+    held = serializers.SerializerMethodField()
+    control = serializers.SerializerMethodField()
+
+    @extend_schema_field(_HELD)
+    def get_held(self, image: FieldImage) -> list[str]:
+        """Why the picture does not count for now."""
+        return holds.reasons_of(image)
+
+    @extend_schema_field(ControlSerializer(allow_null=True))
+    def get_control(self, image: FieldImage) -> dict[str, Any] | None:
+        """Null but for a control slide."""
+        return ControlSerializer(image.control_run).data if image.control_slide_id else None
 
     @extend_schema_field(RejectionSerializer(allow_null=True))
     def get_rejection(self, image: FieldImage) -> dict[str, str] | None:

@@ -12,6 +12,7 @@ from diagnostics.models import (
     Conclusion,
     DiagnosticReport,
     FieldImage,
+    HoldReason,
     ImageState,
     Outcome,
     ReportStatus,
@@ -45,6 +46,9 @@ class ReportImageSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     state = serializers.ChoiceField(ImageState.choices)
     rejection = serializers.CharField(allow_blank=True, help_text="Why it was rejected: a code.")
+    held = serializers.ListField(
+        child=serializers.ChoiceField(HoldReason.choices), help_text="Why it does not count yet."
+    )
     analysis = serializers.UUIDField(allow_null=True, help_text="Its id, to try it again.")
     analysis_state = serializers.ChoiceField(AnalysisState.choices, allow_null=True)
     failure = serializers.CharField(allow_blank=True)
@@ -78,6 +82,10 @@ class FieldCountsSerializer(serializers.Serializer[Any]):
     unusable = serializers.IntegerField(default=0)
     repeated = serializers.IntegerField(
         default=0, help_text="Sent again to the byte under another id: no evidence of its own."
+    )
+    held = serializers.IntegerField(default=0, help_text="Do not count until released.")
+    set_aside = serializers.IntegerField(
+        default=0, help_text="Rejected by a person: repeated, or of another specimen."
     )
 
 
@@ -171,5 +179,6 @@ def _image(image: FieldImage) -> dict[str, Any]:
         "quality": analysis.quality if analysis else {},
         "cell_count": analysis.cell_count if analysis else None,
     }
-    known = {"id": image.pk, "state": image.state, "rejection": image.rejection}
+    held = [hold.reason for hold in image.open_holds]  # type: ignore[attr-defined]
+    known = {"id": image.pk, "state": image.state, "rejection": image.rejection, "held": held}
     return dict(ReportImageSerializer(known | said).data)

@@ -6,17 +6,20 @@ import django_filters  # type: ignore[import-untyped]
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.mixins import (
     CreateModelMixin,
     ListModelMixin,
     RetrieveModelMixin,
     UpdateModelMixin,
 )
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from diagnostics import search
 from diagnostics.models import Specimen
 from diagnostics.selectors import specimens_visible_to
-from diagnostics.services.specimens import save_specimen
+from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from hospital.accounts.api import ScopedViewSet
 from hospital.accounts.selectors import clinic_ids_where
 from hospital.base.openapi import problems
@@ -49,8 +52,9 @@ class SpecimenSerializer(serializers.ModelSerializer[Specimen]):
             "collected_at",
             "stain",
             "registered_at",
+            "closed_at",
         ]
-        read_only_fields = ["registered_at"]
+        read_only_fields = ["registered_at", "closed_at"]
 
 
 class SpecimenFilter(Filters):
@@ -105,6 +109,8 @@ class SpecimenViewSet(
         "retrieve": "diagnostics.view_specimen",
         "create": "diagnostics.add_specimen",
         "partial_update": "diagnostics.change_specimen",
+        "close": "diagnostics.change_specimen",
+        "reopen": "diagnostics.change_specimen",
     }
 
     def visible(self) -> QuerySet[Specimen]:
@@ -118,3 +124,27 @@ class SpecimenViewSet(
     def store(self, row: Specimen) -> Specimen:
         """Through the specimens' service, in the clinic of a patient the user may see there."""
         return save_specimen(actor=self.actor, specimen=row)
+
+    @extend_schema(
+        summary="Close a specimen: no more pictures are taken in",
+        request=None,
+        responses={200: SpecimenSerializer, **problems(401, 403, 404)},
+    )
+    @action(detail=True, methods=["post"])
+    def close(self, request: Request, pk: str) -> Response:
+        """What is already here stays. Closing it twice changes nothing."""
+        specimen = self.get_object()
+        close_specimen(actor=self.actor, specimen=specimen)
+        return Response(self.get_serializer(specimen).data)
+
+    @extend_schema(
+        summary="Open a closed specimen again",
+        request=None,
+        responses={200: SpecimenSerializer, **problems(401, 403, 404)},
+    )
+    @action(detail=True, methods=["post"])
+    def reopen(self, request: Request, pk: str) -> Response:
+        """Pictures are taken in again."""
+        specimen = self.get_object()
+        reopen_specimen(actor=self.actor, specimen=specimen)
+        return Response(self.get_serializer(specimen).data)

@@ -3,7 +3,7 @@
 from diagnostics.models.analysis import Analysis, AnalysisState, FoundCells, Outcome, Priority
 from diagnostics.models.control import ControlRun, ControlSlide, ControlState
 from diagnostics.models.dicom import DicomInstance
-from diagnostics.models.hold import Hold, HoldReason, MixUp, Settlement
+from diagnostics.models.hold import Hold, HoldReason, MixUp, Settlement, Side
 from diagnostics.models.image import FieldImage, ImageState
 from diagnostics.models.report import (
     Certainty,
@@ -38,6 +38,7 @@ __all__ = [
     "ReportStatus",
     "ReportVersion",
     "Settlement",
+    "Side",
     "Specimen",
     "Stage",
     "Stain",

@@ -92,3 +92,8 @@ class ControlRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.slide_id} on {self.device_id}: {self.state}"
+
+    @property
+    def read_as(self) -> str:
+        """The class that the model read, in words; '' when it read none."""
+        return CLASS_NAMES.get(self.measured.get("label", ""), "")

@@ -1,6 +1,7 @@
 """Why a picture is kept out of its report until somebody has looked."""
 
 import uuid
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import models
@@ -61,6 +62,14 @@ class Settlement(models.TextChoices):
     NEITHER = "neither", "It belongs to neither"
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of a mix-up's two pictures. `kept`: whether it hangs under the right name, if known."""
+
+    image: FieldImage
+    kept: bool | None
+
+
 class MixUp(models.Model):
     """The same picture, to the byte, came for two patients. A person settles it, nobody else."""
 
@@ -68,6 +77,9 @@ class MixUp(models.Model):
     first = models.ForeignKey(FieldImage, on_delete=models.PROTECT, related_name="+")
     second = models.ForeignKey(FieldImage, on_delete=models.PROTECT, related_name="+")
     raised_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Each for itself: where they are of two clinics, each clinic speaks of its own only.
+    first_kept = models.BooleanField(null=True, editable=False)
+    second_kept = models.BooleanField(null=True, editable=False)
     settlement = models.CharField(max_length=10, choices=Settlement.choices, blank=True)
     settled_at = models.DateTimeField(null=True, editable=False)
     settled_by = models.ForeignKey(
@@ -87,3 +99,7 @@ class MixUp(models.Model):
 
     def __str__(self) -> str:
         return f"mix-up {str(self.pk)[:8]}"
+
+    def sides(self) -> tuple[Side, Side]:
+        """First and second, with what was found about each."""
+        return Side(self.first, self.first_kept), Side(self.second, self.second_kept)

@@ -18,6 +18,10 @@ class ImageState(models.TextChoices):
     REJECTED = "rejected", "Rejected"
 
 
+# A person rejected the picture for this; no analysis changes that.
+SET_ASIDE = frozenset({"replaced", "wrong_specimen"})
+
+
 class FieldImage(models.Model):
     """The original picture. Its id is the one the microscope gave it."""
 
@@ -69,6 +73,10 @@ class FieldImage(models.Model):
             models.Index(fields=["-received_at"], name="image_received_lately"),
             # The same picture for another patient: see services.intake.
             models.Index(fields=["sha256"], name="image_by_digest"),
+            # Few at any time: the worklist's tab of them, and those of one microscope.
+            models.Index(
+                fields=["device", "specimen"], condition=models.Q(held=True), name="image_held"
+            ),
         ]
         constraints = [
             in_choices("state", ImageState, name="image_state_known"),

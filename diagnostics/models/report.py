@@ -95,8 +95,11 @@ class DiagnosticReport(models.Model):
         S.PARTIAL: frozenset(
             {S.REGISTERED, S.PRELIMINARY, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}
         ),
-        # New pictures take a technician's verification back: it did not cover them.
-        S.PRELIMINARY: frozenset({S.PARTIAL, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}),
+        # New pictures take a technician's verification back: it did not cover them. So does a
+        # hold; when it leaves no picture that counts, there is nothing to verify.
+        S.PRELIMINARY: frozenset(
+            {S.REGISTERED, S.PARTIAL, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}
+        ),
         S.FINAL: frozenset({S.AMENDED, S.CORRECTED, S.ENTERED_IN_ERROR}),
         S.AMENDED: frozenset({S.AMENDED, S.CORRECTED, S.ENTERED_IN_ERROR}),
         S.CORRECTED: frozenset({S.AMENDED, S.CORRECTED, S.ENTERED_IN_ERROR}),

@@ -1,20 +1,30 @@
 """A case: one specimen's pictures, what the model says of them, and what people conclude."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from diagnostics.models import Conclusion, DiagnosticReport, ReportStatus
+from diagnostics.models import Conclusion, DiagnosticReport, FieldImage, ReportStatus
 from diagnostics.pages.forms import SignForm
 from diagnostics.pages.presenting import Row, age_in_words, fields_of
-from diagnostics.selectors import analyses_visible_to, images_with_analyses, reports_visible_to
-from diagnostics.services import analyses, reading, reports
+from diagnostics.selectors import (
+    analyses_visible_to,
+    images_visible_to,
+    images_with_analyses,
+    mix_ups_of,
+    reports_visible_to,
+)
+from diagnostics.services import analyses, holds, reading, reports
+from diagnostics.services.specimens import close_specimen, reopen_specimen
 from hospital.accounts.selectors import may
+from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
 from hospital.live.selectors import newest_event_id
 
@@ -96,6 +106,98 @@ def retry(request: HttpRequest, analysis_id: UUID) -> HttpResponse:
     return _live(request, report)
 
 
+@require_POST
+def release_all(request: HttpRequest, report_id: UUID) -> HttpResponse:
+    """A person vouches for every held picture of the report."""
+    report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    comment = request.POST.get("comment", "")[:400]
+    return _done(
+        request,
+        report,
+        lambda: holds.release_report(user=request.user, report=report, comment=comment),
+        "Released. The pictures count from now on.",
+    )
+
+
+@require_POST
+def release(request: HttpRequest, image_id: UUID) -> HttpResponse:
+    """A person vouches for one held picture."""
+    image, report = _held(request, image_id)
+    comment = request.POST.get("comment", "")[:400]
+    return _done(
+        request,
+        report,
+        lambda: holds.release(user=request.user, image=image, comment=comment),
+        "Released. The picture counts from now on.",
+    )
+
+
+@require_POST
+def set_aside(request: HttpRequest, image_id: UUID) -> HttpResponse:
+    """One held picture is not worth keeping: another takes its place."""
+    image, report = _held(request, image_id)
+    comment = request.POST.get("comment", "")[:400]
+    return _done(
+        request,
+        report,
+        lambda: holds.set_aside(user=request.user, image=image, comment=comment),
+        "Set aside. The picture will not count.",
+    )
+
+
+@require_POST
+def close(request: HttpRequest, report_id: UUID) -> HttpResponse:
+    """No more pictures are taken in for the specimen."""
+    report = _closable(request, report_id)
+    actor = Actor.user(request.user)
+    return _done(
+        request,
+        report,
+        lambda: close_specimen(actor=actor, specimen=report.specimen),
+        "Closed. More pictures of this specimen are refused.",
+    )
+
+
+@require_POST
+def reopen(request: HttpRequest, report_id: UUID) -> HttpResponse:
+    """Pictures of the specimen are taken in again."""
+    report = _closable(request, report_id)
+    actor = Actor.user(request.user)
+    return _done(
+        request,
+        report,
+        lambda: reopen_specimen(actor=actor, specimen=report.specimen),
+        "Open again. Pictures of this specimen are taken in.",
+    )
+
+
+def _held(request: HttpRequest, image_id: UUID) -> tuple[FieldImage, DiagnosticReport]:
+    """A patient's picture and the report it belongs to, for whoever may see both."""
+    image = get_object_or_404(images_visible_to(request.user), pk=image_id)
+    reports = reports_visible_to(request.user)
+    return image, get_object_or_404(reports, specimen_id=image.specimen_id)
+
+
+def _closable(request: HttpRequest, report_id: UUID) -> DiagnosticReport:
+    report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    if not may(request.user, "diagnostics.change_specimen", report.clinic_id):
+        raise PermissionDenied("Your role does not let you close specimens in this clinic.")
+    return report
+
+
+def _done(
+    request: HttpRequest, report: DiagnosticReport, deed: Callable[[], Any], done: str
+) -> HttpResponse:
+    """Do it, say so or why not, and show the case again."""
+    try:
+        deed()
+    except Refusal as refusal:
+        messages.error(request, refusal.detail)
+    else:
+        messages.success(request, done)
+    return redirect("case", report.pk)
+
+
 def _page(
     request: HttpRequest,
     report: DiagnosticReport,
@@ -139,4 +241,8 @@ def _context(
         and may(user, "diagnostics.verify_diagnosticreport", clinic),
         "may_sign": signable and may(user, "diagnostics.sign_diagnosticreport", clinic),
         "waits": row.fields["pending"],
+        "held": [field for field in fields if field.held],
+        "mix_ups": mix_ups_of(user, report),
+        "may_release": may(user, "diagnostics.release_hold", clinic),
+        "may_close": may(user, "diagnostics.change_specimen", clinic),
     }

@@ -5,7 +5,6 @@ part of a page comes from the front of an index, counts end at `COUNTED`, and a 
 indexes cannot answer reads `STRETCH` rows and says so.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -40,10 +39,10 @@ COUNTED = 999
 STRETCH = 1000
 MANY = 3000  # reports that a search puts into order by itself
 
-REVIEW, SIGNED_TAB, ALL = "review", "signed", "all"
-TABS = {REVIEW: "Needs review", SIGNED_TAB: "Signed", ALL: "All"}
+REVIEW, HELD, SIGNED_TAB, ALL = "review", "held", "signed", "all"
+TABS = {REVIEW: "Needs review", HELD: "Held", SIGNED_TAB: "Signed", ALL: "All"}
 
-_STAGES = {REVIEW: Stage.REVIEW, SIGNED_TAB: Stage.SIGNED, ALL: None}
+_STAGES = {REVIEW: Stage.REVIEW, HELD: None, SIGNED_TAB: Stage.SIGNED, ALL: None}
 _PLACE = ("urgency", "last_picture", "pk")  # on the list: the greatest first
 _ORDER = tuple(f"-{column}" for column in _PLACE)
 
@@ -132,6 +131,7 @@ def figures_of(clinics: Sequence[UUID], devices: QuerySet[Device]) -> list[dict[
         ("Look closely", "attention"): [
             reports.filter(stage=Stage.REVIEW, urgency=Urgency.ATTENTION)
         ],
+        ("Held pictures", "pause"): [images.filter(held=True)],
         ("Signed today", "signed"): [reports.filter(stage=Stage.SIGNED, signed_at__gte=midnight)],
     }
     counts = _counted(tiles, clinics)
@@ -152,18 +152,16 @@ def _found(
 ) -> Page | None:
     """A page of the reports of a few patients and specimens; None when there are too many."""
     own = DiagnosticReport.objects.filter(clinic_id__in=clinics).order_by()
-    found = search.reports_with(own, choice.words, of).values_list("stage", *_PLACE)
+    held = "findings__fields__held"
+    found = search.reports_with(own, choice.words, of).values_list("stage", held, *_PLACE)
     rows = list(found[: MANY + 1])
     if len(rows) > MANY:
         return None
-    stages = Counter(stage for stage, *_ in rows)
-    wanted = _STAGES[choice.tab]
-    places = sorted((row[1:] for row in rows if wanted in {None, row[0]}), reverse=True)
+    on_tab = {tab: [row for row in rows if _belongs(tab, *row[:2])] for tab in TABS}
+    places = sorted((row[2:] for row in on_tab[choice.tab]), reverse=True)
     if cursor := _parse_cursor(choice.after):
         places = [place for place in places if place < cursor]
-    counts: dict[str, Count] = {
-        tab: len(rows) if stage is None else stages[stage] for tab, stage in _STAGES.items()
-    }
+    counts: dict[str, Count] = {tab: len(there) for tab, there in on_tab.items()}
     return _page(reports, places[: PAGE + 1], counts)
 
 
@@ -197,7 +195,16 @@ def _page(
 # --- places --------------------------------------------------------------------------------------
 
 
+def _belongs(tab: str, stage: int, held: int | None) -> bool:
+    """Whether a report at `stage`, with so many held pictures, stands on the tab."""
+    return bool(held) if tab == HELD else _STAGES[tab] in {None, stage}
+
+
 def _in(reports: QuerySet[DiagnosticReport], tab: str) -> QuerySet[DiagnosticReport]:
+    if tab == HELD:
+        # Held pictures are few, and an index of their own lists them.
+        held = FieldImage.objects.filter(held=True).order_by()
+        return reports.filter(specimen__in=held.values("specimen"))
     stage = _STAGES[tab]
     return reports if stage is None else reports.filter(stage=stage)
 

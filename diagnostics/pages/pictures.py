@@ -11,7 +11,7 @@ from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
 from diagnostics.models import DiagnosticReport, FieldImage, ImageState
-from diagnostics.selectors import images_visible_to, portal_reports
+from diagnostics.selectors import control_images_visible_to, images_visible_to, portal_reports
 from diagnostics.services import drawing, reading
 from hospital.base import files
 from ml import images
@@ -34,9 +34,11 @@ def picture(request: HttpRequest, image_id: UUID, kind: str) -> HttpResponse:
     """A picture for staff of the clinic it belongs to."""
     if kind not in _KINDS:
         raise Http404
-    image = get_object_or_404(images_visible_to(request.user), pk=image_id)
+    image = images_visible_to(request.user).filter(pk=image_id).first()
+    if image is None:
+        image = get_object_or_404(control_images_visible_to(request.user), pk=image_id)
     report = DiagnosticReport.objects.filter(specimen=image.specimen).first()
-    if report is not None:
+    if image.specimen and report is not None:
         reading.note_seen(user=request.user, report=report)
     return _answer(request, image, kind, name=f"{image.label}-{kind}")
 
@@ -50,7 +52,7 @@ def portal_picture(
         raise Http404
     report = get_object_or_404(portal_reports(request.user), pk=report_id)
     good = FieldImage.objects.filter(
-        specimen_id=report.specimen_id, state=ImageState.ACCEPTED
+        specimen_id=report.specimen_id, state=ImageState.ACCEPTED, held=False
     ).select_related("specimen")
     image = get_object_or_404(good, pk=image_id)
     reading.note_seen(user=request.user, report=report, action=reading.IN_PORTAL)

@@ -90,7 +90,9 @@ def _person(link: PortalAccess, reports: list[DiagnosticReport]) -> dict[str, An
 
 def _report_context(request: HttpRequest, report: DiagnosticReport) -> dict[str, Any]:
     link = get_object_or_404(live_access(request.user), patient_id=report.patient_id)
-    good = FieldImage.objects.filter(specimen_id=report.specimen_id, state=ImageState.ACCEPTED)
+    good = FieldImage.objects.filter(
+        specimen_id=report.specimen_id, state=ImageState.ACCEPTED, held=False
+    )
     return {
         "report": report,
         "message": _message(report, link),

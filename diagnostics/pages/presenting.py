@@ -1,15 +1,23 @@
 """Rows and fields as the templates want them: words, icons and shares, no decisions."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from django.utils import timezone
 
 from diagnostics import wording
-from diagnostics.models import Analysis, Certainty, DiagnosticReport, FieldImage, ReportStatus
+from diagnostics.models import (
+    Analysis,
+    Certainty,
+    DiagnosticReport,
+    FieldImage,
+    Hold,
+    HoldReason,
+    ReportStatus,
+)
 from diagnostics.services.analyses import FAILURES
-from diagnostics.services.reports import certainty_of
+from diagnostics.services.reports import certainty_of, counting
 
 _STATUS_ICONS = {
     ReportStatus.REGISTERED: "clock",
@@ -43,8 +51,11 @@ class Row:
             "not_a_smear": 0,
             "unusable": 0,
             "repeated": 0,
+            "held": 0,
+            "set_aside": 0,
         } | report.findings.get("fields", {})
-        self.analysed = self.fields["total"] - self.fields["pending"] - self.fields["failed"]
+        self.counting = counting(self.fields)
+        self.analysed = self.counting - self.fields["pending"] - self.fields["failed"]
         self.unread = (
             self.fields["unfamiliar"] + self.fields["not_a_smear"] + self.fields["unusable"]
         )
@@ -58,6 +69,9 @@ class Row:
         self.status_word = _STATUS_WORDS.get(
             ReportStatus(report.status), report.get_status_display()
         )
+        self.all_held = bool(self.fields["held"]) and not self.counting
+        if self.all_held and report.status == ReportStatus.REGISTERED:
+            self.status_icon, self.status_word = "pause", "Held"
         self.synthetic = synthetic_of(report)
         self.dissent = report.findings.get("dissent", 0)
 
@@ -97,7 +111,24 @@ _FIELD_ICONS = {
     "unfamiliar": "question",
     "not_a_smear": "cross",
     "unusable": "cross",
+    "set_aside": "cross",
 }
+
+
+@dataclass(frozen=True)
+class Held:
+    """One reason that keeps a picture back, in words."""
+
+    code: str
+    title: str
+    advice: str
+    since: datetime
+
+    @classmethod
+    def because_of(cls, hold: Hold) -> "Held":
+        """Of a hold's row."""
+        title, advice = wording.HELD[hold.reason]
+        return cls(hold.reason, str(title), str(advice), hold.held_at)
 
 
 @dataclass(frozen=True)
@@ -112,6 +143,17 @@ class Field:
     def verdict(self) -> wording.Verdict:
         """What became of it."""
         return wording.verdict_on(self.analysis, certainty=self.certainty, failures=FAILURES)
+
+    @property
+    def held(self) -> list["Held"]:
+        """Why it does not count for now."""
+        holds = self.image.open_holds  # type: ignore[attr-defined]
+        return [Held.because_of(hold) for hold in holds]
+
+    @property
+    def releasable(self) -> bool:
+        """Whether a person may vouch for it; a mix-up is settled on its own page."""
+        return bool(self.held) and all(h.code != HoldReason.SAME_PICTURE for h in self.held)
 
     @property
     def certainty(self) -> str:

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 from devices.selectors import devices_visible_to
 from diagnostics.pages import listing
 from diagnostics.pages.presenting import Row
-from diagnostics.selectors import reports_in
+from diagnostics.selectors import mix_ups_to_settle_in, reports_in
+from diagnostics.services import gate
 from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event_id
 
@@ -39,6 +40,11 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     reports = reports_in([clinic.pk for clinic in clinics])
     devices = devices_visible_to(request.user, "diagnostics.view_fieldimage")
     page = listing.page_of(reports, choice.clinics_of(clinics), choice)
+    microscopes = listing.microscopes_of(devices)
+    own = [clinic.pk for clinic in clinics]
+    tiles = listing.figures_of(own, devices)
+    # Both pictures of a mix-up are held, so that there is nothing to look for when none is.
+    held = any(tile["count"] for tile in tiles if tile["icon"] == "pause")
     return {
         "since": since,
         "live": "/ws/clinic/",
@@ -57,6 +63,8 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "rows": [Row(report) for report in page.reports],
         "older": page.older,
         "partly": page.partly,
-        "tiles": listing.figures_of([clinic.pk for clinic in clinics], devices),
-        "microscopes": listing.microscopes_of(devices),
+        "tiles": tiles,
+        "microscopes": microscopes,
+        "not_in_control": gate.reasons_for(microscopes),
+        "mix_ups": mix_ups_to_settle_in(own) if held else [],
     }

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from diagnostics.models import Analysis, AnalysisState, Priority
 from diagnostics.models.analysis import OPEN
-from diagnostics.services import bell, reports
+from diagnostics.services import bell, controls, holds, reports
 from diagnostics.services.results import PIPELINE, REJECTING, Found, succeed_all
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, record
@@ -163,6 +163,8 @@ def fail(analysis: Analysis, *, code: str) -> bool:
     )
     if analysis.speaks and image.specimen:
         reports.rebuild(image.specimen)
+    if image.control_slide_id:
+        holds.rebuild_all(controls.decide_all([analysis]))
     return True
 
 
@@ -173,11 +175,16 @@ def retry(*, user: Any, analysis: Analysis) -> None:
     Raises:
         Forbidden: `user` may not do so in the picture's clinic.
         hospital.base.states.IllegalTransition: it has not failed.
-        Conflict: another run of the same picture is under way.
+        Conflict: another run of the same picture is under way, or it is of a control slide.
     """
     image = analysis.image
     if not may(user, "diagnostics.retry_analysis", image.clinic_id):
         raise Forbidden("Your role does not let you restart analyses in this clinic.")
+    if image.control_slide_id:
+        raise Conflict(
+            "A control that failed is not tried again: take another picture of the slide.",
+            code="control_decided",
+        )
     if image.analyses.filter(state__in=OPEN).exists():
         raise Conflict("This picture is being analysed already.", code="analysis_open")
     advance(analysis, AnalysisState.QUEUED, failure="", attempts=0, queued_at=timezone.now())

@@ -10,17 +10,19 @@ import hashlib
 import hmac
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import F
 
 from devices.models import Device
-from diagnostics.models import Analysis, FieldImage, Specimen
-from diagnostics.services import bell, reports
+from diagnostics.models import Analysis, ControlSlide, FieldImage, HoldReason, Specimen
+from diagnostics.models.report import WITHDRAWN
+from diagnostics.services import bell, controls, gate, holds, mix_ups, reports
 from diagnostics.services.capacity import ensure_capacity
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, entry, record_all
@@ -34,7 +36,7 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/tiff": ".tif"}
 # A picture whose id another request stored meanwhile is looked at once more, now as a known one.
-TRIES = 3
+TRIES = 8
 _SHA256_FIELD = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([A-Za-z0-9+/=]+):")
 
 
@@ -64,7 +66,7 @@ class Sent:
     Attributes:
         image_id: given by the microscope; sending the same bytes under it again is harmless.
         content_digest: the RFC 9530 header, e.g. 'sha-256=:RK/0…=:'.
-        accession: of a specimen of the device's own clinic.
+        accession: of a specimen, or the label of a control slide, of the device's own clinic.
     """
 
     image_id: UUID
@@ -92,6 +94,7 @@ def receive(*, device: Device, **sent: Any) -> tuple[FieldImage, bool]:
         Conflict: the id is known with other bytes, another device or another specimen.
         NotFound: unknown accession number.
         Forbidden: the specimen belongs to another clinic.
+        Conflict: the specimen is closed, or the control slide withdrawn.
         NotAPicture, PictureRefused: see `ml.images.ImageRefused` for the codes.
         TooManyUploads, Overloaded: try again after `retry_after` seconds.
     """
@@ -143,7 +146,7 @@ def ensure_welcome(
     if row := _known([image_id]).get(image_id):
         return _same_again(row, device, digest.hex(), accession)
     ensure_capacity(device, beside=0)
-    _ensure_usable(_specimens([accession]), accession, device)
+    _ensure_usable(_shown([accession]), accession, device)
     return None
 
 
@@ -153,7 +156,7 @@ class _Sound:
 
     sent: Sent
     device: Device
-    specimen: Specimen
+    shown: "Specimen | ControlSlide"
     digest: str
     facts: ImageFacts
 
@@ -161,13 +164,18 @@ class _Sound:
     def key(self) -> str:
         return files.key_of(self.digest, folder="images", suffix=SUFFIXES[self.facts.media_type])
 
+    @property
+    def specimen(self) -> Specimen | None:
+        """None for a control slide."""
+        return self.shown if isinstance(self.shown, Specimen) else None
+
 
 def _judge_all(
     device: Device, pictures: Mapping[int, Sent]
 ) -> tuple[dict[int, Answer], dict[int, _Sound]]:
     """Who is refused or here already, and whose picture is to be stored: one for each id."""
     known = _known([sent.image_id for sent in pictures.values()])
-    specimens = _specimens(sent.accession for sent in pictures.values())
+    shown = _shown({sent.accession for sent in pictures.values()})
     answers: dict[int, Answer] = {}
     sound: dict[UUID, tuple[int, _Sound]] = {}
     for number, sent in pictures.items():
@@ -177,9 +185,9 @@ def _judge_all(
                 answers[number] = _same_again(row, device, digest, sent.accession), False
             elif sent.image_id not in sound:
                 ensure_capacity(device, beside=len(sound))
-                specimen = _ensure_usable(specimens, sent.accession, device)
+                slide = _ensure_usable(shown, sent.accession, device)
                 facts = _inspected(sent.body)
-                sound[sent.image_id] = number, _Sound(sent, device, specimen, digest, facts)
+                sound[sent.image_id] = number, _Sound(sent, device, slide, digest, facts)
         except Refusal as refusal:
             answers[number] = refusal
     return answers, dict(sound.values())
@@ -214,20 +222,61 @@ def _write(batches: Sequence[Sequence[_Sound]]) -> list[list[FieldImage]]:
     """The rows of the pictures of several requests, in one transaction."""
     # In the order of their ids: two processes with the same ids must not wait for each other.
     sound = sorted((p for batch in batches for p in batch), key=lambda p: p.sent.image_id)
-    images = FieldImage.objects.bulk_create(map(_row, sound))
-    record_all(list(map(_deed, sound, images)))
+    mix_ups.take_turns({picture.digest for picture in sound if picture.specimen})
+    images = list(map(_row, sound))
+    mixed = mix_ups.look(images)
+    reasons = _reasons_to_hold(sound, images, mixed.new)
+    for image in images:
+        image.held = image.pk in reasons
+    FieldImage.objects.bulk_create(images)
+    holds.place(reasons)
+    mix_ups.write(mixed)
+    record_all(_deed(p, i, reasons.get(i.pk, ())) for p, i in zip(sound, images, strict=True))
     Analysis.objects.bulk_create(Analysis(image=image) for image in images)
+    controls.begin(images)
     # Once, however many there are: a worker that is woken drains the queue.
     transaction.on_commit(bell.ring, robust=True)
-    specimens = {picture.specimen.pk: picture.specimen for picture in sound}
-    arrived: dict[UUID, list[FieldImage]] = {pk: [] for pk in sorted(specimens)}
-    for picture, image in zip(sound, images, strict=True):
-        arrived[picture.specimen.pk].append(image)
-    with published_together():
-        for pk, came in arrived.items():
-            reports.count_in(specimens[pk], came)
+    _count(images, mixed)
     rows = {image.pk: image for image in images}
     return [[rows[picture.sent.image_id] for picture in batch] for batch in batches]
+
+
+def _reasons_to_hold(
+    sound: Sequence[_Sound], images: Sequence[FieldImage], mixed: Collection[UUID]
+) -> dict[UUID, list[HoldReason]]:
+    """Which of the pictures do not count for now, and why. A control picture is never held."""
+    gated = gate.reasons_for(picture.device for picture in sound if picture.specimen)
+    reasons: dict[UUID, list[HoldReason]] = {}
+    for picture, image in zip(sound, images, strict=True):
+        if picture.specimen is None:
+            continue
+        why = [gated[picture.device.pk]] if picture.device.pk in gated else []
+        if holds.came_too_early(picture.specimen, at=image.received_at):
+            why.append(HoldReason.COLLECTED_LATER)
+        if image.pk in mixed:
+            why.append(HoldReason.SAME_PICTURE)
+        if why:
+            reasons[image.pk] = why
+    return reasons
+
+
+def _count(images: Sequence[FieldImage], mixed: mix_ups.Found) -> None:
+    """Bring the reports concerned up to date, each once, in one order everywhere."""
+    arrived: dict[UUID, list[FieldImage]] = {}
+    specimens: dict[UUID, Specimen] = {}
+    for image in [*images, *mixed.known.values()]:
+        if image.specimen:
+            specimens[image.specimen.pk] = image.specimen
+    for image in images:
+        if image.specimen:
+            arrived.setdefault(image.specimen.pk, []).append(image)
+    anew = {image.specimen_id for image in mixed.known.values()}
+    with published_together():
+        for pk in sorted(specimens):
+            if pk in anew:
+                reports.rebuild(specimens[pk])
+            else:
+                reports.count_in(specimens[pk], arrived[pk])
 
 
 # Requests that arrive while one is being written share the next transaction.
@@ -238,6 +287,7 @@ def _row(picture: _Sound) -> FieldImage:
     return FieldImage(
         id=picture.sent.image_id,
         specimen=picture.specimen,
+        control_slide=picture.shown if isinstance(picture.shown, ControlSlide) else None,
         device=picture.device,
         sha256=picture.digest,
         storage_key=picture.key,
@@ -250,14 +300,17 @@ def _row(picture: _Sound) -> FieldImage:
     )
 
 
-def _deed(picture: _Sound, image: FieldImage) -> Entry:
+def _deed(picture: _Sound, image: FieldImage, held: Collection[HoldReason]) -> Entry:
+    detail: dict[str, Any] = {"sha256": picture.digest}
+    if held:
+        detail["held"] = [reason.value for reason in held]
     return entry(
         Actor.device(picture.device),
         "image.received",
         image,
-        clinic_id=picture.specimen.clinic_id,
-        patient_id=picture.specimen.patient_id,
-        detail={"sha256": picture.digest},
+        clinic_id=picture.shown.clinic_id,
+        patient_id=picture.specimen.patient_id if picture.specimen else None,
+        detail=detail,
     )
 
 
@@ -323,36 +376,59 @@ def _known(ids: Sequence[UUID]) -> dict[UUID, FieldImage]:
     """The pictures that are here already, which is seldom one: so they are read only then."""
     here = FieldImage.objects.filter(pk__in=ids).order_by().values_list("pk", flat=True)
     return (
-        FieldImage.objects.select_related("specimen").in_bulk(found) if (found := [*here]) else {}
+        FieldImage.objects.select_related("specimen", "control_slide").in_bulk(found)
+        if (found := [*here])
+        else {}
     )
 
 
-def _specimens(labels: Iterable[str]) -> dict[str, Specimen]:
-    """The specimens that there are, by accession number."""
+def _shown(labels: Collection[str]) -> "dict[str, Specimen | ControlSlide]":
+    """The specimens that there are, by accession number; of other labels, the control slides."""
     # What cannot be printed is no accession number, and a database may refuse to look for it.
     wanted = {label for label in labels if label.isprintable()}
-    return {s.accession: s for s in Specimen.objects.filter(accession__in=wanted).order_by()}
+    specimens = Specimen.objects.filter(accession__in=wanted).order_by()
+    found: dict[str, Specimen | ControlSlide] = {
+        s.accession: s for s in specimens.annotate(report_status=F("report__status"))
+    }
+    if left := wanted - set(found):
+        slides = ControlSlide.objects.filter(label__in=left).order_by()
+        found |= {slide.label: slide for slide in slides}
+    return found
 
 
-def _ensure_usable(specimens: Mapping[str, Specimen], accession: str, device: Device) -> Specimen:
+def _ensure_usable(
+    shown: "Mapping[str, Specimen | ControlSlide]", accession: str, device: Device
+) -> "Specimen | ControlSlide":
     if not accession:
         raise NotFound(
             "Say which specimen this is: send the header 'Accession-Number'.",
             code="accession_missing",
         )
-    specimen = specimens.get(accession)
-    if specimen is None:
+    slide = shown.get(accession)
+    if slide is None:
         raise NotFound(
             "No specimen has this accession number. Check the label, or register the specimen "
             "first and send the picture again.",
             code="unknown_accession",
         )
-    if specimen.clinic_id != device.clinic_id:
+    if slide.clinic_id != device.clinic_id:
         raise Forbidden(
             "This specimen belongs to another clinic than the microscope.",
             code="other_clinic",
         )
-    return specimen
+    if isinstance(slide, ControlSlide):
+        if slide.withdrawn_at:
+            raise Conflict(
+                "This control slide is out of use. Show the one that replaces it.",
+                code="control_slide_withdrawn",
+            )
+    elif slide.closed_at or slide.report_status in WITHDRAWN:  # type: ignore[attr-defined]
+        raise Conflict(
+            "This specimen is closed: no more pictures are taken in for it. Check the label, or "
+            "have a technician open it again, then send the picture again.",
+            code="specimen_closed",
+        )
+    return slide
 
 
 def _inspected(body: bytes) -> ImageFacts:

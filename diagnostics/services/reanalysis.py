@@ -79,7 +79,7 @@ class Where:
         Raises:
             UnknownFilter: a value that cannot be right; a typo must not mean 'everything'.
         """
-        images = FieldImage.objects.all()
+        images = FieldImage.objects.filter(specimen__isnull=False)  # a control is decided once
         if self.clinic:
             images = images.filter(specimen__clinic=_known(Clinic, "clinic", code=self.clinic))
         if self.device:

@@ -19,6 +19,7 @@ from diagnostics.models import (
     ReportVersion,
     Specimen,
 )
+from diagnostics.models.image import SET_ASIDE
 from diagnostics.models.report import UNSIGNED, WITHDRAWN
 from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.models import ReleaseRule
@@ -40,8 +41,8 @@ MOVING = (
     *("version", "updated_at", "released_at"),
 )
 
-# What a picture can be counted as before it has a result.
-UNSETTLED = frozenset({"pending", "failed"})
+# What a picture can be counted as without having a say.
+UNSETTLED = frozenset({"pending", "failed", "held", "set_aside"})
 
 
 @transaction.atomic(savepoint=False)
@@ -66,7 +67,9 @@ def count_in(specimen: Specimen, images: Sequence[FieldImage]) -> DiagnosticRepo
         return _rebuilt(report, specimen)
     fields = dict(report.findings["fields"])
     fields["total"] += len(images)
-    fields["pending"] = fields.get("pending", 0) + len(images)
+    for image in images:
+        standing = "held" if image.held else "pending"
+        fields[standing] = fields.get(standing, 0) + 1
     synthetic = report.findings["synthetic"] or any(image.synthetic for image in images)
     report.last_picture = max(report.last_picture, *(image.received_at for image in images))
     return _renew(report, {**report.findings, "fields": fields, "synthetic": synthetic})
@@ -93,18 +96,19 @@ def _opened(specimen: Specimen, *with_: str) -> DiagnosticReport:
 
 def _rebuilt(report: DiagnosticReport, specimen: Specimen) -> DiagnosticReport:
     pictures = FieldImage.objects.filter(specimen=specimen)
-    images = list(pictures.only("sha256", "synthetic", "received_at"))
+    images = list(pictures.only("sha256", "synthetic", "received_at", "held", "rejection"))
     report.last_picture = max((i.received_at for i in images), default=report.created_at)
     return _renew(report, findings_of(specimen, images))
 
 
 def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> DiagnosticReport:
     changed = findings != report.findings
+    was_visible = _let_through(report)
     report.findings = findings
     report.impression = findings["leading"]
     report.certainty = findings["certainty"]
     _follow_findings(report, changed=changed)
-    _save_and_tell(report)
+    _save_and_tell(report, was_visible=was_visible)
     return report
 
 
@@ -113,7 +117,8 @@ def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, A
 
     Returns:
         fields: how many pictures there are, by what became of them. A picture that is the same
-            to the byte as an earlier one is 'repeated': shown, but no evidence of its own.
+            to the byte as an earlier one is 'repeated': shown, but no evidence of its own. One
+            that is 'held' does not count until it is released, one 'set_aside' by a person never.
         probabilities: mean of the calibrated probabilities over the classified fields, or None.
         leading: code of the most probable class, '' when no field was classified.
         certainty: see `certainty_of`; '' when no field was classified.
@@ -127,7 +132,7 @@ def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, A
     seen: set[str] = set()
     for image in images:
         analysis = latest.get(image.pk)
-        standing = _standing(analysis)
+        standing = _standing(image, analysis)
         if standing not in UNSETTLED:
             standing = "repeated" if image.sha256 in seen else standing
             seen.add(image.sha256)
@@ -147,6 +152,11 @@ def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, A
     }
 
 
+def counting(fields: dict[str, int]) -> int:
+    """How many of the pictures counted in `fields` of the findings have a say, or will have."""
+    return fields.get("total", 0) - fields.get("held", 0) - fields.get("set_aside", 0)
+
+
 def certainty_of(probabilities: dict[str, float] | None) -> str:
     """The model's sureness in words, by its largest calibrated probability; '' without any."""
     if not probabilities:
@@ -163,10 +173,12 @@ def verify(*, user: Any, report: DiagnosticReport, version: int) -> DiagnosticRe
 
     Raises:
         Forbidden, StaleState, hospital.base.states.IllegalTransition: as for `sign`.
+        Conflict: every picture is held ('all_held').
     """
     _ensure_may(user, "diagnostics.verify_diagnosticreport", report)
     report = _locked("clinic", "specimen", pk=report.pk)
     _ensure_current(report, version)
+    _ensure_something_counts(report)
     advance(
         report,
         ReportStatus.PRELIMINARY,
@@ -199,7 +211,7 @@ def sign(
     Raises:
         Forbidden: `user` may not sign in this clinic (403), or the password is wrong.
         StaleState: the report changed since the page was loaded.
-        Refusal: pictures are still being analysed, or the conclusion is none.
+        Refusal: pictures are still being analysed, all are held, or the conclusion is none.
         hospital.base.states.IllegalTransition: it is signed already.
     """
     _ensure_may(user, "diagnostics.sign_diagnosticreport", report)
@@ -209,6 +221,7 @@ def sign(
         raise Refusal("Choose a conclusion before signing.", code="conclusion_missing")
     report = _locked("clinic", "specimen", pk=report.pk)
     _ensure_current(report, version)
+    _ensure_something_counts(report)
     if report.findings["fields"].get("pending"):
         raise Conflict(
             "Pictures are still being analysed. Wait for them, then sign.", code="pending_images"
@@ -257,8 +270,12 @@ def _latest_analyses(specimen: Specimen) -> dict[Any, Analysis]:
     return {analysis.image_id: analysis for analysis in rows}
 
 
-def _standing(analysis: Analysis | None) -> str:
+def _standing(image: FieldImage, analysis: Analysis | None) -> str:
     """What became of a picture, as counted in the findings."""
+    if image.rejection in SET_ASIDE:
+        return "set_aside"
+    if image.held:
+        return "held"
     if analysis is None or analysis.state in {AnalysisState.QUEUED, AnalysisState.RUNNING}:
         return "pending"
     if analysis.state == AnalysisState.FAILED:
@@ -277,7 +294,7 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
     if report.status not in UNSIGNED:
         return
     fields = report.findings["fields"]
-    analysed = fields["total"] - fields.get("pending", 0)
+    analysed = counting(fields) - fields.get("pending", 0)
     wanted = ReportStatus.PARTIAL if analysed else ReportStatus.REGISTERED
     if report.status == ReportStatus.PRELIMINARY and not changed:
         return
@@ -287,8 +304,10 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
         advance(report, wanted, field="status", verified_by=None, verified_at=None, **findings)
 
 
-def _save_and_tell(report: DiagnosticReport, *, bump: bool = True) -> None:
-    """Store the report's new version and publish it to those who may see it."""
+def _save_and_tell(
+    report: DiagnosticReport, *, bump: bool = True, was_visible: bool = False
+) -> None:
+    """Store the report's new version and publish it to those who may see it, or could so far."""
     if bump:
         report.version += 1
     report.updated_at = timezone.now()
@@ -298,9 +317,18 @@ def _save_and_tell(report: DiagnosticReport, *, bump: bool = True) -> None:
         _audit(Actor.system("release rule"), "report.released", report)
     report.save(update_fields=MOVING)
     topics = [clinic_topic(report.clinic_id)]
-    if visible or (report.status in WITHDRAWN and report.released_at):
+    withdrawn = report.status in WITHDRAWN and bool(report.released_at)
+    if visible or was_visible or withdrawn:
         topics.append(patient_topic(report.patient_id))
     publish("report.changed", report.pk, version=report.version, topics=topics)
+
+
+def tell_changed(specimen: Specimen) -> None:
+    """Let open screens look again at a case of which something beside the report has changed."""
+    report = DiagnosticReport.objects.filter(specimen=specimen).first()
+    if report:
+        topics = [clinic_topic(report.clinic_id)]
+        publish("report.changed", report.pk, version=report.version, topics=topics)
 
 
 def _let_through(report: DiagnosticReport) -> bool:
@@ -323,6 +351,16 @@ def _ensure_current(report: DiagnosticReport, version: int) -> None:
     if report.version != version:
         raise StaleState(
             "The report has changed since this page was loaded. Look at it again, then sign."
+        )
+
+
+def _ensure_something_counts(report: DiagnosticReport) -> None:
+    fields = report.findings["fields"]
+    if fields.get("held") and not counting(fields):
+        raise Conflict(
+            "Every picture of this report is held. Release those that you trust, or have them "
+            "taken again; then go on.",
+            code="all_held",
         )
 
 

@@ -19,8 +19,9 @@ from diagnostics.models import (
     Outcome,
     Priority,
 )
+from diagnostics.models.image import SET_ASIDE
 from diagnostics.models.report import UNSIGNED
-from diagnostics.services import reports
+from diagnostics.services import controls, holds
 from hospital.audit.services import Actor, entry, record_all
 from hospital.live.services import published_together
 
@@ -74,7 +75,7 @@ def succeed_all(batch: Sequence[Found]) -> int:
     if not kept:
         return 0
     silent = _silent_specimens(kept)
-    rows = [_finished(one, speaks=_specimen(one).pk not in silent) for one in kept]
+    rows = [_finished(one, speaks=_specimen_id(one) not in silent) for one in kept]
     # An upsert of rows that exist and are locked: an UPDATE with other values for each row.
     Analysis.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["id"], update_fields=_WRITTEN
@@ -84,19 +85,18 @@ def succeed_all(batch: Sequence[Found]) -> int:
         for one in kept
         if one.outlines
     )
-    speaking = [one for one in kept if _specimen(one).pk not in silent]
+    speaking = [one for one in kept if _specimen_id(one) not in silent]
     _judge(speaking)
     record_all([_entry(one) for one in kept])
-    # In one order everywhere, so that two workers never wait for each other's reports in turn.
-    specimens = {_specimen(one).pk: _specimen(one) for one in speaking}
     with published_together():
-        for pk in sorted(specimens):
-            reports.rebuild(specimens[pk])
+        freed = controls.decide_all([row for row in rows if row.image.control_slide_id])
+        holds.rebuild_all([*(one.analysis.image for one in speaking), *freed])
     return len(kept)
 
 
-def _specimen(one: Found) -> Any:
-    return one.analysis.image.specimen
+def _specimen_id(one: Found) -> UUID | None:
+    """None for the picture of a control slide."""
+    return one.analysis.image.specimen_id
 
 
 def _still_held(batch: Sequence[Found]) -> set[tuple[UUID, UUID | None]]:
@@ -112,7 +112,11 @@ def _still_held(batch: Sequence[Found]) -> set[tuple[UUID, UUID | None]]:
 
 def _silent_specimens(kept: Sequence[Found]) -> set[UUID]:
     """Specimens about which a background run has no say: their report is signed or withdrawn."""
-    background = {_specimen(one).pk for one in kept if one.analysis.priority == Priority.BACKGROUND}
+    background = {
+        specimen
+        for one in kept
+        if one.analysis.priority == Priority.BACKGROUND and (specimen := _specimen_id(one))
+    }
     if not background:
         return set()
     # Locked, so that nobody signs between this look and the rebuilding.
@@ -144,16 +148,17 @@ def _judge(speaking: Sequence[Found]) -> None:
         to = ImageState.REJECTED if reason else ImageState.ACCEPTED
         origins = [state for state, steps in FieldImage.TRANSITIONS.items() if to in steps]
         movable = FieldImage.objects.filter(pk__in=images, state__in=origins)
+        movable = movable.exclude(rejection__in=SET_ASIDE)
         movable.update(state=to, rejection=reason)
 
 
 def _entry(one: Found) -> Any:
-    specimen = _specimen(one)
+    image = one.analysis.image
     return entry(
         PIPELINE,
         "analysis.succeeded",
         one.analysis,
-        clinic_id=specimen.clinic_id,
-        patient_id=specimen.patient_id,
+        clinic_id=image.clinic_id,
+        patient_id=image.patient_id,
         detail={"outcome": one.outcome, "package": one.result["package_digest"]},
     )

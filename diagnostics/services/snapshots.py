@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Prefetch, Q
 
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportVersion
+from diagnostics.models.image import SET_ASIDE
 
 # Raised when a snapshot says more than before. Older ones keep their shape and their digest.
 SHAPE = 2
@@ -21,6 +22,7 @@ def content_of(report: DiagnosticReport, *, until: datetime | None = None) -> di
     Args:
         until: only what analyses had found by then.
     """
+    pictures = _pictures(report, until)
     return {
         "shape": SHAPE,
         "accession": report.specimen.accession,
@@ -29,7 +31,12 @@ def content_of(report: DiagnosticReport, *, until: datetime | None = None) -> di
         "conclusion": report.conclusion,
         "comment": report.comment,
         "findings": report.findings,
-        "images": {str(i.pk): i.sha256 for i in report.specimen.images.all()},
+        "images": {str(image.pk): image.sha256 for image in pictures},
+        "left_out": {
+            str(image.pk): "held" if image.held else image.rejection
+            for image in pictures
+            if _left_out(image)
+        },
         "signed_by": str(report.signed_by or ""),
         "signed_at": report.signed_at.isoformat() if report.signed_at else "",
         "verified_by": str(report.verified_by or ""),
@@ -39,7 +46,11 @@ def content_of(report: DiagnosticReport, *, until: datetime | None = None) -> di
             "stain": report.specimen.stain,
         },
         "clinic": {"name": report.clinic.name, "telephone": report.clinic.telephone},
-        "fields": _fields(report, until),
+        "fields": [
+            _field(number, image)
+            for number, image in enumerate(pictures, start=1)
+            if not _left_out(image)
+        ],
     }
 
 
@@ -65,16 +76,20 @@ def _patient(report: DiagnosticReport) -> dict[str, str]:
     }
 
 
-def _fields(report: DiagnosticReport, until: datetime | None) -> list[dict[str, Any]]:
-    """Each picture in order of arrival, with what its latest analysis says; held ones left out."""
+def _pictures(report: DiagnosticReport, until: datetime | None) -> list[FieldImage]:
+    """Each picture in order of arrival, with what its latest analysis says."""
     by_then = Q() if until is None else Q(finished_at__lte=until)
     latest = Prefetch(
         "analyses",
         Analysis.objects.filter(by_then, speaks=True).order_by("-queued_at"),
         to_attr="said",
     )
-    pictures = FieldImage.objects.filter(specimen=report.specimen_id).prefetch_related(latest)
-    return [_field(n, image) for n, image in enumerate(pictures, start=1) if not image.held]
+    return list(FieldImage.objects.filter(specimen=report.specimen_id).prefetch_related(latest))
+
+
+def _left_out(image: FieldImage) -> bool:
+    """Whether the report does not rest on it: held, or set aside by a person."""
+    return image.held or image.rejection in SET_ASIDE
 
 
 def _field(number: int, image: FieldImage) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
-from diagnostics.models import Specimen, Stain
+from diagnostics.models import ControlSlide, Specimen, Stain
+from diagnostics.services import holds, reports
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict
 from patients.models import Patient
@@ -35,13 +38,16 @@ def save_specimen(*, actor: Actor, specimen: Specimen) -> Specimen:
     """Validate and store a new or changed specimen; its clinic is always its patient's.
 
     Raises:
-        django.core.exceptions.ValidationError: as for `register_specimen`.
+        django.core.exceptions.ValidationError: as for `register_specimen`; or a control slide
+            bears the accession number as its label.
         Conflict: another patient or accession number, and pictures have come under the old one.
     """
     created = specimen._state.adding
     _ensure_identity_kept(specimen)
     specimen.clinic_id = specimen.patient.clinic_id
     specimen.full_clean()
+    if ControlSlide.objects.filter(label=specimen.accession).exists():
+        raise ValidationError({"accession": "A control slide has this label."})
     specimen.save()
     record(
         actor,
@@ -50,7 +56,35 @@ def save_specimen(*, actor: Actor, specimen: Specimen) -> Specimen:
         clinic_id=specimen.clinic_id,
         patient_id=specimen.patient_id,
     )
+    if not created:
+        holds.release_collected(actor=actor, specimen=specimen)
     return specimen
+
+
+@transaction.atomic
+def close_specimen(*, actor: Actor, specimen: Specimen) -> None:
+    """No more pictures are taken in for it. Closing it twice changes nothing."""
+    _switch(actor, specimen, "specimen.closed", closed_at=timezone.now())
+
+
+@transaction.atomic
+def reopen_specimen(*, actor: Actor, specimen: Specimen) -> None:
+    """Pictures are taken in again. One whose report was withdrawn stays closed all the same."""
+    _switch(actor, specimen, "specimen.reopened", closed_at=None)
+
+
+def _switch(actor: Actor, specimen: Specimen, deed: str, *, closed_at: datetime | None) -> None:
+    rows = Specimen.objects.filter(pk=specimen.pk, closed_at__isnull=closed_at is not None)
+    if rows.update(closed_at=closed_at):
+        specimen.closed_at = closed_at
+        record(
+            actor,
+            deed,
+            specimen,
+            clinic_id=specimen.clinic_id,
+            patient_id=specimen.patient_id,
+        )
+        reports.tell_changed(specimen)
 
 
 def _ensure_identity_kept(specimen: Specimen) -> None:

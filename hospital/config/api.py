@@ -7,6 +7,8 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from devices.api.registry import DeviceViewSet
+from diagnostics.api.controls import ControlRunViewSet, ControlSlideViewSet
+from diagnostics.api.holds import HoldViewSet, MixUpViewSet
 from diagnostics.api.reports import AnalysisViewSet, ReportViewSet
 from diagnostics.api.specimens import SpecimenViewSet
 from hospital.accounts.api import ClinicViewSet, IsStaff, StaffSession
@@ -23,6 +25,10 @@ staff.register("patients", PatientViewSet, "patient")
 staff.register("portal-access", PortalAccessViewSet, "portal-access")
 staff.register("devices", DeviceViewSet, "device")
 staff.register("specimens", SpecimenViewSet, "specimen")
+staff.register("control-slides", ControlSlideViewSet, "control-slide")
+staff.register("control-runs", ControlRunViewSet, "control-run")
+staff.register("holds", HoldViewSet, "hold")
+staff.register("mix-ups", MixUpViewSet, "mix-up")
 staff.register("reports", ReportViewSet, "report")
 staff.register("analyses", AnalysisViewSet, "analysis")
 

@@ -377,6 +377,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "DeviceStateEnum": "devices.models.DeviceState",
         "ImageStateEnum": "diagnostics.models.ImageState",
+        "HoldReasonEnum": "diagnostics.models.HoldReason",
+        "ControlStateEnum": "diagnostics.models.ControlState",
         "AnalysisStateEnum": "diagnostics.models.AnalysisState",
         "ClassEnum": "ml.classes.Class",
     },

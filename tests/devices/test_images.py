@@ -35,6 +35,7 @@ def test_a_picture_is_on_disk_and_in_the_database_before_the_answer(
         "accession": world.specimen.accession,
         "sha256": hashlib.sha256(body).hexdigest(),
         "received_at": image.received_at.isoformat().replace("+00:00", "Z"),
+        "held": [],
     }
 
 
@@ -137,6 +138,8 @@ def test_the_microscope_learns_what_became_of_its_picture(
         "rejection": None,
         "analysis": {"state": "queued", "outcome": "", "failure": ""},
         "report": {"id": str(report.pk), "status": "registered"},
+        "held": [],
+        "control": None,
     }
 
     world.succeed(image)

@@ -1,12 +1,28 @@
-"""What the tests of pages share."""
+"""What the tests of pages, controls and holds share."""
 
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from diagnostics.models import DiagnosticReport
+from diagnostics.models import (
+    Analysis,
+    ControlRun,
+    ControlSlide,
+    DiagnosticReport,
+    FieldImage,
+    Outcome,
+    Specimen,
+)
+from diagnostics.services import analyses, controls, intake
+from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import ReleaseRule
-from tests.world import SURE
+from patients.models import Patient
+from patients.services import register_patient
+from tests.world import BENIGN, SETUP, SURE, World, content_digest, result_of
+
+GOOD = {"focus": 1.8, "brightness": 230.0, "contrast": 150.0, "neutral": 0.95, "stain": 0.05}
 
 
 @pytest.fixture
@@ -15,3 +31,101 @@ def report(world: Any) -> DiagnosticReport:
     world.clinic.release_rule = ReleaseRule.IMMEDIATE
     world.clinic.save()
     return world.reported(SURE)
+
+
+@pytest.fixture
+def slide(world: World) -> ControlSlide:
+    """A control slide of the clinic that must read benign, focus in range."""
+    slide = ControlSlide(
+        clinic=world.clinic, label="QC-1", expected="benign", ranges={"focus": [1.4, 2.2]}
+    )
+    return controls.save_slide(actor=SETUP, slide=slide)
+
+
+@pytest.fixture
+def gated(world: World) -> World:
+    """The world, its clinic's microscope asked for a control slide a day."""
+    world.device.control_hours = 24
+    world.device.save()
+    return world
+
+
+@pytest.fixture
+def second_patient(world: World) -> Patient:
+    """Another patient of the same clinic."""
+    return register_patient(
+        actor=SETUP,
+        clinic=world.clinic,
+        mrn="N-2",
+        family_name="Keita",
+        given_names="Moussa",
+        birth_date=world.patient.birth_date,
+        sex="male",
+    )
+
+
+@pytest.fixture
+def second_specimen(world: World, second_patient: Patient) -> Specimen:
+    """A specimen of another patient of the same clinic."""
+    return register_specimen(
+        actor=SETUP,
+        patient=second_patient,
+        accession="N-2026-0002",
+        collected_at=world.specimen.collected_at,
+    )
+
+
+Show = Callable[..., ControlRun]
+
+
+@pytest.fixture
+def show(world: World, slide: ControlSlide) -> Show:
+    """Show the control slide to the clinic's microscope and read it, well unless told otherwise."""
+
+    def show(
+        probabilities: dict[str, float] | None = None,
+        *,
+        outcome: str = Outcome.CLASSIFIED,
+        figures: dict[str, float] | None = None,
+        label: str = slide.label,
+    ) -> ControlRun:
+        image = send(world, label)
+        read(world, image, probabilities or BENIGN, outcome=outcome, figures=figures)
+        return ControlRun.objects.get(image=image)
+
+    return show
+
+
+def send(world: World, label: str, *, body: bytes | None = None, device: Any = None) -> FieldImage:
+    """The clinic's microscope sends a picture unlike all others, or `body`."""
+    body = body or world.smear(uuid.uuid4().int % 100_000)
+    image, _ = intake.receive(
+        device=device or world.device,
+        image_id=uuid.uuid4(),
+        body=body,
+        content_digest=content_digest(body),
+        accession=label,
+    )
+    return image
+
+
+def read(
+    world: World,
+    image: FieldImage,
+    probabilities: dict[str, float] = SURE,
+    *,
+    outcome: str = Outcome.CLASSIFIED,
+    figures: dict[str, float] | None = None,
+) -> Analysis:
+    """A worker reads the picture."""
+    analysis = world.claim(image)
+    result = result_of(analysis, probabilities, outcome)
+    result["quality"] = {"verdict": "ok", "metrics": GOOD | (figures or {})}
+    rejection = "out_of_focus" if outcome == Outcome.UNUSABLE else ""
+    assert analyses.succeed(analysis, outcome=outcome, rejection=rejection, result=result)
+    return analysis
+
+
+def findings(specimen: Specimen) -> dict[str, int]:
+    """How the specimen's pictures are counted."""
+    return dict(DiagnosticReport.objects.get(specimen=specimen).findings["fields"])

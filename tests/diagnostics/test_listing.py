@@ -220,6 +220,7 @@ def test_reports_from_before_are_dated_by_their_newest_picture(world: Any) -> No
     "address",
     [
         "/worklist/live/",
+        "/worklist/live/?show=held",
         "/worklist/live/?show=signed",
         "/worklist/live/?show=all",
         "/worklist/live/?show=all&after=1_2026-01-01T00:00:00%2B00:00_"

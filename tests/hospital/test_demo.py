@@ -15,7 +15,8 @@ from hospital.audit.models import Entry as AuditEntry
 from hospital.config.demo.hospital import DEMO, RealData, found_or_find
 from hospital.config.demo.ledger import Entry, Ledger
 from hospital.config.demo.logins import Logins
-from hospital.config.demo.pictures import NoPictures, slides_from
+from hospital.config.demo.pictures import NoPictures, slides_from, taken_now
+from ml import images, synthetic
 from patients.models import Relation
 from patients.selectors import live_access
 
@@ -202,3 +203,17 @@ def test_a_failed_analysis_is_no_report():
     ledger.note_report(report(failed))
     assert (ledger.reported, ledger.settled) == (0, True)
     assert "internal" in entry.lost
+
+
+def test_a_demonstration_played_again_sends_no_file_twice(tmp_path: Path) -> None:
+    """The same file for another patient would be held as a mix-up."""
+    for kind in ("image/jpeg", "image/png", "image/tiff"):
+        suffix = kind.rpartition("/")[2]
+        body = synthetic.to_bytes(synthetic.smear(seed=3, size=96), kind)
+        (tmp_path / f"one.{suffix}").write_bytes(body)
+    slides = slides_from(tmp_path, None)
+    runs = [taken_now(slides, tmp_path / run) for run in ("first", "second")]
+    copies = [path for run in runs for slide in run for path in slide.pictures]
+    assert len({path.read_bytes() for path in copies}) == len(copies) == 6
+    for path in copies:
+        assert images.inspect(path.read_bytes()).synthetic

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from django.conf import settings
 from django.db import connections
@@ -27,7 +28,7 @@ from hospital.config.demo.hospital import (
 from hospital.config.demo.ledger import Entry, Ledger
 from hospital.config.demo.logins import Logins
 from hospital.config.demo.performance import Performance, Work
-from hospital.config.demo.pictures import Slide, make_synthetic, slides_from
+from hospital.config.demo.pictures import Slide, make_synthetic, slides_from, taken_now
 from hospital.config.demo.pulse import heartbeats
 from hospital.config.stack.record import shown
 
@@ -52,12 +53,15 @@ def play(wishes: Wishes, console: Console) -> bool:
     ensure_playground(logins)
     connections.close_all()
     slides = _slides(wishes, console)
-    with embedded_stack(var, say=lambda line: console.print(f"[dim]{escape(line)}[/]")) as stack:
+    with (
+        TemporaryDirectory(prefix="leukolens-demo-") as fresh,
+        embedded_stack(var, say=lambda line: console.print(f"[dim]{escape(line)}[/]")) as stack,
+    ):
         stack.await_web()
         if stack.process is None:
             console.print(f"The demonstration runs already at {stack.url}: the pictures go there.")
         hospital = found_or_find(logins)
-        ledger, work = _register(hospital, slides)
+        ledger, work = _register(hospital, taken_now(slides, Path(fresh)))
         connections.close_all()
         with console.status("loading the model"):
             stack.await_model()
