@@ -1,1 +1,0 @@
-"""Drills: what can go wrong, made to go wrong on purpose, and counted."""
