@@ -122,6 +122,9 @@ def simulated(
         keep: the folder to work in; None: one that is removed when all is well.
         written: where the ledger goes as JSON, if anywhere.
         watch: is told how far the fleet is, twice a second.
+
+    Raises:
+        NoPictures: there is nothing to photograph.
     """
     folder = keep or Path(tempfile.mkdtemp(prefix="leukolens-simulator-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,7 +139,12 @@ def simulated(
             shown.standing(standing)
             watch(standing)
 
-        outcome = Fleet(plan, folder).run(watch=look)
+        try:
+            outcome = Fleet(plan, folder).run(watch=look)
+        except NoPictures:
+            if not keep:
+                shutil.rmtree(folder)
+            raise
         ledger = drawn_up(plan, folder, outcome, patience=plan.patience, watch=shown.ledger)
     for table in tables(ledger):
         console.print(table)

@@ -58,9 +58,11 @@ def test_a_lost_picture_ends_it_with_1_and_the_evidence_stays(tmp_path, folder):
         (["--config", "nowhere.toml"], "nowhere.toml"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_ends_with_2(monkeypatch, arguments, words):
+def test_what_cannot_be_done_is_said_and_ends_with_2(monkeypatch, tmp_path, arguments, words):
     monkeypatch.delenv("LEUKOLENS_DEVICE_KEY", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     done = invoke(*arguments)
     assert done.exit_code == 2
     assert words in done.output
     assert "Traceback" not in done.output
+    assert list(tmp_path.iterdir()) == []
