@@ -97,7 +97,7 @@ def scene(world: World) -> Scene:
     fourth = register_specimen(
         actor=SETUP,
         patient=world.patient,
-        accession="N-4",
+        accession="N-7",
         collected_at=world.specimen.collected_at,
     )
     dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=fourth)))
