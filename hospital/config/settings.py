@@ -50,6 +50,9 @@ INSTALLED_APPS = [
     "django_htmx",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "hospital.base",
     "hospital.accounts",
     "hospital.audit",
@@ -68,11 +71,14 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Sessions that are over, staff without a second factor.
+    "hospital.accounts.signin.middleware.SignInGuard",
     # Deny by default: a view is public only where it says so with @login_not_required.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
 ]
 
 ROOT_URLCONF = "hospital.config.urls"
@@ -192,6 +198,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("SWEEP_SECONDS", 5.0),
         "options": {"expires": 30},
     },
+    "forget-old-sign-ins": {
+        "task": "hospital.accounts.tasks.forget_old_sign_ins",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
 }
 
 # Web processes that `manage.py stack` starts. Requests of one process share transactions; a second
@@ -251,6 +262,35 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
+# Signing in is django-allauth's; counting wrong tries is ours (hospital.accounts.signin.lockouts).
+ACCOUNT_ADAPTER = "hospital.accounts.signin.adapters.AccountAdapter"
+ACCOUNT_FORMS = {"login": "hospital.accounts.signin.forms.SignInForm"}
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_RATE_LIMITS = False
+# The cookie goes with the browser: benches in a laboratory are shared.
+ACCOUNT_SESSION_REMEMBER = False
+MFA_ADAPTER = "hospital.accounts.signin.adapters.MfaAdapter"
+MFA_FORMS = {
+    "authenticate": "hospital.accounts.signin.forms.CodeForm",
+    "reauthenticate": "hospital.accounts.signin.forms.CodeAgainForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Leukolens"
+MFA_TOTP_TOLERANCE = 1  # half a minute either way: phones' clocks differ
+MFA_RATE_LIMITS = False
+# True in a hospital: staff set up an app or a passkey before they may do anything else.
+STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", False)
+# A session ends after so long without a click, and after so long at all.
+SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", 60)
+SESSION_HOURS = env.int("SESSION_HOURS", 12)
+# Wrong tries after which an account, and an address of the network, have to wait.
+SIGNIN_TRIES = env.int("SIGNIN_TRIES", 5)
+SIGNIN_TRIES_PER_ADDRESS = env.int("SIGNIN_TRIES_PER_ADDRESS", 50)
+INVITATION_DAYS = env.int("INVITATION_DAYS", 7)
+
 LANGUAGE_CODE = "en"
 LANGUAGES = [
     ("en", "English"),
@@ -271,7 +311,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if _TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _TLS else None
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 SESSION_COOKIE_NAME = env.str("SESSION_COOKIE_NAME", "leukolens_session")
 CSRF_COOKIE_NAME = env.str("CSRF_COOKIE_NAME", "leukolens_csrf")
 X_FRAME_OPTIONS = "DENY"
