@@ -93,7 +93,8 @@ def begin(username: str, *, address: str = "") -> Try:
 
 def forgive(user: User) -> None:
     """Somebody is signed in whole, second factor and all: forget their wrong tries."""
-    Lockout.objects.filter(kind=Tried.ACCOUNT, key=_digest(user.username)).delete()
+    mine = Lockout.objects.filter(kind=Tried.ACCOUNT, key=_digest(user.username))
+    mine.update(failures=0, locked_until=None)
 
 
 @transaction.atomic
