@@ -126,9 +126,7 @@ def accept(*, user: Any, invitation: Invitation) -> PortalAccess:
             faster, or it was revoked meanwhile.
     """
     actor = Actor.user(user)
-    advance(
-        invitation, InvitationState.ACCEPTED, accepted_by=user, accepted_at=timezone.now()
-    )
+    advance(invitation, InvitationState.ACCEPTED, accepted_by=user, accepted_at=timezone.now())
     _record(actor, "invitation.accepted", invitation)
     return grant_portal_access(
         actor=actor,

@@ -176,7 +176,9 @@ class UserAdmin(ScopedAdmin):
         """Django's, and those of the deeds."""
         deeds = [("password", self.set_password), ("shut", self.shut_out), ("reset", self.reset)]
         views = [
-            path(f"<uuid:pk>/{name}/", self.admin_site.admin_view(view), name=f"accounts_user_{name}")
+            path(
+                f"<uuid:pk>/{name}/", self.admin_site.admin_view(view), name=f"accounts_user_{name}"
+            )
             for name, view in deeds
         ]
         return [*views, *super().get_urls()]

@@ -5,7 +5,7 @@ from typing import Any, cast
 from django.urls import path
 
 from hospital.accounts.selectors import live_topics as clinic_topics
-from hospital.accounts.signin.sessions import still_open
+from hospital.accounts.signin.standing import still_open
 from hospital.live.consumers import EventConsumer
 from patients.selectors import live_topics as patient_topics
 

@@ -85,6 +85,7 @@ def _with_own_account(request: HttpRequest, invitation: Invitation) -> HttpRespo
 
 
 def _with_new_account(request: HttpRequest, invitation: Invitation) -> HttpResponse:
+    newcomer = request.session.setdefault(NEWCOMER, str(uuid.uuid4()))
     form = AccountForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -97,7 +98,6 @@ def _with_new_account(request: HttpRequest, invitation: Invitation) -> HttpRespo
             _forget(request)
             login(request, user, backend=BACKEND)
             return redirect("portal")
-    newcomer = request.session.setdefault(NEWCOMER, str(uuid.uuid4()))
     options = newcomers.passkey_options(uuid.UUID(newcomer))
     context = {"form": form, "invitation": invitation, "passkey": options}
     return render(request, "invitations/new_account.html", context)

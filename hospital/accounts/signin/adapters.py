@@ -81,6 +81,6 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         """Back from the database."""
         return factors.unsealed(encrypted_text)
 
-    def generate_authenticator_name(self, user: Any, type: Any) -> str:  # noqa: A002
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:
         """What a passkey is called until its owner renames it."""
         return str(_("My passkey"))

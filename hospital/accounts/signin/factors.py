@@ -24,7 +24,7 @@ REMEMBERED = 8
 
 def has_one(user: Any) -> bool:
     """Whether `user` has set up an authenticator app or a passkey."""
-    return Authenticator.objects.filter(user_id=user.pk, type__in=FACTORS).exists()
+    return bool(Authenticator.objects.filter(user_id=user.pk, type__in=FACTORS).exists())
 
 
 def is_missing(user: Any, session: Any) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -117,8 +118,6 @@ def forget_old() -> int:
 
 def address_of(request: HttpRequest) -> str:
     """Where the request comes from, '' when that is not known."""
-    from allauth.account.adapter import get_adapter
-
     try:
         return str(get_adapter().get_client_ip(request))
     except PermissionDenied:

@@ -46,7 +46,9 @@ def open_account(
         Refusal: whatever `then` raises.
     """
     if not credential:
-        services.check_password_strength(password, user=User(username=username, last_name=full_name))
+        services.check_password_strength(
+            password, user=User(username=username, last_name=full_name)
+        )
     user = services.open_account(
         actor=ITSELF,
         username=username,
@@ -61,8 +63,12 @@ def open_account(
 
 
 def _add_passkey(user: User, credential: Any) -> None:
-    webauthn.parse_registration_response(credential)
-    if not webauthn.complete_registration(credential).is_user_verified():
+    try:
+        webauthn.parse_registration_response(credential)
+        made = webauthn.complete_registration(credential)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ValidationError(_("The passkey did not arrive whole. Make it again.")) from error
+    if not made.is_user_verified():
         raise ValidationError(_("That passkey has no PIN, fingerprint or face. Use a password."))
     webauthn.WebAuthn.add(user, str(_("My passkey")), credential)
     record(

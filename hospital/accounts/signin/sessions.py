@@ -8,12 +8,10 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare
 
 from hospital.accounts.models import SignIn, User
 from hospital.accounts.signin.lockouts import address_of, clinic_of, forgive
@@ -90,29 +88,6 @@ def seen(request: HttpRequest) -> None:
     SignIn.objects.filter(session_key=session.session_key).update(seen_at=timezone.now())
 
 
-def still_open(user: Any, session: Any) -> bool:
-    """Whether a socket's session still stands in the database: what each asks every few seconds.
-
-    Not when the account is closed, its password is another, the session is ended or over, or the
-    account lacks a second factor that it must have.
-    """
-    # Here, because factors themselves end sessions.
-    from hospital.accounts.signin import factors
-
-    account = get_user_model().objects.filter(pk=user.pk, is_active=True).first()
-    if account is None or session.session_key is None:
-        return False
-    stored = _store(session.session_key).load()
-    return (
-        stored.get(SESSION_KEY) == str(account.pk)
-        and constant_time_compare(
-            stored.get(HASH_SESSION_KEY, ""), account.get_session_auth_hash()
-        )
-        and is_within_limits(stored)
-        and not factors.is_missing(account, stored)
-    )
-
-
 def sessions_of(user: Any) -> list[SignIn]:
     """Where `user` is signed in just now, the last used first."""
     living = Session.objects.filter(expire_date__gt=timezone.now()).values("session_key")
@@ -135,7 +110,7 @@ def left(session_key: str | None) -> None:
 @transaction.atomic
 def end(*, actor: Actor, sign_in: SignIn) -> None:
     """Sign somebody out on one device; its pages are shut at once."""
-    _store(sign_in.session_key).delete()
+    store_of(sign_in.session_key).delete()
     sign_in.delete()
     record(actor, "session.ended", sign_in.user, clinic_id=clinic_of(sign_in.user))
     recheck(sign_in.user_id)
@@ -149,7 +124,7 @@ def end_all(*, actor: Actor, user: User, keep: str | None = None) -> int:
     """
     ended = 0
     for sign_in in SignIn.objects.filter(user=user).exclude(session_key=keep or ""):
-        _store(sign_in.session_key).delete()
+        store_of(sign_in.session_key).delete()
         sign_in.delete()
         ended += 1
     if ended:
@@ -182,5 +157,6 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network((given, 24 if given.version == 4 else 48), strict=False))
 
 
-def _store(session_key: str) -> Any:
+def store_of(session_key: str) -> Any:
+    """The session with that key, as Django stores it."""
     return import_module(settings.SESSION_ENGINE).SessionStore(session_key)
