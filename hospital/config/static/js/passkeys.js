@@ -5,7 +5,9 @@
 // window.webauthnJSON is django-allauth's copy of github/webauthn-json.
 
 const json = window.webauthnJSON;
-const possible = window.isSecureContext && "PublicKeyCredential" in window && json;
+// A passkey belongs to a name: browsers make none for a bare network address.
+const named = !/^[\d.]+$|:/.test(location.hostname);
+const possible = window.isSecureContext && "PublicKeyCredential" in window && json && named;
 
 function told(form) {
   return JSON.parse(document.getElementById(form.dataset.options).textContent);
@@ -57,6 +59,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     form.hidden = false;
     button.addEventListener("click", () => press(form, button, trouble));
   } else {
-    button.disabled = true;
+    button.hidden = true;
+    form.querySelector("[data-passkey-impossible]").hidden = false;
   }
 }
