@@ -2,18 +2,25 @@
 
 from typing import TYPE_CHECKING, Any
 
+import segno
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import path, reverse
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.cache import add_never_cache_headers
 from django.utils.html import format_html
 
 from hospital.accounts.scoped_admin import OwnFilter, ScopedAdmin
 from hospital.audit.services import Actor
-from patients import services
-from patients.models import Patient, PortalAccess, Relation
-from patients.selectors import patients_visible_to, portal_access_visible_to
+from patients import invitations, services
+from patients.models import Invitation, InvitationState, Patient, PortalAccess, Relation
+from patients.selectors import (
+    invitations_visible_to,
+    patients_visible_to,
+    portal_access_visible_to,
+)
 
 
 @admin.register(Patient)
@@ -192,7 +199,7 @@ class PortalAccessAdmin(ScopedAdmin):
                 access,
                 title="Revoke portal access",
                 question=f"Shall {access.user} no longer read the reports of {access.patient}?",
-                consequence="Pages that are open lose it within seconds. It can be granted anew.",
+                consequence="They are signed out at once. It can be granted anew.",
                 button="Revoke",
                 grave=True,
             )
@@ -202,4 +209,99 @@ class PortalAccessAdmin(ScopedAdmin):
             access,
             lambda: services.revoke_portal_access(actor=actor, access=access),
             "Access revoked.",
+        )
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ScopedAdmin):
+    """Sheets of paper with which parents and patients come to the portal."""
+
+    visible = invitations_visible_to
+    clinic_path = "patient__clinic_id"
+    patient_path = "patient_id"
+    list_display = ["patient", "relation", "issued_at", "expires_at", "standing", "accepted_by"]
+    list_filter = [
+        "state",
+        ("patient__clinic", admin.RelatedOnlyFieldListFilter),
+        "relation",
+    ]
+    search_fields = ["patient__mrn", "patient__family_name"]
+    search_help_text = "Record number or family name"
+    autocomplete_fields = ["patient"]
+    date_hierarchy = "issued_at"
+    change_form_template = "admin/patients/invitation/change_form.html"
+
+    def get_fieldsets(self, request: HttpRequest, obj: Invitation | None = None) -> Any:
+        """One to make, or one to look at."""
+        if obj is None:
+            return [(None, {"fields": ["patient", "relation", "access_until"]})]
+        shown = ["patient", "relation", "access_until", "issued_at", "expires_at", "standing"]
+        return [(None, {"fields": [*shown, "wrong_dates", "accepted_by", "accepted_at"]})]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: an invitation is made or revoked, not rewritten."""
+        return False
+
+    def choices_for(self, db_field: Any, request: HttpRequest) -> Any:
+        """Patients of the clinics where the user may invite."""
+        if db_field.name == "patient":
+            return patients_visible_to(request.user, "patients.add_invitation")
+        return super().choices_for(db_field, request)
+
+    @admin.display(description="Standing")
+    def standing(self, invitation: Invitation) -> str:
+        """In a word."""
+        if invitation.state == InvitationState.OPEN and not invitation.is_open:
+            return "Expired"
+        return str(invitation.get_state_display())
+
+    def store(self, actor: Actor, row: Invitation, *, form: Any) -> None:
+        """Through the service; the secret stays on the row until the sheet is shown."""
+        issued, secret = invitations.issue(
+            actor=actor, patient=row.patient, relation=row.relation, access_until=row.access_until
+        )
+        row.__dict__.update(issued.__dict__)
+        row.__dict__["secret"] = secret
+
+    def response_add(
+        self, request: HttpRequest, obj: Invitation, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """The sheet to print, in the patient's language, shown this once."""
+        link = request.build_absolute_uri(
+            reverse("invitation-follow", args=[obj.__dict__.pop("secret")])
+        )
+        picture = segno.make(link, error="m", micro=False).svg_data_uri(border=2, dark="#1d1731")
+        context = {"invitation": obj, "link": link, "picture": picture, "back": self.page_of(obj)}
+        with translation.override(obj.patient.language):
+            sheet = render(request, "invitations/sheet.html", context)
+        add_never_cache_headers(sheet)
+        return sheet
+
+    def get_urls(self) -> list[Any]:
+        """Django's, and the one that revokes."""
+        revoke = self.admin_site.admin_view(self.revoke)
+        return [
+            path("<uuid:pk>/revoke/", revoke, name="patients_invitation_revoke"),
+            *super().get_urls(),
+        ]
+
+    def revoke(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Make a sheet worthless, after asking."""
+        invitation = self.row_for(request, pk, "patients.change_invitation")
+        if request.method != "POST":
+            return self.ask(
+                request,
+                invitation,
+                title="Revoke the invitation",
+                question=f"Revoke the invitation for {invitation.patient}?",
+                consequence="The sheet is worthless at once. You can make another one.",
+                button="Revoke",
+                grave=True,
+            )
+        actor = Actor.user(request.user)
+        return self.back_to(
+            request,
+            invitation,
+            lambda: invitations.revoke(actor=actor, invitation=invitation),
+            "Invitation revoked.",
         )

@@ -1,6 +1,7 @@
 """Patients and the people who may read about them."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -8,7 +9,7 @@ from django.db.models.functions import Upper
 from django.utils import timezone
 
 from hospital.accounts.models import Clinic
-from hospital.base.states import in_choices
+from hospital.base.states import Transitions, in_choices
 
 
 class Sex(models.TextChoices):
@@ -93,3 +94,74 @@ class PortalAccess(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} for {self.patient}"
+
+
+class InvitationState(models.TextChoices):
+    """An invitation is good once."""
+
+    OPEN = "open", "Open"
+    ACCEPTED = "accepted", "Accepted"
+    REVOKED = "revoked", "Revoked"
+    VOID = "void", "Void: too many wrong birth dates"
+
+
+class Invitation(models.Model):
+    """A sheet of paper with which somebody becomes a reader of a patient's released reports.
+
+    Of the secret in its link only the digest is kept, so it can be printed once. Whoever has the
+    sheet also has to know the patient's birth date.
+    """
+
+    TRANSITIONS: ClassVar[Transitions] = {
+        InvitationState.OPEN: frozenset(
+            {InvitationState.ACCEPTED, InvitationState.REVOKED, InvitationState.VOID}
+        ),
+        InvitationState.ACCEPTED: frozenset(),
+        InvitationState.REVOKED: frozenset(),
+        InvitationState.VOID: frozenset(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="invitations")
+    relation = models.CharField(max_length=10, choices=Relation.choices, default=Relation.GUARDIAN)
+    access_until = models.DateTimeField(
+        "access ends", null=True, blank=True, help_text="Empty: until it is revoked."
+    )
+    secret_digest = models.CharField(max_length=64, unique=True, editable=False)
+    state = models.CharField(
+        max_length=10,
+        choices=InvitationState.choices,
+        default=InvitationState.OPEN,
+        editable=False,
+    )
+    wrong_dates = models.PositiveSmallIntegerField(default=0, editable=False)
+    issued_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(editable=False)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="invitations",
+        editable=False,
+    )
+    accepted_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-issued_at"]
+        constraints = [
+            in_choices("relation", Relation, name="invitation_relation_known"),
+            in_choices("state", InvitationState, name="invitation_state_known"),
+            models.CheckConstraint(
+                condition=models.Q(state="accepted", accepted_by__isnull=False)
+                | (~models.Q(state="accepted") & models.Q(accepted_by__isnull=True)),
+                name="invitation_accepted_by_somebody",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_relation_display()} of {self.patient}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be accepted."""
+        return self.state == InvitationState.OPEN and self.expires_at > timezone.now()

@@ -6,7 +6,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from hospital.accounts.selectors import clinics_where
-from patients.models import Patient, PortalAccess
+from patients.models import Invitation, Patient, PortalAccess
 
 
 def patients_visible_to(user: Any, permission: str = "patients.view_patient") -> QuerySet[Patient]:
@@ -20,6 +20,14 @@ def portal_access_visible_to(user: Any) -> QuerySet[PortalAccess]:
     clinics = clinics_where(user, "patients.view_portalaccess")
     return PortalAccess.objects.filter(patient__clinic__in=clinics).select_related(
         "patient", "user"
+    )
+
+
+def invitations_visible_to(user: Any) -> QuerySet[Invitation]:
+    """The invitations of the clinics where `user` manages them."""
+    clinics = clinics_where(user, "patients.view_invitation")
+    return Invitation.objects.filter(patient__clinic__in=clinics).select_related(
+        "patient__clinic", "accepted_by"
     )
 
 

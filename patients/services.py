@@ -8,7 +8,9 @@ from django.utils import timezone
 
 from hospital.accounts.models import Clinic
 from hospital.accounts.services import account_for_portal, ensure_clinic_kept
+from hospital.accounts.signin.sessions import end_all
 from hospital.audit.services import Actor, record
+from hospital.live.services import recheck
 from patients.models import Patient, PortalAccess
 
 
@@ -88,6 +90,7 @@ def grant_portal_access(
             patient_id=patient.pk,
             relation=relation,
         )
+        recheck(access.user_id)
     return access
 
 
@@ -116,7 +119,7 @@ def invite_to_portal(
 
 @transaction.atomic
 def revoke_portal_access(*, actor: Actor, access: PortalAccess) -> None:
-    """End an access. Open pages lose it within a tick of their socket."""
+    """End an access, and the sessions and open pages of whoever had it."""
     live = PortalAccess.objects.filter(pk=access.pk, revoked_at__isnull=True)
     if live.update(revoked_at=timezone.now()):
         access.refresh_from_db()
@@ -127,3 +130,4 @@ def revoke_portal_access(*, actor: Actor, access: PortalAccess) -> None:
             clinic_id=access.patient.clinic_id,
             patient_id=access.patient_id,
         )
+        end_all(actor=actor, user=access.user)

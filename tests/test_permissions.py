@@ -31,7 +31,8 @@ from diagnostics.models import (
 )
 from diagnostics.services import analyses, dicom, reports, uploads
 from diagnostics.services.specimens import register_specimen
-from patients.models import Patient, PortalAccess
+from hospital.accounts.models import SignIn
+from patients.models import Invitation, Patient, PortalAccess
 from patients.services import register_patient
 from tests.dicom_objects import dataset, part10
 from tests.tus import PIECE, metadata, particulars
@@ -309,13 +310,46 @@ def an_upload(scene: Scene) -> dict[str, Any]:
     return {"upload_id": scene.upload.pk}
 
 
+def a_session_of(user: Any) -> int:
+    """Where they are signed in besides."""
+    SignIn.objects.get_or_create(user=user, session_key="another-device", device="Firefox")
+    return SignIn.objects.get(session_key="another-device").pk
+
+
 # fmt: off
 TABLE = [
     #     ano gua str tec hae mgr adm out dev
     # signing in
     Line(" in 302 302 302 302 302 302 302  in", "GET", "home"),
     Line("200 302 302 302 302 302 302 302 200", "GET", "login"),
-    Line(" in 302 302 302 302 302 302 302  in", "POST", "logout"),
+    Line("200 302 302 302 302 302 302 302 200", "GET", "account_login"),
+    Line("302 302 302 302 302 302 302 302 302", "POST", "logout"),
+    # second steps; who is not in the middle of signing in is sent to its beginning
+    Line("302 302 302 302 302 302 302 302 302", "GET", "mfa_authenticate"),
+    Line("302 302 302 302 302 302 302 302 302", "GET", "mfa_login_webauthn"),
+    Line(" in 200 200 200 200 200 200 200  in", "GET", "account_reauthenticate"),
+    Line(" in 302 302 302 302 302 302 302  in", "GET", "mfa_reauthenticate"),
+    Line(" in 302 302 302 302 302 302 302  in", "GET", "mfa_reauthenticate_webauthn"),
+    # one's own account; what protects it only after being asked again (302)
+    Line(" in 200 200 200 200 200 200 200  in", "GET", "account"),
+    Line(" in 200 200 200 200 200 200 200  in", "GET", "mfa_index"),
+    Line(" in 200 200 200 200 200 200 200  in", "GET", "mfa_list_webauthn"),
+    Line(" in 200 200 200 200 200 200 200  in", "GET", "password"),
+    Line(" in 302 302 302 302 302 302 302  in", "POST", "sessions-end"),
+    Line(" in 404 404 302 404 404 404 404  in", "POST", "session-end",
+         lambda s: {"pk": a_session_of(s.world.technician)}),
+    Line(" in 302 302 302 302 302 302 302  in", "GET", "mfa_activate_totp"),
+    Line(" in 404 404 404 404 404 404 404  in", "GET", "mfa_deactivate_totp"),
+    Line(" in 404 404 404 404 404 404 404  in", "GET", "mfa_view_recovery_codes"),
+    Line(" in 302 302 302 302 302 302 302  in", "GET", "mfa_generate_recovery_codes"),
+    Line(" in 404 404 404 404 404 404 404  in", "GET", "mfa_download_recovery_codes"),
+    Line(" in 302 302 302 302 302 302 302  in", "GET", "mfa_add_webauthn"),
+    Line(" in 302 302 302 302 302 302 302  in", "GET", "mfa_edit_webauthn", lambda s: {"pk": 1}),
+    Line(" in 302 302 302 302 302 302 302  in", "GET", "mfa_remove_webauthn", lambda s: {"pk": 1}),
+    # an invitation: the same for all, and nothing without its secret
+    Line("404 404 404 404 404 404 404 404 404", "GET", "invitation"),
+    Line("404 404 404 404 404 404 404 404 404", "GET", "invitation-follow",
+         lambda s: {"secret": "no-such-secret"}),
     # the worklist and the case
     Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist"),
     Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist-live"),
@@ -454,10 +488,10 @@ TABLE = [
          lambda s: {"path": "nothing"}),
     # the admin: what is not the same for every model (see below for that)
     Line(" in  in  in 200 200 200 200 200  in", "GET", "admin:index"),
-    Line("200 200 200 302 302 302 302 302 200", "GET", "admin:login"),
+    Line(" in 403 403 302 302 302 302 302  in", "GET", "admin:login"),
     Line(" in 302 302 302 302 302 302 302  in", "POST", "admin:logout"),
-    Line(" in  in  in 200 200 200 200 200  in", "GET", "admin:password_change"),
-    Line(" in  in  in 200 200 200 200 200  in", "GET", "admin:password_change_done"),
+    Line(" in  in  in 302 302 302 302 302  in", "GET", "admin:password_change"),
+    Line(" in  in  in 302 302 302 302 302  in", "GET", "admin:password_change_done"),
     Line(" in  in  in 200 200 200 200 200  in", "GET", "admin:jsi18n"),
     Line(" in  in  in 200 200 403 200 200  in", "GET", "admin:autocomplete", body=lambda s: {
          "app_label": "diagnostics", "model_name": "specimen", "field_name": "patient"}),
@@ -485,8 +519,16 @@ TABLE = [
          slide),
     Line(" in  in  in 403 403 403 302 403  in", "POST", "admin:patients_portalaccess_revoke",
          pk("access")),
+    Line(" in  in  in 403 403 403 302 403  in", "POST", "admin:patients_invitation_revoke",
+         lambda s: {"pk": Invitation.objects.get(patient=s.world.patient).pk}),
     Line(" in  in  in 403 403 403 200 403  in", "GET", "admin:accounts_user_password",
          lambda s: {"pk": s.world.technician.pk}),
+    Line(" in  in  in 403 403 403 302 403  in", "POST", "admin:accounts_user_shut",
+         lambda s: {"pk": s.world.technician.pk}),
+    Line(" in  in  in 403 403 403 302 403  in", "POST", "admin:accounts_user_reset",
+         lambda s: {"pk": s.world.technician.pk}),
+    Line(" in  in  in 403 403 403 302 403  in", "POST", "admin:accounts_lockout_lift",
+         lambda s: {"pk": s.world.technician.lockouts.get().pk}),
 ]
 # fmt: on
 

@@ -19,6 +19,7 @@ WRITABLE = {
     "membership": {"add", "delete"},
     "patient": {"add", "change"},
     "portalaccess": {"add"},
+    "invitation": {"add"},
     "device": {"add", "change"},
     "specimen": {"add", "change"},
     "controlslide": {"add", "change"},

@@ -18,6 +18,7 @@ from diagnostics.models import (
     ReportStatus,
 )
 from hospital.base.states import IllegalTransition, StaleState, advance
+from patients.models import Invitation, InvitationState
 
 MACHINES = [
     (Device, DeviceState, "state"),
@@ -25,6 +26,7 @@ MACHINES = [
     (Analysis, AnalysisState, "state"),
     (DiagnosticReport, ReportStatus, "status"),
     (ControlRun, ControlState, "state"),
+    (Invitation, InvitationState, "state"),
 ]
 PAIRS = [
     pytest.param(model, field, origin, to, id=f"{model.__name__}: {origin} to {to}")
@@ -56,6 +58,7 @@ def row_in(world: Any, model: type, field: str, state: str) -> Any:
         FieldImage: image,
         Analysis: image.analyses.get(),
         DiagnosticReport: image.specimen.report,
+        Invitation: world.patient.invitations.get(),
     }[model]
     model.objects.filter(pk=row.pk).update(**{field: state}, **_companions(world, model, state))
     row.refresh_from_db()
@@ -69,6 +72,8 @@ def _companions(world: Any, model: type, state: str) -> dict[str, Any]:
             "signed_at": "2026-11-20T10:00Z",
             "conclusion": "benign",
         }
+    if model is Invitation and state == "accepted":
+        return {"accepted_by": world.guardian, "accepted_at": "2026-11-20T10:00Z"}
     return {**BLANK.get(model, {}), **COMPANIONS.get((model, state), {})}
 
 

@@ -28,8 +28,10 @@ from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import Clinic, User
 from hospital.accounts.roles import Role
 from hospital.accounts.services import found_clinic, grant_role, open_account
+from hospital.accounts.signin import lockouts
 from hospital.audit.services import Actor
 from hospital.base import files
+from patients import invitations
 from patients.models import Patient, Relation
 from patients.services import grant_portal_access, register_patient
 
@@ -122,8 +124,9 @@ def found() -> World:
     guardian, stranger = _account("guardian", "Nadia Rahman"), _account("stranger", "Eze Okafor")
     for who, whom in [(patient, guardian), (other_patient, stranger)]:
         grant_portal_access(actor=SETUP, patient=who, user=whom, relation=Relation.GUARDIAN)
+        invitations.issue(actor=SETUP, patient=who, relation=Relation.GUARDIAN)
     device, other_device = _device(north, "SN-1"), _device(south, "SN-2")
-    return World(
+    world = World(
         clinic=north,
         other_clinic=south,
         technician=_staff("technician", "Tara Lindt", north, Role.TECHNICIAN),
@@ -151,6 +154,9 @@ def found() -> World:
         control_slide=_control_slide(north, "N-CONTROL"),
         other_control_slide=_control_slide(south, "S-CONTROL"),
     )
+    for user in (world.technician, world.outsider):
+        lockouts.begin(user.username)  # somebody has mistyped a password
+    return world
 
 
 def content_digest(body: bytes) -> str:

@@ -2,23 +2,28 @@
 
 from typing import TYPE_CHECKING, Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import Group
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import path
 
 from hospital.accounts import selectors, services
-from hospital.accounts.models import Clinic, Membership, User
+from hospital.accounts.models import Clinic, Lockout, Membership, User
 from hospital.accounts.roles import Role
 from hospital.accounts.scoped_admin import ReadOnlyAdmin, ScopedAdmin
+from hospital.accounts.signin import factors, lockouts, sessions
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor
 
-# Roles come from hospital.accounts.roles, not from groups.
-admin.site.unregister(Group)
+# Roles come from hospital.accounts.roles, not from groups; addresses are not verified; second
+# factors hold secrets, and are taken off by a button on the account's page.
+admin.site.unregister([Group, EmailAddress, Authenticator])
 
 
 def _own_clinics(user: Any) -> Any:
@@ -168,12 +173,57 @@ class UserAdmin(ScopedAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_urls(self) -> list[Any]:
-        """Django's, and the one that sets a password."""
-        view = self.admin_site.admin_view(self.set_password)
-        return [
-            path("<uuid:pk>/password/", view, name="accounts_user_password"),
-            *super().get_urls(),
+        """Django's, and those of the deeds."""
+        deeds = [("password", self.set_password), ("shut", self.shut_out), ("reset", self.reset)]
+        views = [
+            path(
+                f"<uuid:pk>/{name}/", self.admin_site.admin_view(view), name=f"accounts_user_{name}"
+            )
+            for name, view in deeds
         ]
+        return [*views, *super().get_urls()]
+
+    def shut_out(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """End every session of a colleague, as when a telephone is lost."""
+        user = self.row_for(request, pk, "accounts.change_user")
+        if request.method == "POST":
+            actor = Actor.user(request.user)
+            return self.back_to(
+                request,
+                user,
+                lambda: sessions.end_all(actor=actor, user=user),
+                "Signed out everywhere.",
+            )
+        return self.ask(
+            request,
+            user,
+            title="Sign out everywhere",
+            question=f"Sign {user} out everywhere?",
+            consequence="Open pages lose everything at once. They can sign in again.",
+            button="Sign out",
+        )
+
+    def reset(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Take the second factors off a colleague's account who lost them."""
+        user = self.row_for(request, pk, "accounts.change_user")
+        if request.method == "POST":
+            actor = Actor.user(request.user)
+            return self.back_to(
+                request,
+                user,
+                lambda: factors.remove_all(actor=actor, user=user),
+                "The second step is removed.",
+            )
+        return self.ask(
+            request,
+            user,
+            title="Remove the second step",
+            question=f"Remove the authenticator app, passkeys and recovery codes of {user}?",
+            consequence="Only when you have seen them in person: after this their password alone "
+            "opens the account. They are signed out everywhere.",
+            button="Remove",
+            grave=True,
+        )
 
     def set_password(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """Give a colleague a new password."""
@@ -227,6 +277,52 @@ class MembershipAdmin(ScopedAdmin):
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         """Through the accounts' service."""
         services.revoke_role(actor=Actor.user(request.user), membership=obj)
+
+
+@admin.register(Lockout)
+class LockoutAdmin(ReadOnlyAdmin):
+    """Accounts and addresses with wrong tries behind them."""
+
+    visible = selectors.lockouts_visible_to
+    clinic_path = "user__memberships__clinic"
+    list_display = ["__str__", "kind", "failures", "last_failed_at", "locked_until", "standing"]
+    list_filter = ["kind"]
+    search_fields = ["user__username", "key"]
+    search_help_text = "User name or network address"
+    fields = ["kind", "user", "failures", "last_failed_at", "locked_until"]
+    change_form_template = "admin/accounts/lockout/change_form.html"
+
+    def holds(self, request: HttpRequest, permission: str, row: Any = None) -> bool:
+        """What the selector shows, for whoever has the permission anywhere."""
+        user: Any = request.user
+        shown = row is None or selectors.lockouts_visible_to(user).filter(pk=row.pk).exists()
+        return user.has_perm(permission) and shown
+
+    @admin.display(description="Standing")
+    def standing(self, lockout: Lockout) -> str:
+        """In a word."""
+        return "Locked" if lockout.is_locked else "May try"
+
+    def get_urls(self) -> list[Any]:
+        """Django's, and the one that lifts a lockout."""
+        view = self.admin_site.admin_view(self.lift)
+        return [path("<int:pk>/lift/", view, name="accounts_lockout_lift"), *super().get_urls()]
+
+    def lift(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Let somebody try again at once."""
+        lockout = self.row_for(request, pk, "accounts.change_lockout")
+        if request.method != "POST":
+            return self.ask(
+                request,
+                lockout,
+                title="Lift the lockout",
+                question=f"Let {lockout} try again at once?",
+                consequence="Do it only for somebody you have spoken to.",
+                button="Lift",
+            )
+        lockouts.lift(actor=Actor.user(request.user), lockout=lockout)
+        messages.success(request, "Lifted.")
+        return redirect("admin:accounts_lockout_changelist")
 
 
 @admin.register(Entry)

@@ -4,6 +4,7 @@ import uuid
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils import timezone
 
 from hospital.accounts.roles import Role
 from hospital.base.states import in_choices
@@ -81,3 +82,64 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}, {self.get_role_display()} at {self.clinic}"
+
+
+class SignIn(models.Model):
+    """A person signed in on a device: one row a session, for the list of one's sessions."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_ins")
+    session_key = models.CharField(max_length=40, unique=True)
+    device = models.CharField(max_length=60)
+    # Of the network, not of the machine: enough to recognise, too little to trace.
+    network = models.CharField(max_length=45, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-seen_at"]
+
+    def __str__(self) -> str:
+        return self.device
+
+
+class Tried(models.TextChoices):
+    """What wrong tries are counted for."""
+
+    ACCOUNT = "account", "Account"
+    ADDRESS = "address", "Network address"
+
+
+class Lockout(models.Model):
+    """Wrong tries at one account, or from one address, and until when it has to wait.
+
+    An account is counted by a digest of the name that was typed, whether or not there is one:
+    else the waiting would tell which names exist, and passwords typed into the wrong field would
+    stand here.
+    """
+
+    kind = models.CharField(max_length=10, choices=Tried.choices)
+    key = models.CharField(max_length=64)
+    user = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.CASCADE, related_name="lockouts"
+    )
+    failures = models.PositiveIntegerField(default=0)
+    last_failed_at = models.DateTimeField(default=timezone.now)
+    locked_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "lockout"
+        ordering = ["-last_failed_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "key"], name="lockout_once"),
+            in_choices("kind", Tried, name="lockout_kind_known"),
+        ]
+
+    def __str__(self) -> str:
+        if self.kind == Tried.ADDRESS:
+            return self.key
+        return str(self.user) if self.user else "a name that nobody has"
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether it has to wait just now."""
+        return self.locked_until is not None and self.locked_until > timezone.now()

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from hospital.accounts.models import Clinic, Membership, User
+from hospital.accounts.models import Clinic, Lockout, Membership, Tried, User
 from hospital.accounts.roles import GRANTS, Role, roles_granting
 from hospital.audit.models import Entry
 
@@ -85,6 +85,26 @@ def memberships_visible_to(user: User) -> QuerySet[Membership]:
     """Who works as what in the clinics whose staff `user` administers."""
     clinics = clinics_where(user, "accounts.view_membership")
     return Membership.objects.filter(clinic__in=clinics).select_related("user", "clinic")
+
+
+def lockouts_visible_to(user: User) -> QuerySet[Lockout]:
+    """Wrong tries at the accounts of the staff `user` administers, and from any address.
+
+    Also at the accounts that read in the portal about the patients of their clinics. A network
+    address belongs to no clinic. Names that nobody has are for superusers.
+    """
+    rows = Lockout.objects.select_related("user")
+    if user.is_superuser:
+        return rows
+    if not clinics_where(user, "accounts.view_lockout").exists():
+        return rows.none()
+    staff = staff_visible_to(user)
+    readers = User.objects.filter(
+        portal_access__patient__clinic__in=clinics_where(user, "patients.view_portalaccess")
+    )
+    return rows.filter(
+        Q(kind=Tried.ADDRESS) | Q(user__in=staff.values("pk")) | Q(user__in=readers.values("pk"))
+    )
 
 
 def audit_visible_to(user: User) -> QuerySet[Entry]:

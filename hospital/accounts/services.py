@@ -1,14 +1,18 @@
 """Writes about people and clinics."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from hospital.accounts.models import Clinic, Membership, ReleaseRule, User
+from hospital.accounts.signin import sessions
+from hospital.accounts.signin.identity import confirm_identity as confirm_identity  # noqa: PLC0414
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Refusal
+from hospital.live.services import recheck
 
 
 class AccountTaken(Conflict):
@@ -43,8 +47,11 @@ def open_account(
     full_name: str,
     email: str = "",
     is_superuser: bool = False,
+    pk: UUID | None = None,
 ) -> User:
     """Create an account that can sign in; with password None it cannot until one is set.
+
+    `pk` is for a passkey made before the account, which holds the account's id.
 
     `is_staff` (may enter the admin) follows from roles, see `grant_role`.
     """
@@ -56,6 +63,7 @@ def open_account(
         last_name=family,
         is_staff=is_superuser,
         is_superuser=is_superuser,
+        **({"pk": pk} if pk else {}),
     )
     user.set_password(password)
     user.full_clean(exclude=["password"])
@@ -70,12 +78,16 @@ def save_account(*, actor: Actor, user: User) -> User:
     user.full_clean(exclude=["password"])
     user.save(update_fields=["username", "first_name", "last_name", "email", "is_active"])
     record(actor, "account.changed", user, active=user.is_active)
+    if user.is_active:
+        recheck(user.pk)
+    else:
+        sessions.end_all(actor=actor, user=user)
     return user
 
 
 @transaction.atomic
-def set_password(*, actor: Actor, user: User, password: str) -> None:
-    """Give an account a new password. Its open sessions end.
+def set_password(*, actor: Actor, user: User, password: str, keep: str | None = None) -> None:
+    """Give an account a new password. Its sessions end, but for the one with the key `keep`.
 
     Raises:
         ValidationError: it is too weak.
@@ -84,6 +96,7 @@ def set_password(*, actor: Actor, user: User, password: str) -> None:
     user.set_password(password)
     user.save(update_fields=["password"])
     record(actor, "account.password_set", user)
+    sessions.end_all(actor=actor, user=user, keep=keep)
 
 
 @transaction.atomic
@@ -119,18 +132,20 @@ def grant_role(*, actor: Actor, user: User, clinic: Clinic, role: str) -> Member
             user.is_staff = True
             user.save(update_fields=["is_staff"])
         record(actor, "role.granted", user, clinic_id=clinic.pk, role=role)
+        recheck(user.pk)
     return membership
 
 
 @transaction.atomic
 def revoke_role(*, actor: Actor, membership: Membership) -> None:
-    """Take a role away; the last one takes the entry to the admin with it."""
+    """Take a role away and end the person's sessions; the last takes the admin with it."""
     user, clinic_id, role = membership.user, membership.clinic_id, membership.role
     membership.delete()
     if not user.is_superuser and not user.memberships.exists():
         user.is_staff = False
         user.save(update_fields=["is_staff"])
     record(actor, "role.revoked", user, clinic_id=clinic_id, role=role)
+    sessions.end_all(actor=actor, user=user)
 
 
 @transaction.atomic

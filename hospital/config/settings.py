@@ -35,6 +35,7 @@ def _secret_key() -> str:
 
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = _secret_key()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Where people outside find the web, for addresses on paper; '' is where the request came to.
@@ -55,6 +56,9 @@ INSTALLED_APPS = [
     "django_htmx",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "hospital.base",
     "hospital.accounts",
     "hospital.audit",
@@ -73,11 +77,14 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Sessions that are over, staff without a second factor.
+    "hospital.accounts.signin.middleware.SignInGuard",
     # Deny by default: a view is public only where it says so with @login_not_required.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
 ]
 
 ROOT_URLCONF = "hospital.config.urls"
@@ -205,6 +212,10 @@ CELERY_BEAT_SCHEDULE = {
     "drift": {
         "task": "diagnostics.tasks.watch_drift",
         "schedule": env.float("DRIFT_SECONDS", 3600.0),
+    },
+    "forget-old-sign-ins": {
+        "task": "hospital.accounts.tasks.forget_old_sign_ins",
+        "schedule": 3600.0,
         "options": {"expires": 3600},
     },
 }
@@ -313,6 +324,35 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
+# Signing in is django-allauth's; counting wrong tries is ours (hospital.accounts.signin.lockouts).
+ACCOUNT_ADAPTER = "hospital.accounts.signin.adapters.AccountAdapter"
+ACCOUNT_FORMS = {"login": "hospital.accounts.signin.forms.SignInForm"}
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_RATE_LIMITS = False
+# The cookie goes with the browser: benches in a laboratory are shared.
+ACCOUNT_SESSION_REMEMBER = False
+MFA_ADAPTER = "hospital.accounts.signin.adapters.MfaAdapter"
+MFA_FORMS = {
+    "authenticate": "hospital.accounts.signin.forms.CodeForm",
+    "reauthenticate": "hospital.accounts.signin.forms.CodeAgainForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Leukolens"
+MFA_TOTP_TOLERANCE = 1  # half a minute either way: phones' clocks differ
+MFA_RATE_LIMITS = False
+# True in a hospital: staff set up an app or a passkey before they may do anything else.
+STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", False)
+# A session ends after so long without a click, and after so long at all.
+SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", 60)
+SESSION_HOURS = env.int("SESSION_HOURS", 12)
+# Wrong tries after which an account, and an address of the network, have to wait.
+SIGNIN_TRIES = env.int("SIGNIN_TRIES", 5)
+SIGNIN_TRIES_PER_ADDRESS = env.int("SIGNIN_TRIES_PER_ADDRESS", 50)
+INVITATION_DAYS = env.int("INVITATION_DAYS", 7)
+
 LANGUAGE_CODE = "en"
 LANGUAGES = [
     ("en", "English"),
@@ -339,7 +379,7 @@ TRUSTED_PROXIES = [
 ]
 CLIENT_CERTIFICATE_HEADER = env.str("CLIENT_CERTIFICATE_HEADER", "X-Client-Certificate")
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 SESSION_COOKIE_NAME = env.str("SESSION_COOKIE_NAME", "leukolens_session")
 CSRF_COOKIE_NAME = env.str("CSRF_COOKIE_NAME", "leukolens_csrf")
 X_FRAME_OPTIONS = "DENY"

@@ -6,6 +6,7 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("hospital.accounts.urls")),
+    path("", include("patients.urls")),
     path("", include("diagnostics.urls")),
     path("api/", include("hospital.config.api")),
 ]

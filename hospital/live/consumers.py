@@ -10,11 +10,11 @@ from typing import Any, cast
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db.models import Max
 from django.utils import timezone
 
 from hospital.live.models import Event
+from hospital.live.services import user_group
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +25,24 @@ REPLAY_LIMIT = 500
 
 
 class EventConsumer(AsyncJsonWebsocketConsumer):
-    """Pushes events on the topics that `topics_for(user)` allows.
+    """Pushes events on the topics that `topics_for(user)` allows, while the session stands.
 
     Protocol: the server greets with {"hello": last id}. A page that was away connects with
     `?since=ID` and is sent what it missed, or {"reload": true} when that is too much. Every
     `LIVE_TICK_SECONDS` the server re-reads the log, checks that the account may still listen and
-    sends {"tick": last id}, by which the page knows that it is live.
+    sends {"tick": last id}, by which the page knows that it is live. A change of the account or
+    its rights makes it check at once (`hospital.live.services.recheck`).
     """
 
-    def __init__(self, *, topics_for: Callable[[Any], list[str]]) -> None:
+    def __init__(
+        self,
+        *,
+        topics_for: Callable[[Any], list[str]],
+        still_open: Callable[[Any, Any], bool],
+    ) -> None:
         super().__init__()
         self.topics_for = topics_for
+        self.still_open = still_open
         self.topics: list[str] = []
         self.sent: set[int] = set()
         self.last_id = 0
@@ -45,7 +52,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
         """Accept a signed-in user with something to listen to; close 4401/4403 otherwise."""
         await self.accept()
         self.user = cast(Any, self.scope["user"])
-        if not self.user.is_authenticated:
+        if not self.user.is_authenticated or not await self._still_allowed():
             await self.close(code=4401)
             return
         if not await self._refresh_topics():
@@ -60,7 +67,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
             self.ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self.ticker
-        for topic in self.topics:
+        for topic in [*self.topics, *self._own_group()]:
             await self.channel_layer.group_discard(topic, self.channel_name)
 
     async def receive_json(self, content: Any, **kwargs: Any) -> None:
@@ -70,6 +77,13 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
         """A push from the channel layer: what one transaction had to say on one topic."""
         for event in message["events"]:
             await self._send_event(event)
+
+    async def rights_changed(self, message: dict[str, Any]) -> None:
+        """The account, its session or its rights may be others now: look, and close if so."""
+        if not await self._still_allowed() or not await self._refresh_topics():
+            await self.close(code=4403)
+            return
+        await self._catch_up()  # what happened on a new topic before this socket had joined it
 
     async def _send_event(self, event: dict[str, Any]) -> None:
         if event["id"] in self.sent:
@@ -113,19 +127,20 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
             await self.channel_layer.group_discard(topic, self.channel_name)
         self.topics = allowed
         try:
-            for topic in allowed:
+            for topic in [*allowed, *self._own_group()]:
                 await self.channel_layer.group_add(topic, self.channel_name)
         except Exception:
             # With the broker away the socket lives on from the log alone.
             log.warning("a socket could not join its groups; it follows the log", exc_info=True)
         return bool(allowed)
 
+    def _own_group(self) -> list[str]:
+        return [user_group(self.user.pk)] if self.user.is_authenticated else []
+
     @database_sync_to_async
     def _still_allowed(self) -> bool:
         """Whether the session still stands: signed out or deactivated sockets are closed."""
-        session = self.scope["session"]
-        active = get_user_model().objects.filter(pk=self.user.pk, is_active=True).exists()
-        return active and (session.session_key is None or session.exists(session.session_key))
+        return self.still_open(self.user, self.scope["session"])
 
     @database_sync_to_async
     def _newest_id(self) -> int:

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -23,12 +24,20 @@ log = logging.getLogger(__name__)
 # How long a process that ends waits for what it still has to say.
 FLUSH_SECONDS = 3.0
 
-_waiting: SimpleQueue[Sequence[Event] | threading.Event] = SimpleQueue()
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Word to the sockets of a group that their rights may have changed."""
+
+    group: str
+
+
+_waiting: SimpleQueue[Sequence[Event | Recheck] | threading.Event] = SimpleQueue()
 _starting = threading.Lock()
 _pusher: threading.Thread | None = None
 
 
-def push(events: Sequence[Event]) -> None:
+def push(events: Sequence[Event | Recheck]) -> None:
     """Have stored `events` pushed soon. Returns at once, also when the broker is away."""
     global _pusher  # noqa: PLW0603 - one thread a process; a forked process starts its own
     _waiting.put(events)
@@ -62,7 +71,7 @@ def _push_what_comes() -> None:
                 waiter.set()
 
 
-def _all_that_waits() -> tuple[list[Event], list[threading.Event]]:
+def _all_that_waits() -> tuple[list[Event | Recheck], list[threading.Event]]:
     """Events and who waits for them to be pushed; at least one of either."""
     items = [_waiting.get()]
     try:
@@ -75,15 +84,20 @@ def _all_that_waits() -> tuple[list[Event], list[threading.Event]]:
     return [event for batch in batches for event in batch], waiters
 
 
-async def _send(events: Sequence[Event]) -> None:
-    """One message for each topic."""
+async def _send(events: Sequence[Event | Recheck]) -> None:
+    """One message for each topic, and one for each group that has to ask anew."""
     by_topic: dict[str, list[dict[str, object]]] = defaultdict(list)
+    groups: set[str] = set()
     for event in events:
-        by_topic[event.topic].append(event.message())
+        if isinstance(event, Recheck):
+            groups.add(event.group)
+        else:
+            by_topic[event.topic].append(event.message())
     layer: Any = get_channel_layer()
     await asyncio.gather(
         *(
             layer.group_send(topic, {"type": "events.happened", "events": said})
             for topic, said in by_topic.items()
-        )
+        ),
+        *(layer.group_send(group, {"type": "rights.changed"}) for group in groups),
     )

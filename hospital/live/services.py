@@ -34,6 +34,20 @@ def publish_all(events: Sequence[Event]) -> None:
         transaction.on_commit(partial(pusher.push, rows), robust=True)
 
 
+def user_group(user_id: object) -> str:
+    """The group of every open socket of one person."""
+    return f"user.{user_id}"
+
+
+def recheck(user_id: object) -> None:
+    """Once the transaction has committed, every socket of the person asks anew what it may hear.
+
+    One that may hear nothing any more, or whose session is over, closes at once. The push may be
+    lost; each asks by itself every `LIVE_TICK_SECONDS` as well.
+    """
+    transaction.on_commit(partial(pusher.push, [pusher.Recheck(user_group(user_id))]), robust=True)
+
+
 @contextmanager
 def published_together() -> Iterator[None]:
     """Whatever is published inside, by whomever, is recorded and pushed at the end, together.

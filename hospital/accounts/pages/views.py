@@ -1,9 +1,13 @@
-"""Where a person lands after signing in."""
+"""Where a person lands after signing in, and how they leave."""
 
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
 
 from hospital.accounts.selectors import clinics_where, is_staff_member
+from hospital.accounts.signin import sessions
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -13,3 +17,13 @@ def home(request: HttpRequest) -> HttpResponse:
     if is_staff_member(request.user):
         return redirect("admin:index")
     return redirect("portal")
+
+
+@login_not_required
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Leave; also from between password and code, where nobody is signed in yet."""
+    key = request.session.session_key
+    logout(request)
+    sessions.left(key)
+    return redirect("login")

@@ -1,0 +1,1 @@
+"""The pages on which an invitation to the portal is accepted."""
