@@ -82,6 +82,12 @@ def images_with_analyses(report: DiagnosticReport) -> QuerySet[FieldImage]:
     return images.select_related("device").prefetch_related(newest_first)
 
 
+def spoken_of(image: FieldImage) -> Analysis | None:
+    """The newest finished analysis of a picture that has a say in the report and left pictures."""
+    shown = image.analyses.filter(speaks=True).exclude(overlay_key="")
+    return shown.order_by("-queued_at").first()
+
+
 def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
     """The reports `user` may read as a patient or guardian.
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from diagnostics.pages import case, fleet, papers, pictures, portal, verify, worklist
+from diagnostics.pages import case, cells, fleet, papers, pictures, portal, verify, worklist
 
 urlpatterns = [
     path("worklist/", worklist.worklist, name="worklist"),
@@ -13,11 +13,13 @@ urlpatterns = [
     path("fleet/<uuid:device_id>/live/", fleet.fleet_device_live, name="fleet-device-live"),
     path("cases/<uuid:report_id>/", case.case, name="case"),
     path("cases/<uuid:report_id>/live/", case.case_live, name="case-live"),
+    path("cases/<uuid:report_id>/fields/<uuid:image_id>/", case.case_field, name="case-field"),
     path("cases/<uuid:report_id>/verify/", case.verify, name="case-verify"),
     path("cases/<uuid:report_id>/sign/", case.sign, name="case-sign"),
     path("cases/<uuid:report_id>/report.pdf", papers.case_pdf, name="case-pdf"),
     path("analyses/<uuid:analysis_id>/retry/", case.retry, name="analysis-retry"),
     path("pictures/<uuid:image_id>/<slug:kind>", pictures.picture, name="picture"),
+    path("pictures/<uuid:image_id>/cells/", cells.cells, name="picture-cells"),
     path("portal/", portal.portal, name="portal"),
     path("portal/live/", portal.portal_live, name="portal-live"),
     path("portal/reports/<uuid:report_id>/", portal.portal_report, name="portal-report"),

@@ -57,6 +57,7 @@ class Scene:
 def scene(world: World) -> Scene:
     """One unsigned report, one signed and released, one failed analysis."""
     report = world.reported()
+    world.outline(Analysis.objects.get())
     second = register_specimen(
         actor=SETUP,
         patient=world.patient,
@@ -114,6 +115,10 @@ class Line:
 
 def report(scene: Scene) -> dict[str, Any]:
     return {"report_id": scene.report.pk}
+
+
+def field(scene: Scene) -> dict[str, Any]:
+    return {**report(scene), "image_id": scene.image.pk}
 
 
 def released(scene: Scene) -> dict[str, Any]:
@@ -229,6 +234,8 @@ TABLE = [
     Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist-live"),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case", report),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-live", report),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case-field", field),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "picture-cells", sent_picture),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -36,6 +36,21 @@ def case_live(request: HttpRequest, report_id: UUID) -> HttpResponse:
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
     reading.note_seen(user=request.user, report=report)
     return _live(request, report)
+
+
+@never_cache
+@require_safe
+def case_field(request: HttpRequest, report_id: UUID, image_id: UUID) -> HttpResponse:
+    """One field of the case, for a page that turns to it; 404 when it is not of this case."""
+    report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    fields = fields_of(images_with_analyses(report))
+    field = next((one for one in fields if one.image.pk == image_id), None)
+    if field is None:
+        raise Http404
+    reading.note_seen(user=request.user, report=report)
+    may_retry = may(request.user, "diagnostics.retry_analysis", report.clinic_id)
+    context = {"report": report, "field": field, "may_retry": may_retry}
+    return render(request, "diagnostics/case/field.html", context)
 
 
 @require_POST

@@ -11,7 +11,7 @@ from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
 from diagnostics.models import DiagnosticReport, FieldImage, ImageState
-from diagnostics.selectors import images_visible_to, portal_reports
+from diagnostics.selectors import images_visible_to, portal_reports, spoken_of
 from diagnostics.services import drawing, reading
 from hospital.base import files
 from ml import images
@@ -81,8 +81,7 @@ def _stored(image: FieldImage, kind: str) -> tuple[str, str, Callable[[], bytes]
     Not read yet: a browser that has the picture is not sent it again.
     """
     if kind != "original":
-        shown = image.analyses.filter(speaks=True).exclude(overlay_key="")
-        if analysis := shown.order_by("-queued_at").first():
+        if analysis := spoken_of(image):
             key = drawing.key_of(analysis, kind)
             media_type = "image/png" if key.endswith(".png") else "image/jpeg"
             return key, media_type, lambda: drawing.picture(analysis, kind)

@@ -1,67 +1,60 @@
-// The case page: which field is shown and how, by mouse or by key; and a signature that is being
-// written is never swept away by news.
+// The case page: which field is shown, by mouse or by key; and a signature that is being written is
+// never swept away by news.
+
+import { show, toggle } from "./viewer.js";
 
 const page = document.getElementById("case");
+const source = document.querySelector("[data-refresh]");
 const keysOn = document.getElementById("keys-on");
-const MODE = "leukolens.mode";
 const KEYS = "leukolens.keys";
-
-// --- how a field is shown ---------------------------------------------------------------------
-
-let plain = "original";
-
-function setMode(mode) {
-  const radio = document.querySelector(`#modes input[value="${CSS.escape(mode)}"]`);
-  if (!radio) return;
-  if (page.dataset.mode !== mode) plain = page.dataset.mode;
-  radio.checked = true;
-  page.dataset.mode = mode;
-  localStorage.setItem(MODE, mode);
-}
-
-function toggle(mode) {
-  setMode(page.dataset.mode === mode ? (plain === mode ? "original" : plain) : mode);
-}
 
 // --- which field is shown ---------------------------------------------------------------------
 
-function chosen() {
-  return page.querySelector(".field-view:not([hidden])")?.dataset.field;
+let current = document.getElementById("case-field").dataset.field;
+
+function picks(root = page) {
+  return [...root.querySelectorAll(".pick")];
 }
 
-function choose(field, root = page) {
-  if (!root.querySelector(`.field-view[data-field="${CSS.escape(field)}"]`)) return;
-  for (const view of root.querySelectorAll(".field-view")) view.hidden = view.dataset.field !== field;
-  for (const pick of root.querySelectorAll(".pick")) {
-    if (pick.dataset.field === field) pick.setAttribute("aria-current", "true");
+function point(root = page) {
+  for (const pick of picks(root)) {
+    if (pick.dataset.field === current) pick.setAttribute("aria-current", "true");
     else pick.removeAttribute("aria-current");
   }
 }
 
+/** Turns to a field: its words come from the server, its picture as soon as they are there. */
+function choose(pick) {
+  if (!pick || pick.dataset.field === current) return;
+  current = pick.dataset.field;
+  point();
+  pick.scrollIntoView({ block: "nearest", inline: "nearest" });
+  history.replaceState(null, "", pick.getAttribute("href"));
+  source.dataset.refresh = source.dataset.refresh.split("?")[0] + pick.getAttribute("href");
+  window.htmx.ajax("GET", pick.dataset.part, { target: "#case-field", swap: "outerHTML" });
+}
+
 function step(by) {
-  const picks = [...page.querySelectorAll(".pick")];
-  const at = picks.findIndex((pick) => pick.dataset.field === chosen());
-  const next = picks[(at + by + picks.length) % picks.length];
-  if (!next) return;
-  choose(next.dataset.field);
-  next.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const all = picks();
+  const at = all.findIndex((pick) => pick.dataset.field === current);
+  choose(all[(at + by + all.length) % all.length]);
 }
 
 page.addEventListener("click", (event) => {
   const pick = event.target.closest(".pick");
   if (!pick || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  choose(pick.dataset.field);
-  history.replaceState(null, "", pick.getAttribute("href"));
+  choose(pick);
+});
+document.addEventListener("htmx:afterSettle", () => {
+  current ??= document.getElementById("case-field").dataset.field;
+  show();
 });
 
-document.getElementById("modes").addEventListener("change", (event) => setMode(event.target.value));
-
 const ACTIONS = {
-  o: () => toggle("overlay"),
-  s: () => toggle("side"),
-  j: () => step(1),
-  k: () => step(-1),
+  o: () => toggle("outlines"),
+  f: () => step(1),
+  d: () => step(-1),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -72,13 +65,12 @@ document.addEventListener("keydown", (event) => {
 
 keysOn.checked = localStorage.getItem(KEYS) !== "off";
 keysOn.addEventListener("change", () => localStorage.setItem(KEYS, keysOn.checked ? "on" : "off"));
-setMode(localStorage.getItem(MODE) || "original");
 
 // "Try again" is gone once pressed; the one who pressed it stays where they were.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (!detail.requestConfig.elt.matches(".verdict form")) return;
   if (!detail.successful) return location.reload();
-  document.getElementById(`field-title-${chosen()}`)?.focus();
+  document.getElementById(`field-title-${current}`)?.focus();
 });
 
 // --- the signature ----------------------------------------------------------------------------
@@ -105,10 +97,10 @@ function protect({ version, status }) {
 }
 
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
-  if (detail.target.id === "case-fields") {
-    const current = chosen();
-    if (current) choose(current, detail.fragment);
-  }
+  if (detail.target.id === "case-fields" && current) point(detail.fragment);
+  // Asked for before somebody turned to another field.
+  const late = detail.fragment.querySelector("#case-field")?.dataset.field;
+  if (detail.target.id === "case-field" && current && late !== current) detail.shouldSwap = false;
   if (detail.target.id === "case-actions" && begun()) {
     detail.shouldSwap = false;
     protect(detail.fragment.querySelector("#case-actions").dataset);
