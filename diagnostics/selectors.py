@@ -16,8 +16,10 @@ from django.utils.crypto import constant_time_compare
 from devices.models import Device
 from diagnostics.models import (
     Analysis,
+    CellCall,
     DiagnosticReport,
     FieldImage,
+    FieldSeen,
     ReportStatus,
     ReportVersion,
     Specimen,
@@ -75,7 +77,7 @@ def images_with_analyses(report: DiagnosticReport) -> QuerySet[FieldImage]:
     """
     newest_first = Prefetch(
         "analyses",
-        Analysis.objects.filter(speaks=True).order_by("-queued_at"),
+        Analysis.objects.filter(speaks=True).select_related("heat_map").order_by("-queued_at"),
         to_attr="latest_analyses",
     )
     images = FieldImage.objects.filter(specimen_id=report.specimen_id)
@@ -86,6 +88,32 @@ def spoken_of(image: FieldImage) -> Analysis | None:
     """The newest finished analysis of a picture that has a say in the report and left pictures."""
     shown = image.analyses.filter(speaks=True).exclude(overlay_key="")
     return shown.order_by("-queued_at").first()
+
+
+def fields_seen(user: Any, report: DiagnosticReport) -> set[UUID]:
+    """Which of the report's pictures `user` has been shown on the case page."""
+    seen = FieldSeen.objects.filter(user=user, image__specimen=report.specimen_id)
+    return set(seen.values_list("image_id", flat=True))
+
+
+def standing_calls(analyses: Sequence[UUID]) -> list[CellCall]:
+    """What readers say of the cells of `analyses`, given by id: the latest call on each cell."""
+    calls = CellCall.objects.filter(analysis__in=analyses, undone_at=None)
+    latest = {(call.analysis_id, call.cell): call for call in calls.select_related("by")}
+    return list(latest.values())
+
+
+def calls_visible_to(user: Any) -> QuerySet[CellCall]:
+    """The calls on cells of the clinics where `user` may look at analyses."""
+    clinics = clinic_ids_where(user, "diagnostics.view_analysis")
+    calls = CellCall.objects.filter(analysis__image__specimen__clinic__in=clinics)
+    return calls.select_related("analysis__image__specimen")
+
+
+def earlier_reports(report: DiagnosticReport) -> QuerySet[DiagnosticReport]:
+    """The patient's other reports, for whoever may see this one; the newest sample first."""
+    others = reports_in([report.clinic_id]).filter(patient=report.patient_id)
+    return others.exclude(pk=report.pk).order_by("-specimen__collected_at")
 
 
 def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:

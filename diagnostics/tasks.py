@@ -2,23 +2,24 @@
 
 from celery import shared_task
 
-from diagnostics import pipeline
-from diagnostics.services import analyses, fleet, uploads
+from diagnostics import heating, pipeline
+from diagnostics.services import analyses, fleet, heat, uploads
 
 
 @shared_task(name="diagnostics.tasks.analyse")
 def analyse(analysis_id: str = "") -> int:
-    """Drain the queue. Returns how many runs were finished.
+    """Drain the queue, and draw what readers wait for. Returns how many runs were finished.
 
     `analysis_id` is what messages of earlier versions carry.
     """
+    heating.draw_wanted()
     return pipeline.drain()
 
 
 @shared_task(name="diagnostics.tasks.sweep")
 def sweep() -> dict[str, int]:
     """Requeue what was left behind, finish or clear away what arrived in pieces."""
-    return analyses.sweep() | uploads.sweep()
+    return analyses.sweep() | uploads.sweep() | {"heat_maps": heat.nudge_forgotten()}
 
 
 @shared_task(name="diagnostics.tasks.watch")

@@ -12,6 +12,8 @@ from diagnostics.models import (
     AnalysisState,
     DiagnosticReport,
     FieldImage,
+    HeatMap,
+    HeatMapState,
     ImageState,
     ReportStatus,
 )
@@ -22,6 +24,7 @@ MACHINES = [
     (FieldImage, ImageState, "state"),
     (Analysis, AnalysisState, "state"),
     (DiagnosticReport, ReportStatus, "status"),
+    (HeatMap, HeatMapState, "state"),
 ]
 PAIRS = [
     pytest.param(model, field, origin, to, id=f"{model.__name__}: {origin} to {to}")
@@ -34,21 +37,26 @@ COMPANIONS: dict[tuple[type, str], dict[str, Any]] = {
     (Analysis, "running"): {"lease": "7d0a4a4e-93ae-4fd8-b8b2-0ff6bd3b8f46"},
     (Analysis, "succeeded"): {"outcome": "classified"},
     (Analysis, "failed"): {"failure": "internal"},
+    (HeatMap, "drawn"): {"storage_key": "derived/heat.png"},
+    (HeatMap, "failed"): {"failure": "internal"},
 }
 BLANK: dict[type, dict[str, Any]] = {
     FieldImage: {"rejection": ""},
     Analysis: {"lease": None, "outcome": "", "failure": ""},
+    HeatMap: {"storage_key": "", "failure": ""},
 }
 
 
 def row_in(world: Any, model: type, field: str, state: str) -> Any:
     """A row of `model` put into `state` behind the table's back."""
     image = world.receive()
+    heat = HeatMap.objects.create(analysis=image.analyses.get(), asked_by=world.technician)
     row = {
         Device: world.device,
         FieldImage: image,
         Analysis: image.analyses.get(),
         DiagnosticReport: image.specimen.report,
+        HeatMap: heat,
     }[model]
     model.objects.filter(pk=row.pk).update(**{field: state}, **_companions(world, model, state))
     row.refresh_from_db()

@@ -1,14 +1,26 @@
 """Rows and fields as the templates want them: words, icons and shares, no decisions."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from diagnostics import wording
-from diagnostics.models import Analysis, Certainty, DiagnosticReport, FieldImage, ReportStatus
+from diagnostics.models import (
+    Analysis,
+    CellCall,
+    CellLabel,
+    Certainty,
+    DiagnosticReport,
+    FieldImage,
+    ReportStatus,
+)
 from diagnostics.services.analyses import FAILURES
+from diagnostics.services.heat import FAILURES as HEAT_FAILURES
 from diagnostics.services.reports import certainty_of
 
 _STATUS_ICONS = {
@@ -89,6 +101,20 @@ def tone_of(label: str, certainty: str = "") -> str:
     return "benign" if label == "benign" else "malignant"
 
 
+SHORT_NAMES = {
+    "benign": "Benign",
+    "early_pre_b": "Early Pre-B",
+    "pre_b": "Pre-B",
+    "pro_b": "Pro-B",
+}
+_FIELD_WORDS = {
+    "queued": gettext_lazy("Waiting"),
+    "running": gettext_lazy("Waiting"),
+    "failed": gettext_lazy("Failed"),
+    "unfamiliar": gettext_lazy("Unfamiliar"),
+    "not_a_smear": gettext_lazy("Rejected"),
+    "unusable": gettext_lazy("Rejected"),
+}
 _TONE_ICONS = {"benign": "benign", "malignant": "malignant", "uncertain": "question"}
 _FIELD_ICONS = {
     "queued": "clock",
@@ -131,6 +157,30 @@ class Field:
         return bool(self.analysis and self.analysis.overlay_key)
 
     @property
+    def heat(self) -> dict[str, str]:
+        """`state` of the heat map ('' unasked) and why there is none, in words; {} if none can be.
+
+        There is none where the model was not shown the picture.
+        """
+        if not self.drawn or self.analysis is None or self.analysis.probabilities is None:
+            return {}
+        asked = getattr(self.analysis, "heat_map", None)
+        if asked is None:
+            return {"state": "", "why": ""}
+        return {"state": asked.state, "why": HEAT_FAILURES.get(asked.failure, "")}
+
+    @property
+    def word(self) -> str:
+        """Where the field stands, in a word or two that fit under its thumbnail."""
+        if self.image.held:
+            return _("Held")
+        code = self.verdict.code
+        if code == "classified" and self.analysis:
+            uncertain = self.certainty == Certainty.UNCERTAIN
+            return _("Uncertain") if uncertain else SHORT_NAMES[self.analysis.label]
+        return str(_FIELD_WORDS.get(code, ""))
+
+    @property
     def tone(self) -> str:
         """Colour family of the verdict."""
         if self.verdict.code == "classified" and self.analysis:
@@ -156,6 +206,27 @@ class Field:
         shares = (self.analysis.probabilities if self.analysis else None) or {}
         top = max(shares.values(), default=0.0) if self.verdict.code == "classified" else 0.0
         return order.get(self.verdict.code, 4), top, self.number
+
+
+def cell_counts(fields: list[Field], calls: list[CellCall]) -> list[dict[str, Any]]:
+    """Cells by class, as their fields are read and as readers named them; the uncertain first.
+
+    Returns `name`, `computer` (cells in fields that the model reads so; None for what it cannot
+    say) and `readers` (cells that a reader named so), for each `CellLabel` that either has.
+    """
+    named = Counter(call.label for call in calls)
+    read: Counter[str] = Counter()
+    for field in fields:
+        if field.analysis and field.analysis.cell_count:
+            firm = field.verdict.code == "classified" and field.certainty != Certainty.UNCERTAIN
+            group = field.analysis.label if firm else CellLabel.UNCERTAIN.value
+            read[group] += field.analysis.cell_count
+    order = [CellLabel.UNCERTAIN, *(one for one in CellLabel if one != CellLabel.UNCERTAIN)]
+    return [
+        {"name": label.label, "computer": read[label], "readers": named[label]}
+        for label in order
+        if read[label] or named[label]
+    ]
 
 
 def fields_of(images: Any) -> list[Field]:

@@ -1,12 +1,12 @@
 // The case page: which field is shown, by mouse or by key; and a signature that is being written is
 // never swept away by news.
 
+import { name, undoing } from "./gallery.js";
+import { keys } from "./keys.js";
 import { show, toggle } from "./viewer.js";
 
 const page = document.getElementById("case");
 const source = document.querySelector("[data-refresh]");
-const keysOn = document.getElementById("keys-on");
-const KEYS = "leukolens.keys";
 
 // --- which field is shown ---------------------------------------------------------------------
 
@@ -47,24 +47,41 @@ page.addEventListener("click", (event) => {
   choose(pick);
 });
 document.addEventListener("htmx:afterSettle", () => {
+  picks().find((pick) => pick.dataset.field === current)?.setAttribute("data-seen", "yes");
   current ??= document.getElementById("case-field").dataset.field;
   show();
 });
 
-const ACTIONS = {
-  o: () => toggle("outlines"),
-  f: () => step(1),
-  d: () => step(-1),
-};
+// --- keys -------------------------------------------------------------------------------------
 
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !keysOn.checked) return;
-  if (event.target.closest("textarea, select, input:not([type=radio], [type=checkbox])")) return;
-  ACTIONS[event.key]?.();
+/** Chooses a conclusion; `undo` brings the one before back. */
+function conclude(value) {
+  const form = document.getElementById("sign");
+  const choice = form?.querySelector(`input[name=conclusion][value="${value}"]`);
+  if (!choice) return;
+  const before = form.querySelector("input[name=conclusion]:checked");
+  if (before === choice) return;
+  undoing.push(() => {
+    if (before?.isConnected) before.click();
+    else choice.checked = false;
+  });
+  choice.click();
+}
+
+const CLASSES = ["benign", "early_pre_b", "pre_b", "pro_b"];
+const classes = CLASSES.map((label, at) => [`class${at + 1}`, () => name(label) || conclude(label)]);
+
+keys({
+  next_case: () => document.getElementById("next-case").click(),
+  previous_case: () => document.getElementById("previous-case").click(),
+  next_field: () => step(1),
+  previous_field: () => step(-1),
+  outlines: () => toggle("outlines"),
+  heat: () => toggle("heat"),
+  ...Object.fromEntries(classes),
+  undo: () => undoing.pop()?.(),
+  sign: () => document.getElementById("sign-password")?.focus(),
 });
-
-keysOn.checked = localStorage.getItem(KEYS) !== "off";
-keysOn.addEventListener("change", () => localStorage.setItem(KEYS, keysOn.checked ? "on" : "off"));
 
 // "Try again" is gone once pressed; the one who pressed it stays where they were.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {

@@ -46,9 +46,13 @@ function remembered() {
   }
 }
 
+// The heat map is off whenever a case is opened: nobody is to be led by it unawares.
+const REMEMBERED = "input[type=range], input[type=checkbox]:not([name=heat])";
+
 function restore() {
   const kept = remembered();
-  for (const input of layers.querySelectorAll("input")) {
+  layers.elements.heat.checked = false;
+  for (const input of layers.querySelectorAll(REMEMBERED)) {
     if (!(input.name in kept)) continue;
     if (input.type === "checkbox") input.checked = kept[input.name];
     else input.value = kept[input.name];
@@ -56,7 +60,7 @@ function restore() {
 }
 
 function keep() {
-  const inputs = [...layers.querySelectorAll("input")];
+  const inputs = [...layers.querySelectorAll(REMEMBERED)];
   const state = inputs.map((one) => [one.name, one.type === "checkbox" ? one.checked : one.value]);
   localStorage.setItem(LAYERS, JSON.stringify(Object.fromEntries(state)));
 }
@@ -68,7 +72,10 @@ function opacityOf(name) {
 
 function paint() {
   if (drawing) drawing.style.opacity = opacityOf("outlines");
-  lay("segmented", document.getElementById("case-field").dataset.segmented);
+  const { segmented, heat, heatState } = document.getElementById("case-field").dataset;
+  lay("segmented", segmented);
+  lay("heat", heatState === "drawn" ? heat : "");
+  legend.hidden = !layers.elements.heat.checked;
 }
 
 function lay(name, url) {
@@ -86,6 +93,39 @@ function lay(name, url) {
       paint();
     },
   });
+}
+
+// --- the heat map -----------------------------------------------------------------------------
+
+const legend = document.getElementById("heat-legend");
+const heatNote = document.getElementById("heat-note");
+let asking = ""; // the field that a map is just being asked for
+
+/** Asks for the field's heat map if it is wanted and was never drawn; says where it stands. */
+async function warm(again = false) {
+  const article = document.getElementById("case-field");
+  const { field, heatAsk, heatState, heatWhy } = article.dataset;
+  heatNote.textContent = layers.elements.heat.checked ? told(heatAsk, heatState, heatWhy) : "";
+  const ask = heatState === "" || (heatState === "failed" && again);
+  if (!layers.elements.heat.checked || !heatAsk || !ask || asking === field) return;
+  asking = field;
+  const body = new FormData(layers);
+  const answer = await fetch(heatAsk, { method: "POST", body }).catch(() => null);
+  asking = "";
+  if (field !== shown.field) return;
+  if (answer?.ok) {
+    // An event says when it is drawn; it may have come before this answer.
+    if (!article.dataset.heatState) article.dataset.heatState = "wanted";
+    heatNote.textContent = heatNote.dataset.wanted;
+  } else {
+    heatNote.textContent = heatNote.dataset.refused;
+  }
+}
+
+function told(possible, state, why) {
+  if (!possible) return heatNote.dataset.none;
+  if (state === "failed") return `${why} ${heatNote.dataset.again}`;
+  return state === "drawn" ? "" : heatNote.dataset.wanted;
 }
 
 export function toggle(name) {
@@ -111,6 +151,7 @@ export function show() {
     draw(article);
   }
   paint();
+  warm();
 }
 
 function clear() {
@@ -217,10 +258,12 @@ layers.addEventListener("input", () => {
   keep();
   paint();
 });
-layers.addEventListener("change", () => {
+layers.addEventListener("change", ({ target }) => {
   keep();
   paint();
+  if (target.name === "heat") warm(true);
 });
+layers.addEventListener("submit", (event) => event.preventDefault());
 
 restore();
 layers.hidden = false;
