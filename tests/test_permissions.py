@@ -17,9 +17,10 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
-from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Upload
-from diagnostics.services import analyses, reports, uploads
+from diagnostics.models import Analysis, CellCall, DiagnosticReport, FieldImage, Upload
+from diagnostics.services import analyses, looking, reports, uploads
 from diagnostics.services.specimens import register_specimen
+from ml import packages
 from patients.models import PortalAccess
 from tests.tus import PIECE, metadata, particulars
 from tests.world import PASSWORD, SETUP, World, content_digest
@@ -51,13 +52,15 @@ class Scene:
     released_image: FieldImage
     access: PortalAccess
     upload: Upload
+    call: CellCall
 
 
 @pytest.fixture
 def scene(world: World) -> Scene:
     """One unsigned report, one signed and released, one failed analysis."""
     report = world.reported()
-    world.outline(Analysis.objects.get())
+    outlined = Analysis.objects.get()
+    world.outline(outlined)
     second = register_specimen(
         actor=SETUP,
         patient=world.patient,
@@ -89,6 +92,7 @@ def scene(world: World) -> Scene:
         released=released,
         released_image=released_image,
         access=PortalAccess.objects.get(user=world.guardian),
+        call=looking.call_cell(user=world.haematologist, analysis=outlined, cell=0, label="pre_b"),
         upload=uploads.begin(
             device=world.device,
             length=2,
@@ -119,6 +123,10 @@ def report(scene: Scene) -> dict[str, Any]:
 
 def field(scene: Scene) -> dict[str, Any]:
     return {**report(scene), "image_id": scene.image.pk}
+
+
+def named_cell(scene: Scene) -> dict[str, Any]:
+    return {"analysis": scene.image.analyses.get().pk, "cell": 1, "label": "pre_b"}
 
 
 def released(scene: Scene) -> dict[str, Any]:
@@ -236,6 +244,14 @@ TABLE = [
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-live", report),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-field", field),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "picture-cells", sent_picture),
+    Line(" in 404 404 302 302 404 404 404  in", "GET", "case-beside",
+         lambda s: {**report(s), "where": "next"}),
+    Line(" in 404 404 201 201 404 404 404  in", "POST", "picture-call", sent_picture, named_cell),
+    Line(" in 404 404 202 202 404 404 404  in", "POST", "picture-ask-heat", sent_picture),
+    Line(" in 404 404 403 200 404 404 404  in", "POST", "call-undo",
+         lambda s: {"call_id": s.call.pk}, note="of the haematologist"),
+    Line(" in 403 403 200 200 403 403 200  in", "GET", "model-card",
+         lambda s: {"digest": packages.describe(packages.COMMITTED).digest}),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('cell', models.PositiveIntegerField(help_text="Its place among the analysis's outlines, from 0.")),
-                ('label', models.CharField(choices=[('benign', 'Benign (haematogones)'), ('early_pre_b', 'Early Pre-B ALL'), ('pre_b', 'Pre-B ALL'), ('pro_b', 'Pro-B ALL'), ('other', 'Another cell'), ('artefact', 'Not a cell'), ('uncertain', 'Cannot tell')], max_length=20)),
+                ('label', models.CharField(choices=[('benign', 'Benign (haematogones)'), ('early_pre_b', 'Early Pre-B ALL'), ('pre_b', 'Pre-B ALL'), ('pro_b', 'Pro-B ALL'), ('other', 'Another cell'), ('artefact', 'Not a cell'), ('uncertain', 'Uncertain')], max_length=20)),
                 ('at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('undone_at', models.DateTimeField(editable=False, null=True)),
                 ('analysis', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='cell_calls', to='diagnostics.analysis')),

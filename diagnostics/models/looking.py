@@ -96,7 +96,7 @@ class CellLabel(models.TextChoices):
     PRO_B = "pro_b", CLASS_NAMES["pro_b"]
     OTHER = "other", "Another cell"
     ARTEFACT = "artefact", "Not a cell"
-    UNCERTAIN = "uncertain", "Cannot tell"
+    UNCERTAIN = "uncertain", "Uncertain"
 
 
 class CellCall(models.Model):

@@ -45,4 +45,5 @@ def _as_html(card: str) -> SafeString:
             token.attrSet("tabindex", "0")  # a wide one is scrolled, by keyboard, too
         if token.type == "th_open" and not following.content:
             token.tag = "td"  # an empty corner heads nothing
-    return mark_safe(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))  # noqa: S308
+    html: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    return mark_safe(html)  # noqa: S308

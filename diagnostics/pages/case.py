@@ -17,11 +17,11 @@ from diagnostics.pages.forms import SignForm
 from diagnostics.pages.presenting import Row, age_in_words, cell_counts, fields_of
 from diagnostics.selectors import (
     analyses_visible_to,
+    cells_named,
     earlier_reports,
     fields_seen,
     images_with_analyses,
     reports_visible_to,
-    standing_calls,
 )
 from diagnostics.services import analyses, looking, reading, reports
 from hospital.accounts.selectors import clinic_ids_where, may
@@ -190,9 +190,7 @@ def _context(
         "microscopes": sorted({f.image.device.name for f in fields}),
         "fields": fields,
         "seen": seen,
-        "counts": cell_counts(
-            fields, standing_calls([f.analysis.pk for f in fields if f.analysis])
-        ),
+        "counts": cell_counts(fields, cells_named(report)),
         "nobody": UUID(int=0),
         "keys": KEYS,
         "labels": CellLabel.choices,

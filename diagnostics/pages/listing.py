@@ -153,7 +153,7 @@ def beside(
         later: the one below it, else the one above.
     """
     place = report.urgency, report.last_picture, report.pk
-    found = []
+    found: list[DiagnosticReport] = []
     for clinic in clinics:
         rows = _in(DiagnosticReport.objects.filter(clinic_id=clinic), REVIEW)
         rows = rows.filter(_behind(*place) if later else _before(*place))

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from django.utils import timezone
@@ -12,7 +13,6 @@ from django.utils.translation import gettext_lazy
 from diagnostics import wording
 from diagnostics.models import (
     Analysis,
-    CellCall,
     CellLabel,
     Certainty,
     DiagnosticReport,
@@ -134,12 +134,12 @@ class Field:
     image: FieldImage
     analysis: Analysis | None
 
-    @property
+    @cached_property
     def verdict(self) -> wording.Verdict:
         """What became of it."""
         return wording.verdict_on(self.analysis, certainty=self.certainty, failures=FAILURES)
 
-    @property
+    @cached_property
     def certainty(self) -> str:
         """How sure the model is of this field, by the same bands as of a specimen."""
         return certainty_of(self.analysis.probabilities if self.analysis else None)
@@ -196,8 +196,13 @@ class Field:
 
     @property
     def quality(self) -> list[wording.Note]:
-        """What the quality gate measured."""
-        return wording.quality_notes(self.analysis.quality if self.analysis else {})
+        """What the quality gate measured, and how familiar the model is with such pictures."""
+        if self.analysis is None:
+            return []
+        notes = wording.quality_notes(self.analysis.quality)
+        if self.analysis.probabilities and self.analysis.familiarity is not None:
+            notes.append(wording.familiarity_note(self.analysis.familiarity))
+        return notes
 
     @property
     def doubt(self) -> tuple[int, float, int]:
@@ -208,13 +213,15 @@ class Field:
         return order.get(self.verdict.code, 4), top, self.number
 
 
-def cell_counts(fields: list[Field], calls: list[CellCall]) -> list[dict[str, Any]]:
+def cell_counts(fields: list[Field], named: Counter[str]) -> list[dict[str, Any]]:
     """Cells by class, as their fields are read and as readers named them; the uncertain first.
 
-    Returns `name`, `computer` (cells in fields that the model reads so; None for what it cannot
-    say) and `readers` (cells that a reader named so), for each `CellLabel` that either has.
+    Args:
+        named: how many cells readers call what, by `CellLabel`.
+
+    Returns `name`, `computer` (cells in fields that the model reads so) and `readers` (cells that
+    a reader named so), for each `CellLabel` that either has.
     """
-    named = Counter(call.label for call in calls)
     read: Counter[str] = Counter()
     for field in fields:
         if field.analysis and field.analysis.cell_count:

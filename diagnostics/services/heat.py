@@ -80,7 +80,7 @@ def next_wanted() -> HeatMap | None:
 
 def exhausted(heat: HeatMap) -> bool:
     """Whether it has been begun so often that it is to be given up."""
-    return heat.attempts > settings.ANALYSIS_MAX_ATTEMPTS
+    return bool(heat.attempts > settings.ANALYSIS_MAX_ATTEMPTS)
 
 
 @transaction.atomic

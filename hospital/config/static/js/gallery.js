@@ -12,7 +12,7 @@ const all = document.getElementById("gallery-all");
 const words = gallery.dataset;
 const labels = [...menu.querySelectorAll("[data-label]")];
 const names = Object.fromEntries(labels.map((button) => [button.dataset.label, button.textContent]));
-const ORDER = ["uncertain", ...labels.map((button) => button.dataset.label)];
+const ORDER = [...new Set(["uncertain", ...Object.keys(names)])];
 const TILE = 72;
 
 /** What `u` takes back, the last thing last. */
@@ -78,7 +78,7 @@ function draw() {
 function group(label, members) {
   const part = document.createElement("section");
   const title = document.createElement("h3");
-  title.textContent = `${label === "uncertain" ? words.uncertain : names[label]} (${members.length})`;
+  title.textContent = `${names[label]} (${members.length})`;
   const list = document.createElement("ul");
   list.className = "cells";
   list.append(...members.map(tile));
