@@ -47,6 +47,27 @@ def test_a_cell_is_named_by_click_and_by_key_and_taken_back(hospital: Any, scree
     assert calls(hospital) == []
 
 
+def test_two_readers_see_each_others_calls(hospital: Any, screen: Any) -> None:
+    report = two_fields(hospital)
+    one = outlined(opened(hospital, screen, report, "haematologist"))
+    other = outlined(opened(hospital, screen, report, "technician"))
+    other.locator(".cell").first.click()
+    one.locator(".cell").first.click()
+    one.get_by_role("button", name="Another cell", exact=True).click()
+    expect(other.locator("#cell-told")).to_contain_text("Another cell, says Hana Sato")
+    expect(other.get_by_role("button", name="Take my last one back")).to_be_hidden()
+
+
+def test_a_field_without_cells_shows_none_of_its_neighbours(hospital: Any, screen: Any) -> None:
+    hospital.report()
+    report = hospital.fail(hospital.send())
+    page = outlined(opened(hospital, screen, report, "technician"))
+    expect(page.locator(".cell").first).to_be_visible()
+    page.keyboard.press("f")
+    expect(page.get_by_text("No outlines: the analysis failed")).to_be_visible()
+    expect(page.locator(".cell")).to_have_count(0)
+
+
 def test_the_cells_of_all_fields_are_shown_on_request(hospital: Any, screen: Any) -> None:
     page = case(hospital, screen)
     before = page.locator(".cell").count()

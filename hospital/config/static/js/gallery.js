@@ -43,6 +43,16 @@ function remember(found) {
   fields.set(found.field, found);
 }
 
+/** Somebody named a cell, perhaps another reader one of those on show. */
+async function refresh() {
+  const field = shown;
+  const address = document.getElementById(`pick-${field}`)?.dataset.cells;
+  const answer = address && (await fetch(address).catch(() => null));
+  if (!answer?.ok || field !== shown) return;
+  remember({ field, ...(await answer.json()) });
+  draw();
+}
+
 async function fetchAll() {
   whole = true;
   all.hidden = true;
@@ -229,11 +239,18 @@ menu.addEventListener("click", ({ target }) => {
 });
 menu.addEventListener("submit", (event) => event.preventDefault());
 all.addEventListener("click", fetchAll);
+document.addEventListener("leukolens:field", ({ detail }) => {
+  shown = detail;
+  if (!whole) chosen = null;
+  draw();
+});
 document.addEventListener("leukolens:cells", ({ detail }) => {
-  if (shown !== detail.field && !whole) chosen = null;
   shown = detail.field;
   remember(detail);
   draw();
   mark(chosen?.field === shown ? chosen.number : -1);
+});
+document.addEventListener("leukolens:event", ({ detail }) => {
+  if (detail.kind === "report.looked_at" && detail.subject === words.report) refresh();
 });
 document.addEventListener("leukolens:cell", ({ detail }) => choose(shown, detail));

@@ -67,4 +67,5 @@ document.getElementById("keys-reset").addEventListener("click", () => {
   on.checked = true;
   keep();
 });
+document.getElementById("keys-open").hidden = false;
 restore();

@@ -1,8 +1,9 @@
 // The field on the stage: OpenSeadragon with the found cells' outlines as a drawing over it.
 //
 // The article #case-field says what to show: data-field, data-original, data-cells, data-segmented.
-// Whoever swaps it in calls `show()`. Others listen on `document` for `leukolens:cells`, with what
-// is known of the field's cells, and `leukolens:cell`, a cell that was clicked.
+// Whoever swaps it in calls `show()`. Others listen on `document` for `leukolens:field`, another
+// field is shown, `leukolens:cells`, what is known of its cells, and `leukolens:cell`, a cell that
+// was clicked.
 
 const frame = document.getElementById("scope-frame");
 const scope = document.getElementById("scope");
@@ -146,6 +147,7 @@ export function show() {
     shown = { field, stamp: "" };
     clear();
     scope.setAttribute("aria-label", label);
+    document.dispatchEvent(new CustomEvent("leukolens:field", { detail: field }));
     viewer.open({ type: "image", url: original, buildPyramid: false });
   } else if (stamp !== shown.stamp && viewer.world.getItemCount()) {
     draw(article);
