@@ -4,6 +4,7 @@ The clinics are looked up first: a database that knows which ones they are finds
 holds their rows in order; told to look them up itself, it reads the whole archive.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -16,11 +17,13 @@ from django.utils.crypto import constant_time_compare
 from devices.models import Device
 from diagnostics.models import (
     Analysis,
+    CellCall,
     ControlRun,
     ControlSlide,
     DiagnosticReport,
     DicomInstance,
     FieldImage,
+    FieldSeen,
     Hold,
     MixUp,
     ReportStatus,
@@ -145,7 +148,7 @@ def images_with_analyses(report: DiagnosticReport) -> QuerySet[FieldImage]:
     """
     newest_first = Prefetch(
         "analyses",
-        Analysis.objects.filter(speaks=True).order_by("-queued_at"),
+        Analysis.objects.filter(speaks=True).select_related("heat_map").order_by("-queued_at"),
         to_attr="latest_analyses",
     )
     open_holds = Prefetch(
@@ -153,6 +156,50 @@ def images_with_analyses(report: DiagnosticReport) -> QuerySet[FieldImage]:
     )
     images = FieldImage.objects.filter(specimen_id=report.specimen_id)
     return images.select_related("device").prefetch_related(newest_first, open_holds)
+
+
+def spoken_of(image: FieldImage) -> Analysis | None:
+    """The newest finished analysis of a picture that has a say in the report and left pictures."""
+    shown = image.analyses.filter(speaks=True).exclude(overlay_key="")
+    return shown.order_by("-queued_at").first()
+
+
+def fields_seen(user: Any, report: DiagnosticReport) -> set[UUID]:
+    """Which of the report's pictures `user` has been shown on the case page."""
+    seen = FieldSeen.objects.filter(user=user, image__specimen=report.specimen_id)
+    return set(seen.values_list("image_id", flat=True))
+
+
+def standing_calls(analyses: Sequence[UUID]) -> list[CellCall]:
+    """What readers say of the cells of `analyses`, given by id: the latest call on each cell."""
+    calls = CellCall.objects.filter(analysis__in=analyses, undone_at=None)
+    latest = {(call.analysis_id, call.cell): call for call in calls.select_related("by")}
+    return list(latest.values())
+
+
+def cells_named(report: DiagnosticReport) -> Counter[str]:
+    """How many of the report's cells go by each `CellLabel`, by the latest call on each cell.
+
+    Of the analyses that have a say in the report; rows alone, as there may be thousands.
+    """
+    calls = CellCall.objects.filter(
+        analysis__image__specimen=report.specimen_id, analysis__speaks=True, undone_at=None
+    )
+    rows = calls.values_list("analysis", "cell", "label")
+    return Counter({(analysis, cell): label for analysis, cell, label in rows}.values())
+
+
+def calls_visible_to(user: Any) -> QuerySet[CellCall]:
+    """The calls on cells of the clinics where `user` may look at analyses."""
+    clinics = clinic_ids_where(user, "diagnostics.view_analysis")
+    calls = CellCall.objects.filter(analysis__image__specimen__clinic__in=clinics)
+    return calls.select_related("analysis__image__specimen")
+
+
+def earlier_reports(report: DiagnosticReport) -> QuerySet[DiagnosticReport]:
+    """The patient's other reports, for whoever may see this one; the newest sample first."""
+    others = reports_in([report.clinic_id]).filter(patient=report.patient_id)
+    return others.exclude(pk=report.pk).order_by("-specimen__collected_at")
 
 
 def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:

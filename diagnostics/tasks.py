@@ -2,16 +2,17 @@
 
 from celery import shared_task
 
-from diagnostics import pipeline
-from diagnostics.services import analyses, fleet, gate, uploads
+from diagnostics import heating, pipeline
+from diagnostics.services import analyses, fleet, gate, heat, uploads
 
 
 @shared_task(name="diagnostics.tasks.analyse")
 def analyse(analysis_id: str = "") -> int:
-    """Drain the queue. Returns how many runs were finished.
+    """Drain the queue, and draw what readers wait for. Returns how many runs were finished.
 
     `analysis_id` is what messages of earlier versions carry.
     """
+    heating.draw_wanted()
     return pipeline.drain()
 
 
@@ -19,7 +20,8 @@ def analyse(analysis_id: str = "") -> int:
 def sweep() -> dict[str, int]:
     """Requeue what was left behind, finish or clear away what arrived in pieces, see whose control
     slide is overdue."""
-    return analyses.sweep() | uploads.sweep() | gate.sweep()
+    swept = analyses.sweep() | uploads.sweep() | gate.sweep()
+    return swept | {"heat_maps": heat.nudge_forgotten()}
 
 
 @shared_task(name="diagnostics.tasks.watch")

@@ -3,7 +3,9 @@
 from django.urls import path
 
 from diagnostics.pages import (
+    card,
     case,
+    cells,
     controls,
     fleet,
     mix_ups,
@@ -23,6 +25,8 @@ urlpatterns = [
     path("fleet/<uuid:device_id>/live/", fleet.fleet_device_live, name="fleet-device-live"),
     path("cases/<uuid:report_id>/", case.case, name="case"),
     path("cases/<uuid:report_id>/live/", case.case_live, name="case-live"),
+    path("cases/<uuid:report_id>/fields/<uuid:image_id>/", case.case_field, name="case-field"),
+    path("cases/<uuid:report_id>/<slug:where>-case/", case.beside, name="case-beside"),
     path("cases/<uuid:report_id>/verify/", case.verify, name="case-verify"),
     path("cases/<uuid:report_id>/sign/", case.sign, name="case-sign"),
     path("cases/<uuid:report_id>/report.pdf", papers.case_pdf, name="case-pdf"),
@@ -38,6 +42,11 @@ urlpatterns = [
     path("microscopes/<uuid:device_id>/release/", controls.release, name="controls-release"),
     path("analyses/<uuid:analysis_id>/retry/", case.retry, name="analysis-retry"),
     path("pictures/<uuid:image_id>/<slug:kind>", pictures.picture, name="picture"),
+    path("pictures/<uuid:image_id>/cells/", cells.cells, name="picture-cells"),
+    path("pictures/<uuid:image_id>/calls/", cells.call, name="picture-call"),
+    path("pictures/<uuid:image_id>/heat-map/", cells.ask_heat, name="picture-ask-heat"),
+    path("calls/<uuid:call_id>/undo/", cells.undo, name="call-undo"),
+    path("models/<slug:digest>/", card.model_card, name="model-card"),
     path("portal/", portal.portal, name="portal"),
     path("portal/live/", portal.portal_live, name="portal-live"),
     path("portal/reports/<uuid:report_id>/", portal.portal_report, name="portal-report"),

@@ -407,3 +407,17 @@ def quality_notes(quality: dict[str, Any]) -> list[Note]:
     return notes + [
         Note(str(name), f"{metrics[key]:.3g}") for key, name in _MEASURES.items() if key in metrics
     ]
+
+
+def familiarity_note(familiarity: float) -> Note:
+    """How much a picture is like those that the model was trained on, in words.
+
+    Args:
+        familiarity: 0 to 1, as `ml.reading.Reading`; below 0.5 the model gives no opinion.
+    """
+    words = _("unlike what it was trained on")
+    if familiarity >= 0.9:
+        words = _("like what it was trained on")
+    elif familiarity >= 0.5:
+        words = _("somewhat unlike what it was trained on")
+    return Note(_("To the model"), words)

@@ -261,6 +261,12 @@ def overlay(picture: Picture, heat: Floats, *, opacity: float = OPACITY) -> Pict
     return np.asarray(mixed, dtype=np.uint8)
 
 
+def layer(heat: Floats) -> Picture:
+    """(H, W) 0..1 to (H, W, 4) uint8: `colours`, the more opaque the stronger; show `WORDS`."""
+    opacity = np.rint(heat * 255).astype(np.uint8)
+    return np.dstack([colours(heat), opacity])
+
+
 def colours(heat: Floats) -> Picture:
     """(H, W) 0..1 to (H, W, 3) uint8 RGB of the scale that `overlay` paints with."""
     painted = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), COLOURS)

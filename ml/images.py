@@ -140,7 +140,9 @@ def _step(longer: int, enough: int | None) -> int:
 
 
 def encode_png(rgb: Rgb, *, synthetic: bool = False) -> bytes:
-    """(H, W, 3) uint8 to PNG; ``synthetic`` writes :data:`SYNTHETIC_MARK` into its notes.
+    """(H, W, 3), or with opacity (H, W, 4), uint8 to PNG.
+
+    ``synthetic`` writes :data:`SYNTHETIC_MARK` into its notes.
 
     Packed quickly rather than tightly: cells on black take a sixth more bytes, a third less time.
     """

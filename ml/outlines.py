@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.segmentation import OUTLINE_COLOUR, Segmentation
+from ml.segmentation import OUTLINE_COLOUR, Cell, Segmentation
 
 Rgb = NDArray[np.uint8]
 Contour = NDArray[np.int32]
@@ -47,6 +47,13 @@ class Outlines:
         cv2.drawContours(out, self._on(rgb), -1, OUTLINE_COLOUR, thickness, cv2.LINE_AA)
         return out
 
+    def measure(self, rgb: Rgb) -> tuple[Cell, ...]:
+        """The cells as they lie on the (H, W, 3) uint8 picture, in the order of the contours.
+
+        Area and colour are taken inside the outline, so a hole in a cell counts as cell.
+        """
+        return tuple(_measured(contour.reshape(-1, 2), rgb) for contour in self._on(rgb))
+
     def _on(self, rgb: Rgb) -> list[NDArray[np.int32]]:
         """The contours in the pixels of `rgb`, shaped as OpenCV wants them."""
         scale = np.divide(rgb.shape[1::-1], self.size[::-1])
@@ -55,6 +62,20 @@ class Outlines:
         return [
             np.rint(contour * scale).astype(np.int32).reshape(-1, 1, 2) for contour in self.contours
         ]
+
+
+def _measured(contour: Contour, rgb: Rgb) -> Cell:
+    x, y, width, height = cv2.boundingRect(contour)
+    inside = np.zeros((height, width), np.uint8)
+    cv2.drawContours(inside, [contour - (x, y)], -1, 1, cv2.FILLED)
+    sums = cv2.moments(inside, binaryImage=True)
+    red, green, blue = cv2.mean(rgb[y : y + height, x : x + width], inside)[:3]
+    return Cell(
+        contour=contour,
+        centre=(sums["m10"] / sums["m00"] + x, sums["m01"] / sums["m00"] + y),
+        area=int(sums["m00"]),
+        colour=(red, green, blue),
+    )
 
 
 def pack(found: Segmentation) -> bytes:

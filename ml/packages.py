@@ -99,6 +99,15 @@ def verify(folder: Path) -> Package:
     return Package(folder=folder, manifest=manifest, digest=str(manifest["digest"]))
 
 
+def describe(folder: Path) -> Package:
+    """The package in `folder` for reading about it: its weights are checked only when asked for.
+
+    Raises `PackageTampered` when there is none, or its manifest was changed.
+    """
+    manifest = _manifest(folder)
+    return Package(folder=folder, manifest=manifest, digest=str(manifest["digest"]))
+
+
 def write(
     folder: Path,
     *,

@@ -20,6 +20,7 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from diagnostics.models import (
     Analysis,
+    CellCall,
     DiagnosticReport,
     DicomInstance,
     FieldImage,
@@ -29,9 +30,10 @@ from diagnostics.models import (
     Specimen,
     Upload,
 )
-from diagnostics.services import analyses, dicom, reports, uploads
+from diagnostics.services import analyses, dicom, looking, reports, uploads
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import SignIn
+from ml import packages
 from patients.models import Invitation, Patient, PortalAccess
 from patients.services import register_patient
 from tests.dicom_objects import dataset, part10
@@ -67,12 +69,15 @@ class Scene:
     upload: Upload
     held: FieldImage
     mix_up: MixUp
+    call: CellCall
 
 
 @pytest.fixture
 def scene(world: World) -> Scene:
     """One unsigned report, one signed and released, one failed analysis."""
     report = world.reported()
+    outlined = Analysis.objects.get()
+    world.outline(outlined)
     second = register_specimen(
         actor=SETUP,
         patient=world.patient,
@@ -128,6 +133,7 @@ def scene(world: World) -> Scene:
         released=released,
         released_image=released_image,
         access=PortalAccess.objects.get(user=world.guardian),
+        call=looking.call_cell(user=world.haematologist, analysis=outlined, cell=0, label="pre_b"),
         upload=uploads.begin(
             device=world.device,
             length=2,
@@ -159,6 +165,14 @@ class Line:
 
 def report(scene: Scene) -> dict[str, Any]:
     return {"report_id": scene.report.pk}
+
+
+def field(scene: Scene) -> dict[str, Any]:
+    return {**report(scene), "image_id": scene.image.pk}
+
+
+def named_cell(scene: Scene) -> dict[str, Any]:
+    return {"analysis": scene.image.analyses.get().pk, "cell": 1, "label": "pre_b"}
 
 
 def released(scene: Scene) -> dict[str, Any]:
@@ -355,6 +369,16 @@ TABLE = [
     Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist-live"),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case", report),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-live", report),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case-field", field),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "picture-cells", sent_picture),
+    Line(" in 404 404 302 302 404 404 404  in", "GET", "case-beside",
+         lambda s: {**report(s), "where": "next"}),
+    Line(" in 404 404 201 201 404 404 404  in", "POST", "picture-call", sent_picture, named_cell),
+    Line(" in 404 404 202 202 404 404 404  in", "POST", "picture-ask-heat", sent_picture),
+    Line(" in 404 404 403 200 404 404 404  in", "POST", "call-undo",
+         lambda s: {"call_id": s.call.pk}, note="of the haematologist"),
+    Line(" in 403 403 200 200 403 403 200  in", "GET", "model-card",
+         lambda s: {"digest": packages.describe(packages.COMMITTED).digest}),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",

@@ -14,6 +14,8 @@ from diagnostics.models import (
     ControlState,
     DiagnosticReport,
     FieldImage,
+    HeatMap,
+    HeatMapState,
     ImageState,
     ReportStatus,
 )
@@ -27,6 +29,7 @@ MACHINES = [
     (DiagnosticReport, ReportStatus, "status"),
     (ControlRun, ControlState, "state"),
     (Invitation, InvitationState, "state"),
+    (HeatMap, HeatMapState, "state"),
 ]
 PAIRS = [
     pytest.param(model, field, origin, to, id=f"{model.__name__}: {origin} to {to}")
@@ -39,10 +42,13 @@ COMPANIONS: dict[tuple[type, str], dict[str, Any]] = {
     (Analysis, "running"): {"lease": "7d0a4a4e-93ae-4fd8-b8b2-0ff6bd3b8f46"},
     (Analysis, "succeeded"): {"outcome": "classified"},
     (Analysis, "failed"): {"failure": "internal"},
+    (HeatMap, "drawn"): {"storage_key": "derived/heat.png"},
+    (HeatMap, "failed"): {"failure": "internal"},
 }
 BLANK: dict[type, dict[str, Any]] = {
     FieldImage: {"rejection": ""},
     Analysis: {"lease": None, "outcome": "", "failure": ""},
+    HeatMap: {"storage_key": "", "failure": ""},
 }
 
 
@@ -52,6 +58,7 @@ def row_in(world: Any, model: type, field: str, state: str) -> Any:
     run = ControlRun(image=image, device=world.device, slide=world.control_slide)
     if model is ControlRun:
         run.save()
+    heat = HeatMap.objects.create(analysis=image.analyses.get(), asked_by=world.technician)
     row = {
         ControlRun: run,
         Device: world.device,
@@ -59,6 +66,7 @@ def row_in(world: Any, model: type, field: str, state: str) -> Any:
         Analysis: image.analyses.get(),
         DiagnosticReport: image.specimen.report,
         Invitation: world.patient.invitations.get(),
+        HeatMap: heat,
     }[model]
     model.objects.filter(pk=row.pk).update(**{field: state}, **_companions(world, model, state))
     row.refresh_from_db()

@@ -19,6 +19,7 @@ from diagnostics.models import (
     ControlSlide,
     DiagnosticReport,
     FieldImage,
+    FoundCells,
     Outcome,
     Specimen,
 )
@@ -108,6 +109,20 @@ class World:
         result = result_of(analysis, probabilities or SURE, outcome)
         assert analyses.succeed(analysis, outcome=outcome, rejection=rejection, result=result)
         return analysis
+
+    def outline(self, analysis: Analysis, *, cells: int = 3) -> None:
+        """Keep outlines of so many round cells of the analysis's picture, as the pipeline would."""
+        from ml import outlines
+        from ml.segmentation import Cell, Segmentation
+
+        round_ = [[0, -9], [6, -6], [9, 0], [6, 6], [0, 9], [-6, 6], [-9, 0], [-6, -6]]
+        centres = [(30 + 40 * (n % 5), 30 + 40 * (n // 5)) for n in range(cells)]
+        found = tuple(
+            Cell(np.add(round_, centre).astype(np.int32), centre, 230, (120, 60, 160))
+            for centre in centres
+        )
+        packed = outlines.pack(Segmentation(np.zeros((224, 224), bool), found, 0.2))
+        FoundCells.objects.create(analysis=analysis, outlines=packed)
 
     def reported(self, probabilities: dict[str, float] | None = None) -> DiagnosticReport:
         """A report with one classified picture."""

@@ -5,6 +5,7 @@ from diagnostics.models.control import ControlRun, ControlSlide, ControlState
 from diagnostics.models.dicom import DicomInstance
 from diagnostics.models.hold import Hold, HoldReason, MixUp, Settlement, Side
 from diagnostics.models.image import FieldImage, ImageState
+from diagnostics.models.looking import CellCall, CellLabel, FieldSeen, HeatMap, HeatMapState
 from diagnostics.models.report import (
     Certainty,
     Conclusion,
@@ -20,6 +21,8 @@ from diagnostics.models.upload import Upload
 __all__ = [
     "Analysis",
     "AnalysisState",
+    "CellCall",
+    "CellLabel",
     "Certainty",
     "Conclusion",
     "ControlRun",
@@ -28,7 +31,10 @@ __all__ = [
     "DiagnosticReport",
     "DicomInstance",
     "FieldImage",
+    "FieldSeen",
     "FoundCells",
+    "HeatMap",
+    "HeatMapState",
     "Hold",
     "HoldReason",
     "ImageState",

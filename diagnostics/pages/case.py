@@ -6,27 +6,48 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from diagnostics.models import Conclusion, DiagnosticReport, FieldImage, ReportStatus
+from diagnostics.models import CellLabel, Conclusion, DiagnosticReport, FieldImage, ReportStatus
+from diagnostics.models.analysis import CLASS_NAMES
+from diagnostics.pages import listing
 from diagnostics.pages.forms import SignForm
-from diagnostics.pages.presenting import Row, age_in_words, fields_of
+from diagnostics.pages.presenting import Row, age_in_words, cell_counts, fields_of
 from diagnostics.selectors import (
     analyses_visible_to,
+    cells_named,
+    earlier_reports,
+    fields_seen,
     images_visible_to,
     images_with_analyses,
     mix_ups_of,
     reports_visible_to,
 )
-from diagnostics.services import analyses, holds, reading, reports
+from diagnostics.services import analyses, holds, looking, reading, reports
 from diagnostics.services.specimens import close_specimen, reopen_specimen
-from hospital.accounts.selectors import may
+from hospital.accounts.selectors import clinic_ids_where, may
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
 from hospital.live.selectors import newest_event_id
+
+# What single keys do on the page, unless the reader has chosen others: see static/js/keys.js.
+KEYS = [
+    ("next_case", "j", _("Next case")),
+    ("previous_case", "k", _("Previous case")),
+    ("next_field", "f", _("Next field")),
+    ("previous_field", "d", _("Previous field")),
+    ("outlines", "o", _("Outlines on and off")),
+    ("heat", "h", _("Heat map on and off")),
+    *((f"class{n}", str(n), name) for n, name in enumerate(CLASS_NAMES.values(), start=1)),
+    ("undo", "u", _("Undo the last choice of a class")),
+    ("sign", "s", _("Go to the signature")),
+    ("list", "?", _("This list")),
+]
+EARLIER = 6  # reports of the same patient that are listed
 
 
 @never_cache
@@ -46,6 +67,40 @@ def case_live(request: HttpRequest, report_id: UUID) -> HttpResponse:
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
     reading.note_seen(user=request.user, report=report)
     return _live(request, report)
+
+
+@never_cache
+@require_safe
+def case_field(request: HttpRequest, report_id: UUID, image_id: UUID) -> HttpResponse:
+    """One field of the case, for a page that turns to it; 404 when it is not of this case."""
+    report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    fields = fields_of(images_with_analyses(report))
+    field = next((one for one in fields if one.image.pk == image_id), None)
+    if field is None:
+        raise Http404
+    reading.note_seen(user=request.user, report=report)
+    looking.note_field_seen(user=request.user, image=field.image)
+    context = {
+        "report": report,
+        "field": field,
+        "may_retry": may(request.user, "diagnostics.retry_analysis", report.clinic_id),
+        "may_release": may(request.user, "diagnostics.release_hold", report.clinic_id),
+    }
+    return render(request, "diagnostics/case/field.html", context)
+
+
+@require_safe
+def beside(request: HttpRequest, report_id: UUID, where: str) -> HttpResponse:
+    """On to the 'next' or 'previous' case that needs review; to the worklist after the last."""
+    if where not in {"next", "previous"}:
+        raise Http404
+    report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    clinics = clinic_ids_where(request.user, "diagnostics.view_diagnosticreport")
+    other = listing.beside(report, clinics, later=where == "next")
+    if other is None:
+        messages.success(request, "No other case in this direction needs review.")
+        return redirect("worklist")
+    return redirect("case", other.pk)
 
 
 @require_POST
@@ -222,7 +277,11 @@ def _context(
     row = Row(report)
     fields = fields_of(images_with_analyses(report))
     shown = request.GET.get("field", "")
+    seen = fields_seen(user, report)
     chosen = next((f for f in fields if str(f.image.pk) == shown), fields[0] if fields else None)
+    if chosen and chosen.image.pk not in seen:
+        looking.note_field_seen(user=user, image=chosen.image)
+        seen.add(chosen.image.pk)
     signable = report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY}
     return {
         "report": report,
@@ -232,6 +291,12 @@ def _context(
         "age": age_in_words(report.patient.birth_date),
         "microscopes": sorted({f.image.device.name for f in fields}),
         "fields": fields,
+        "seen": seen,
+        "counts": cell_counts(fields, cells_named(report)),
+        "nobody": UUID(int=0),
+        "keys": KEYS,
+        "labels": CellLabel.choices,
+        "earlier": [Row(other) for other in earlier_reports(report)[:EARLIER]],
         "chosen": chosen,
         "form": form or SignForm(initial={"version": report.version}),
         "conclusions": Conclusion.choices,

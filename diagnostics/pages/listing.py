@@ -23,7 +23,7 @@ from django.db.models import (
     UUIDField,
     Value,
 )
-from django.db.models.lookups import LessThan
+from django.db.models.lookups import GreaterThan, LessThan
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -144,6 +144,25 @@ def microscopes_of(devices: QuerySet[Device]) -> list[Device]:
     return list(heard.select_related("clinic").order_by("-last")[:6])
 
 
+def beside(
+    report: DiagnosticReport, clinics: Sequence[UUID], *, later: bool
+) -> DiagnosticReport | None:
+    """The unsigned report of `clinics` that stands next to this one on the list, if any does.
+
+    Args:
+        later: the one below it, else the one above.
+    """
+    place = report.urgency, report.last_picture, report.pk
+    found: list[DiagnosticReport] = []
+    for clinic in clinics:
+        rows = _in(DiagnosticReport.objects.filter(clinic_id=clinic), REVIEW)
+        rows = rows.filter(_behind(*place) if later else _before(*place))
+        order = rows.order_by(*_ORDER) if later else rows.order_by(*_PLACE)
+        found += order[:1]
+    pick = max if later else min
+    return pick(found, key=lambda one: (one.urgency, one.last_picture, one.pk), default=None)
+
+
 # --- a search ------------------------------------------------------------------------------------
 
 
@@ -240,13 +259,20 @@ class _Together(Func):
     output_field = SmallIntegerField()
 
 
-def _behind(urgency: int, last_picture: datetime, pk: UUID) -> LessThan:
-    place = _Together(
+def _behind(*place: Any) -> LessThan:
+    return LessThan(_Together(*(F(column) for column in _PLACE)), _value(*place))
+
+
+def _before(*place: Any) -> GreaterThan:
+    return GreaterThan(_Together(*(F(column) for column in _PLACE)), _value(*place))
+
+
+def _value(urgency: int, last_picture: datetime, pk: UUID) -> _Together:
+    return _Together(
         Value(urgency, SmallIntegerField()),
         Value(last_picture, DateTimeField()),
         Value(pk, UUIDField()),
     )
-    return LessThan(_Together(*(F(column) for column in _PLACE)), place)
 
 
 def _cursor(place: Place) -> str:

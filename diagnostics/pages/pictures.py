@@ -10,14 +10,26 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
-from diagnostics.models import DiagnosticReport, FieldImage, ImageState
-from diagnostics.selectors import control_images_visible_to, images_visible_to, portal_reports
+from diagnostics.models import (
+    Analysis,
+    DiagnosticReport,
+    FieldImage,
+    HeatMap,
+    HeatMapState,
+    ImageState,
+)
+from diagnostics.selectors import (
+    control_images_visible_to,
+    images_visible_to,
+    portal_reports,
+    spoken_of,
+)
 from diagnostics.services import drawing, reading
 from hospital.base import files
 from ml import images
 
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png"}
-_KINDS = ("original", "segmented", "overlay", "thumbnail")
+_KINDS = ("original", "segmented", "overlay", "thumbnail", "heat")
 _PORTAL_KINDS = ("original", "overlay")
 # Whatever the bytes are: they are a picture, of this type, and run nothing.
 _ARMOUR = {
@@ -83,8 +95,11 @@ def _stored(image: FieldImage, kind: str) -> tuple[str, str, Callable[[], bytes]
     Not read yet: a browser that has the picture is not sent it again.
     """
     if kind != "original":
-        shown = image.analyses.filter(speaks=True).exclude(overlay_key="")
-        if analysis := shown.order_by("-queued_at").first():
+        analysis = spoken_of(image)
+        if kind == "heat":
+            key = _heat_key(analysis)
+            return key, "image/png", lambda: files.read(key)
+        if analysis:
             key = drawing.key_of(analysis, kind)
             media_type = "image/png" if key.endswith(".png") else "image/jpeg"
             return key, media_type, lambda: drawing.picture(analysis, kind)
@@ -94,6 +109,14 @@ def _stored(image: FieldImage, kind: str) -> tuple[str, str, Callable[[], bytes]
         return image.storage_key, image.media_type, lambda: files.read(image.storage_key)
     key = f"derived/shown/{image.sha256}.png"
     return key, "image/png", lambda: drawing.once(key, lambda: _as_png(image))
+
+
+def _heat_key(analysis: Analysis | None) -> str:
+    """Where the heat map lies; 404 unless it is drawn."""
+    heat = HeatMap.objects.filter(analysis=analysis, state=HeatMapState.DRAWN).first()
+    if heat is None:
+        raise Http404
+    return heat.storage_key
 
 
 def _as_png(image: FieldImage) -> bytes:

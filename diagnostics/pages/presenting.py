@@ -1,14 +1,19 @@
 """Rows and fields as the templates want them: words, icons and shares, no decisions."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from diagnostics import wording
 from diagnostics.models import (
     Analysis,
+    CellLabel,
     Certainty,
     DiagnosticReport,
     FieldImage,
@@ -17,6 +22,7 @@ from diagnostics.models import (
     ReportStatus,
 )
 from diagnostics.services.analyses import FAILURES
+from diagnostics.services.heat import FAILURES as HEAT_FAILURES
 from diagnostics.services.reports import certainty_of, counting
 
 _STATUS_ICONS = {
@@ -103,6 +109,20 @@ def tone_of(label: str, certainty: str = "") -> str:
     return "benign" if label == "benign" else "malignant"
 
 
+SHORT_NAMES = {
+    "benign": "Benign",
+    "early_pre_b": "Early Pre-B",
+    "pre_b": "Pre-B",
+    "pro_b": "Pro-B",
+}
+_FIELD_WORDS = {
+    "queued": gettext_lazy("Waiting"),
+    "running": gettext_lazy("Waiting"),
+    "failed": gettext_lazy("Failed"),
+    "unfamiliar": gettext_lazy("Unfamiliar"),
+    "not_a_smear": gettext_lazy("Rejected"),
+    "unusable": gettext_lazy("Rejected"),
+}
 _TONE_ICONS = {"benign": "benign", "malignant": "malignant", "uncertain": "question"}
 _FIELD_ICONS = {
     "queued": "clock",
@@ -139,7 +159,7 @@ class Field:
     image: FieldImage
     analysis: Analysis | None
 
-    @property
+    @cached_property
     def verdict(self) -> wording.Verdict:
         """What became of it."""
         return wording.verdict_on(self.analysis, certainty=self.certainty, failures=FAILURES)
@@ -155,7 +175,7 @@ class Field:
         """Whether a person may vouch for it; a mix-up is settled on its own page."""
         return bool(self.held) and all(h.code != HoldReason.SAME_PICTURE for h in self.held)
 
-    @property
+    @cached_property
     def certainty(self) -> str:
         """How sure the model is of this field, by the same bands as of a specimen."""
         return certainty_of(self.analysis.probabilities if self.analysis else None)
@@ -173,6 +193,30 @@ class Field:
         return bool(self.analysis and self.analysis.overlay_key)
 
     @property
+    def heat(self) -> dict[str, str]:
+        """`state` of the heat map ('' unasked) and why there is none, in words; {} if none can be.
+
+        There is none where the model was not shown the picture.
+        """
+        if not self.drawn or self.analysis is None or self.analysis.probabilities is None:
+            return {}
+        asked = getattr(self.analysis, "heat_map", None)
+        if asked is None:
+            return {"state": "", "why": ""}
+        return {"state": asked.state, "why": HEAT_FAILURES.get(asked.failure, "")}
+
+    @property
+    def word(self) -> str:
+        """Where the field stands, in a word or two that fit under its thumbnail."""
+        if self.image.held:
+            return _("Held")
+        code = self.verdict.code
+        if code == "classified" and self.analysis:
+            uncertain = self.certainty == Certainty.UNCERTAIN
+            return _("Uncertain") if uncertain else SHORT_NAMES[self.analysis.label]
+        return str(_FIELD_WORDS.get(code, ""))
+
+    @property
     def tone(self) -> str:
         """Colour family of the verdict."""
         if self.verdict.code == "classified" and self.analysis:
@@ -188,8 +232,13 @@ class Field:
 
     @property
     def quality(self) -> list[wording.Note]:
-        """What the quality gate measured."""
-        return wording.quality_notes(self.analysis.quality if self.analysis else {})
+        """What the quality gate measured, and how familiar the model is with such pictures."""
+        if self.analysis is None:
+            return []
+        notes = wording.quality_notes(self.analysis.quality)
+        if self.analysis.probabilities and self.analysis.familiarity is not None:
+            notes.append(wording.familiarity_note(self.analysis.familiarity))
+        return notes
 
     @property
     def doubt(self) -> tuple[int, float, int]:
@@ -198,6 +247,29 @@ class Field:
         shares = (self.analysis.probabilities if self.analysis else None) or {}
         top = max(shares.values(), default=0.0) if self.verdict.code == "classified" else 0.0
         return order.get(self.verdict.code, 4), top, self.number
+
+
+def cell_counts(fields: list[Field], named: Counter[str]) -> list[dict[str, Any]]:
+    """Cells by class, as their fields are read and as readers named them; the uncertain first.
+
+    Args:
+        named: how many cells readers call what, by `CellLabel`.
+
+    Returns `name`, `computer` (cells in fields that the model reads so) and `readers` (cells that
+    a reader named so), for each `CellLabel` that either has.
+    """
+    read: Counter[str] = Counter()
+    for field in fields:
+        if field.analysis and field.analysis.cell_count:
+            firm = field.verdict.code == "classified" and field.certainty != Certainty.UNCERTAIN
+            group = field.analysis.label if firm else CellLabel.UNCERTAIN.value
+            read[group] += field.analysis.cell_count
+    order = [CellLabel.UNCERTAIN, *(one for one in CellLabel if one != CellLabel.UNCERTAIN)]
+    return [
+        {"name": label.label, "computer": read[label], "readers": named[label]}
+        for label in order
+        if read[label] or named[label]
+    ]
 
 
 def fields_of(images: Any) -> list[Field]:

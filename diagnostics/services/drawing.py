@@ -4,12 +4,17 @@ Most are never looked at, so the worker stores outlines only. What was drawn onc
 be drawn again at any time.
 """
 
+import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from diagnostics.models import Analysis, FoundCells
 from hospital.base import files
 from ml import images
+
+if TYPE_CHECKING:
+    from ml.outlines import Outlines
 
 OVERLAY_QUALITY = 88
 THUMBNAIL_SIDE = 160
@@ -53,22 +58,69 @@ def once(key: str, draw: Callable[[], bytes]) -> bytes:
         return drawn
 
 
-def _draw(analysis: Analysis, kind: str) -> bytes:
+def cells(analysis: Analysis) -> dict[str, Any]:
+    """The found cells, measured now if they never were.
+
+    Returns `width` and `height` of the picture in pixels, and `cells`: for each its `outline` (x
+    and y by turns), `diameter` in pixels of the disc as large as it, `roundness` 0 to 1 (a disc
+    has 1) and `density`, the mean optical density against the empty glass.
+
+    Raises:
+        FileNotFoundError: no outlines are kept of it, or the original is gone.
+    """
+    key = f"derived/{analysis.pk}/cells.json"
+    found: dict[str, Any] = json.loads(once(key, lambda: _measure(analysis)))
+    return found
+
+
+def original_of(analysis: Analysis) -> "images.Rgb":
+    """The picture that was analysed, (H, W, 3) uint8.
+
+    Raises:
+        FileNotFoundError: it is gone, or can no longer be read.
+    """
     try:
-        original = images.decode(files.read(analysis.image.storage_key))
+        return images.decode(files.read(analysis.image.storage_key))
     except images.ImageRefused as rotten:
         raise FileNotFoundError(analysis.image.storage_key) from rotten
-    if kind == "thumbnail":
-        return images.encode_jpeg(images.thumbnail(original, THUMBNAIL_SIDE), quality=80)
+
+
+def _measure(analysis: Analysis) -> bytes:
+    from ml.preprocessing import background_colour  # noqa: PLC0415 - brings OpenCV, as below
+
+    found, original = _outlines(analysis), original_of(analysis)
+    glass = background_colour(original)
+    rows = [
+        {
+            "outline": cell.contour.ravel().tolist(),
+            "diameter": round(cell.diameter, 1),
+            "roundness": round(cell.roundness, 2),
+            "density": round(cell.density(glass), 2),
+        }
+        for cell in found.measure(original)
+    ]
+    height, width = original.shape[:2]
+    return json.dumps({"width": width, "height": height, "cells": rows}).encode()
+
+
+def _outlines(analysis: Analysis) -> "Outlines":
+    """What the worker stored of the cells; FileNotFoundError when nothing is, or nothing whole."""
     from ml import outlines  # noqa: PLC0415 - brings OpenCV, which most web processes never need
 
     cells = FoundCells.objects.filter(analysis=analysis).first()
     if cells is None:
-        raise FileNotFoundError(key_of(analysis, kind))
+        raise FileNotFoundError(f"outlines of {analysis.pk}")
     try:
-        found = outlines.unpack(bytes(cells.outlines))
+        return outlines.unpack(bytes(cells.outlines))
     except outlines.OutlinesBroken as rotten:
-        raise FileNotFoundError(key_of(analysis, kind)) from rotten
+        raise FileNotFoundError(f"outlines of {analysis.pk}") from rotten
+
+
+def _draw(analysis: Analysis, kind: str) -> bytes:
+    original = original_of(analysis)
+    if kind == "thumbnail":
+        return images.encode_jpeg(images.thumbnail(original, THUMBNAIL_SIDE), quality=80)
+    found = _outlines(analysis)
     if kind == "segmented":
         return images.encode_png(found.isolate(original))
     return images.encode_jpeg(found.outline(original), quality=OVERLAY_QUALITY)

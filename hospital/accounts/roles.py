@@ -31,6 +31,7 @@ GRANTS: dict[str, frozenset[str]] = {
             "diagnostics.change_specimen",
             "diagnostics.retry_analysis",
             "diagnostics.verify_diagnosticreport",
+            "diagnostics.add_cellcall",
             "diagnostics.release_hold",
             "diagnostics.view_controlslide",
             "diagnostics.add_controlslide",
@@ -44,6 +45,7 @@ GRANTS: dict[str, frozenset[str]] = {
             "diagnostics.retry_analysis",
             "diagnostics.verify_diagnosticreport",
             "diagnostics.sign_diagnosticreport",
+            "diagnostics.add_cellcall",
             "diagnostics.release_hold",
             "diagnostics.view_controlslide",
         }

@@ -18,12 +18,12 @@ import uvicorn
 from django.db import connections
 from django.test import Client
 
-from diagnostics.models import DiagnosticReport, FieldImage, Outcome, Specimen
+from diagnostics.models import DiagnosticReport, FieldImage, FoundCells, Outcome, Specimen
 from diagnostics.services import analyses, reports
 from hospital.accounts.models import User
 from hospital.base import files
 from hospital.config.stack.ports import free_port
-from ml import images
+from ml import images, outlines
 from ml.segmentation import segment
 from tests.browser.smears import smear
 from tests.world import PASSWORD, SURE, World, content_digest, found, result_of
@@ -128,6 +128,7 @@ class Hospital:
             analysis = self.world.claim(image)
             result = result_of(analysis, probabilities or SURE, outcome) | drawn(image, analysis.pk)
             assert analyses.succeed(analysis, outcome=outcome, rejection=rejection, result=result)
+            FoundCells.objects.create(analysis=analysis, outlines=packed(image))
             return report_of(image.specimen)
 
         return self.do(finish)
@@ -194,3 +195,8 @@ def drawn(image: FieldImage, analysis_id: uuid.UUID) -> dict[str, Any]:
             "metrics": {"focus": 1.82, "brightness": 236.0, "contrast": 148.0},
         },
     }
+
+
+def packed(image: FieldImage) -> bytes:
+    """The outlines that a worker keeps of the picture."""
+    return outlines.pack(segment(images.decode(files.read(image.storage_key))))

@@ -1,6 +1,5 @@
 """Reading a case and putting a name to it, through the page."""
 
-import re
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -127,28 +126,3 @@ def test_verifying(hospital: Any, screen: Any) -> None:
     expect(page.get_by_role("button", name="Review and sign")).to_have_count(0)
     page.get_by_role("button", name="Verify").click()
     expect(page.locator("#case-status")).to_contain_text("Verified by Tara Lindt")
-
-
-def test_keys_and_what_is_remembered(hospital: Any, screen: Any) -> None:
-    """`o` toggles the outlines, in every case from then on; a field stays chosen through news."""
-    first = hospital.send()
-    hospital.read(first, UNSURE)
-    report = hospital.read(hospital.send())
-    page = opened(hospital, screen, report, "technician")
-    shown = page.locator(".field-view:visible")
-    expect(shown.locator("img:visible")).to_have_attribute("src", re.compile("/original$"))
-    page.keyboard.press("o")
-    expect(shown.locator("img:visible")).to_have_attribute("src", re.compile("/overlay$"))
-    page.keyboard.press("j")
-    expect(shown).to_have_attribute("aria-labelledby", re.compile("field-title"))
-    second = shown.get_attribute("data-field")
-    assert second != str(first)
-    hospital.read(hospital.send(), UNSURE)
-    expect(page.locator("#case-summary")).to_contain_text("3 of 3")
-    expect(shown).to_have_attribute("data-field", second or "")
-    page.reload()
-    expect(shown.locator("img:visible")).to_have_attribute("src", re.compile("/overlay$"))
-    page.get_by_text("Keys", exact=True).click()
-    page.get_by_label("Use these keys").uncheck()
-    page.keyboard.press("o")
-    expect(shown.locator("img:visible")).to_have_attribute("src", re.compile("/overlay$"))

@@ -31,6 +31,7 @@ def staff_addresses(report: DiagnosticReport) -> list[str]:
     return [
         reverse("case", args=[report.pk]),
         reverse("case-live", args=[report.pk]),
+        reverse("case-field", args=[report.pk, image.pk]),
         *[
             reverse("picture", args=[image.pk, kind])
             for kind in ("original", "segmented", "overlay", "thumbnail")
@@ -164,17 +165,25 @@ def test_a_picture_alone_leaves_a_trace_too(world: Any, report: DiagnosticReport
     assert reads("report.read_in_portal") == 1
 
 
+def every_field(client: Client, report: DiagnosticReport) -> str:
+    """What the case page says of each field, one after the other as the reader turns to them."""
+    pictures = FieldImage.objects.filter(specimen=report.specimen)
+    parts = [client.get(reverse("case-field", args=[report.pk, one.pk])) for one in pictures]
+    return "".join(part.content.decode() for part in parts)
+
+
 # --- drawn pictures -----------------------------------------------------------------------------
 
 
 def marks(world: Any, report: DiagnosticReport) -> tuple[str, str, str, str]:
     """The four pages that speak of a report's pictures."""
     guardian = client_of(world.guardian)
-    case = client_of(world.technician).get(reverse("case", args=[report.pk]))
+    reader = client_of(world.technician)
+    case = reader.get(reverse("case", args=[report.pk])).content.decode()
     portal = guardian.get(reverse("portal-report", args=[report.pk]))
     return (
         listed(world),
-        case.content.decode(),
+        case + every_field(reader, report),
         guardian.get(reverse("portal")).content.decode(),
         portal.content.decode(),
     )
@@ -317,7 +326,7 @@ def test_spoilt_and_unfamiliar_pictures_carry_advice(world: Any) -> None:
     world.succeed(world.receive(1), outcome=Outcome.UNUSABLE, rejection="out_of_focus")
     world.succeed(world.receive(2), outcome=Outcome.UNFAMILIAR)
     report = DiagnosticReport.objects.get(specimen=world.specimen)
-    page = client_of(world.technician).get(reverse("case", args=[report.pk])).content.decode()
+    page = every_field(client_of(world.technician), report)
     assert "Focus on the nuclei" in page
     assert "gives no opinion on this field" in page
 

@@ -1,84 +1,93 @@
-// The case page: which field is shown and how, by mouse or by key; and a signature that is being
-// written is never swept away by news.
+// The case page: which field is shown, by mouse or by key; and a signature that is being written is
+// never swept away by news.
+
+import { name, undoing } from "./gallery.js";
+import { keys } from "./keys.js";
+import { show, toggle } from "./viewer.js";
 
 const page = document.getElementById("case");
-const keysOn = document.getElementById("keys-on");
-const MODE = "leukolens.mode";
-const KEYS = "leukolens.keys";
-
-// --- how a field is shown ---------------------------------------------------------------------
-
-let plain = "original";
-
-function setMode(mode) {
-  const radio = document.querySelector(`#modes input[value="${CSS.escape(mode)}"]`);
-  if (!radio) return;
-  if (page.dataset.mode !== mode) plain = page.dataset.mode;
-  radio.checked = true;
-  page.dataset.mode = mode;
-  localStorage.setItem(MODE, mode);
-}
-
-function toggle(mode) {
-  setMode(page.dataset.mode === mode ? (plain === mode ? "original" : plain) : mode);
-}
+const source = document.querySelector("[data-refresh]");
 
 // --- which field is shown ---------------------------------------------------------------------
 
-function chosen() {
-  return page.querySelector(".field-view:not([hidden])")?.dataset.field;
+let current = document.getElementById("case-field").dataset.field;
+
+function picks(root = page) {
+  return [...root.querySelectorAll(".pick")];
 }
 
-function choose(field, root = page) {
-  if (!root.querySelector(`.field-view[data-field="${CSS.escape(field)}"]`)) return;
-  for (const view of root.querySelectorAll(".field-view")) view.hidden = view.dataset.field !== field;
-  for (const pick of root.querySelectorAll(".pick")) {
-    if (pick.dataset.field === field) pick.setAttribute("aria-current", "true");
+function point(root = page) {
+  for (const pick of picks(root)) {
+    if (pick.dataset.field === current) pick.setAttribute("aria-current", "true");
     else pick.removeAttribute("aria-current");
   }
 }
 
+/** Turns to a field: its words come from the server, its picture as soon as they are there. */
+function choose(pick) {
+  if (!pick || pick.dataset.field === current) return;
+  current = pick.dataset.field;
+  point();
+  pick.scrollIntoView({ block: "nearest", inline: "nearest" });
+  history.replaceState(null, "", pick.getAttribute("href"));
+  source.dataset.refresh = source.dataset.refresh.split("?")[0] + pick.getAttribute("href");
+  window.htmx.ajax("GET", pick.dataset.part, { target: "#case-field", swap: "outerHTML" });
+}
+
 function step(by) {
-  const picks = [...page.querySelectorAll(".pick")];
-  const at = picks.findIndex((pick) => pick.dataset.field === chosen());
-  const next = picks[(at + by + picks.length) % picks.length];
-  if (!next) return;
-  choose(next.dataset.field);
-  next.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const all = picks();
+  const at = all.findIndex((pick) => pick.dataset.field === current);
+  choose(all[(at + by + all.length) % all.length]);
 }
 
 page.addEventListener("click", (event) => {
   const pick = event.target.closest(".pick");
   if (!pick || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  choose(pick.dataset.field);
-  history.replaceState(null, "", pick.getAttribute("href"));
+  choose(pick);
+});
+document.addEventListener("htmx:afterSettle", () => {
+  picks().find((pick) => pick.dataset.field === current)?.setAttribute("data-seen", "yes");
+  current ??= document.getElementById("case-field").dataset.field;
+  show();
 });
 
-document.getElementById("modes").addEventListener("change", (event) => setMode(event.target.value));
+// --- keys -------------------------------------------------------------------------------------
 
-const ACTIONS = {
-  o: () => toggle("overlay"),
-  s: () => toggle("side"),
-  j: () => step(1),
-  k: () => step(-1),
-};
+/** Chooses a conclusion; `undo` brings the one before back. */
+function conclude(value) {
+  const form = document.getElementById("sign");
+  const choice = form?.querySelector(`input[name=conclusion][value="${value}"]`);
+  if (!choice) return;
+  const before = form.querySelector("input[name=conclusion]:checked");
+  if (before === choice) return;
+  undoing.push(() => {
+    if (before?.isConnected) before.click();
+    else choice.checked = false;
+  });
+  choice.click();
+}
 
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !keysOn.checked) return;
-  if (event.target.closest("textarea, select, input:not([type=radio], [type=checkbox])")) return;
-  ACTIONS[event.key]?.();
+const CLASSES = ["benign", "early_pre_b", "pre_b", "pro_b"];
+const classes = CLASSES.map((label, at) => [`class${at + 1}`, () => name(label) || conclude(label)]);
+
+keys({
+  next_case: () => document.getElementById("next-case").click(),
+  previous_case: () => document.getElementById("previous-case").click(),
+  next_field: () => step(1),
+  previous_field: () => step(-1),
+  outlines: () => toggle("outlines"),
+  heat: () => toggle("heat"),
+  ...Object.fromEntries(classes),
+  undo: () => undoing.pop()?.(),
+  sign: () => document.getElementById("sign-password")?.focus(),
 });
-
-keysOn.checked = localStorage.getItem(KEYS) !== "off";
-keysOn.addEventListener("change", () => localStorage.setItem(KEYS, keysOn.checked ? "on" : "off"));
-setMode(localStorage.getItem(MODE) || "original");
 
 // "Try again" is gone once pressed; the one who pressed it stays where they were.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (!detail.requestConfig.elt.matches(".verdict form")) return;
   if (!detail.successful) return location.reload();
-  document.getElementById(`field-title-${chosen()}`)?.focus();
+  document.getElementById(`field-title-${current}`)?.focus();
 });
 
 // --- the signature ----------------------------------------------------------------------------
@@ -105,10 +114,10 @@ function protect({ version, status }) {
 }
 
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
-  if (detail.target.id === "case-fields") {
-    const current = chosen();
-    if (current) choose(current, detail.fragment);
-  }
+  if (detail.target.id === "case-fields" && current) point(detail.fragment);
+  // Asked for before somebody turned to another field.
+  const late = detail.fragment.querySelector("#case-field")?.dataset.field;
+  if (detail.target.id === "case-field" && current && late !== current) detail.shouldSwap = false;
   if (detail.target.id === "case-actions" && begun()) {
     detail.shouldSwap = false;
     protect(detail.fragment.querySelector("#case-actions").dataset);

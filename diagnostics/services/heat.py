@@ -1,0 +1,118 @@
+"""Heat maps: asked for by a reader, drawn by a worker, kept. The row is the truth, as everywhere.
+
+The map shows where the model looked. It does not show where the disease is, nor whether the answer
+is right.
+"""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from diagnostics.models import Analysis, DiagnosticReport, HeatMap, HeatMapState
+from diagnostics.services import bell
+from hospital.accounts.selectors import clinic_topic, may
+from hospital.audit.services import Actor, record
+from hospital.base import files
+from hospital.base.problems import Conflict, Forbidden
+from hospital.base.states import StaleState, advance
+from hospital.live.services import publish
+
+log = logging.getLogger(__name__)
+
+# Why there is none, as a reader sees it; the code is stored, the sentence is not.
+FAILURES = {
+    "file_missing": "The stored picture could not be read.",
+    "other_package": "The model that read this field is not in use any more.",
+    "worker_lost": "Drawing it stopped each time it was tried.",
+    "internal": "It could not be drawn.",
+}
+
+
+@transaction.atomic
+def ask(*, user: Any, analysis: Analysis) -> HeatMap:
+    """Have the analysis's heat map drawn, unless it is or will be; returns where it stands.
+
+    Raises:
+        Forbidden: `user` may not look at analyses in the picture's clinic.
+        Conflict: the model was not shown this picture, so there is nothing to explain.
+    """
+    image = analysis.image
+    if not may(user, "diagnostics.view_analysis", image.clinic_id):
+        raise Forbidden("Your role does not let you look at analyses in this clinic.")
+    if analysis.probabilities is None:
+        raise Conflict(
+            "The model was not shown this field, so it looked nowhere in it.",
+            code="nothing_to_explain",
+        )
+    heat, new = HeatMap.objects.get_or_create(analysis=analysis, defaults={"asked_by": user})
+    if not new and heat.state == HeatMapState.FAILED:
+        now = timezone.now()
+        again = {"failure": "", "attempts": 0, "asked_by": user, "asked_at": now, "nudged_at": now}
+        advance(heat, HeatMapState.WANTED, **again)
+        new = True
+    if new:
+        record(
+            Actor.user(user),
+            "heat_map.asked",
+            analysis,
+            clinic_id=image.clinic_id,
+            patient_id=image.patient_id,
+        )
+        transaction.on_commit(bell.ring)
+    return heat
+
+
+def next_wanted() -> HeatMap | None:
+    """The map asked for first, with one attempt more; None when nobody waits for one."""
+    wanted = HeatMap.objects.filter(state=HeatMapState.WANTED).order_by("asked_at")
+    heat = wanted.select_related("analysis__image__specimen").first()
+    if heat is None:
+        return None
+    HeatMap.objects.filter(pk=heat.pk).update(attempts=F("attempts") + 1)
+    heat.attempts += 1
+    return heat
+
+
+def exhausted(heat: HeatMap) -> bool:
+    """Whether it has been begun so often that it is to be given up."""
+    return bool(heat.attempts > settings.ANALYSIS_MAX_ATTEMPTS)
+
+
+@transaction.atomic
+def drawn(heat: HeatMap, png: bytes) -> bool:
+    """Store the map, a PNG to be laid over the picture. False when another worker was first."""
+    key = files.put(f"derived/{heat.pk}/heat.png", png)
+    return _settle(heat, HeatMapState.DRAWN, storage_key=key)
+
+
+@transaction.atomic
+def fail(heat: HeatMap, code: str) -> bool:
+    """Note why there will be none, one of `FAILURES`. False when it is settled already."""
+    return _settle(heat, HeatMapState.FAILED, failure=code)
+
+
+def nudge_forgotten() -> int:
+    """Ring for maps that nobody has drawn for long: the message may have been lost."""
+    before = timezone.now() - timedelta(seconds=settings.ANALYSIS_NUDGE_SECONDS)
+    forgotten = HeatMap.objects.filter(state=HeatMapState.WANTED, nudged_at__lt=before)
+    count = forgotten.update(nudged_at=timezone.now())
+    if count:
+        bell.ring()
+    return count
+
+
+def _settle(heat: HeatMap, to: str, **changes: Any) -> bool:
+    try:
+        advance(heat, to, **changes)
+    except StaleState:
+        return False
+    report = DiagnosticReport.objects.filter(specimen=heat.analysis.image.specimen_id).first()
+    if report is not None:
+        topics = [clinic_topic(report.clinic_id)]
+        publish("report.looked_at", report.pk, version=report.version, topics=topics)
+    return True
