@@ -152,6 +152,7 @@ class Sender:
             self._after(error, item, began, moved=pieces.moved)
             return
         self._queue.delivered(item, keep=self._keep_delivered())
+        log.info("%s of %s is in the hospital", item.id, item.accession)
         self._answered()
 
     def _deliver(self, item: Item, path: Path, pieces: Pieces) -> None:
