@@ -55,7 +55,7 @@ def enrol(
 ) -> None:
     """Exchange a one-time code for this microscope's own key."""
     with _explained():
-        invited = invitation("".join(code))  # typed with blanks, too
+        invited = invitation("-".join(code))  # typed with blanks, too
         server = (server or invited.server).rstrip("/")
         if urlsplit(server).scheme not in {"http", "https"}:
             raise ValueError("Say where the hospital is: --server https://…")

@@ -99,7 +99,7 @@ def test_a_code_becomes_a_key(command, home, desk):
 
 def test_a_code_may_be_typed_with_blanks(command, desk):
     assert command("enrol", "K7QM", "4T9X", "2HWD", "--server", desk.url)[0] == 0
-    assert desk.asked[0][1]["code"] == "K7QM4T9X2HWD"
+    assert desk.asked[0][1]["code"] == "K7QM-4T9X-2HWD"
 
 
 def test_the_qr_codes_text_is_enough(command, home, desk):
