@@ -36,7 +36,11 @@ class KeyPages(ScopedAdmin):
 
     def key_context(self, request: HttpRequest, device: Device) -> dict[str, Any]:
         """What the microscope's own page shows of keys and codes, and which buttons it has."""
-        rows = keys_visible_to(request.user).filter(device=device).select_related("replaces")
+        rows = (
+            keys_visible_to(request.user)
+            .filter(device=device)
+            .select_related("replaces", "successor")
+        )
         may = self.holds(request, "devices.issue_devicekey", device)
         return {
             "keys": rows,

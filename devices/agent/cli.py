@@ -46,14 +46,16 @@ LOCAL = {"127.0.0.1", "localhost", "::1"}
 
 @app.command()
 def enrol(
-    code: Annotated[str, typer.Argument(help="The one-time code, or the text of its QR code.")],
+    code: Annotated[
+        list[str], typer.Argument(help="The one-time code, or the text of its QR code.")
+    ],
     server: Annotated[str, typer.Option(help="The hospital's address, https://…")] = "",
     serial: Annotated[str, typer.Option(help="This microscope's serial number.")] = "",
     home: HomeOption = DEFAULT,
 ) -> None:
     """Exchange a one-time code for this microscope's own key."""
     with _explained():
-        invited = invitation(code)
+        invited = invitation("-".join(code))  # typed with blanks, too
         server = (server or invited.server).rstrip("/")
         if urlsplit(server).scheme not in {"http", "https"}:
             raise ValueError("Say where the hospital is: --server https://…")

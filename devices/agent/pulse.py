@@ -77,6 +77,8 @@ class Pulse:
         except Refused as refusal:
             self._queue.note(heartbeat_trouble=str(refusal))
             if fate_of(refusal) is Fate.STOPPED:
+                if not self._sender.line.stopped:
+                    log.error("stopped: %s", refusal)
                 self._sender.line.stop(str(refusal))
                 self._queue.note(stopped=str(refusal))
             return False
@@ -152,6 +154,7 @@ class Pulse:
             self._home.save(replace(self._home.credentials(), next_key=key))
             self._use(key)
             self._beat_with_either_key()
+            log.info("the hospital has given this microscope its next key")
         except (Refused, Unreachable) as error:
             log.warning("the key could not be renewed; the next heartbeat tries again: %s", error)
 

@@ -408,11 +408,18 @@ class Queue:
 
     def _lack(self, size: int) -> str:
         """Why there is no room for `size` more bytes; '' when there is."""
+        if size > self._limits.most:
+            return (
+                f"A picture of {size / GIB:.3f} GiB is larger than the whole queue may be, "
+                f"{self._limits.most / GIB:.3f}. Take the file out of the folder, or let the "
+                "queue be larger (--max-gib)."
+            )
         stored = self._stored_bytes()
         if stored + size > self._limits.most:
             return (
                 f"The queue holds {stored / GIB:.2f} GiB of at most "
-                f"{self._limits.most / GIB:.2f}. Nothing more is taken until some is delivered."
+                f"{self._limits.most / GIB:.2f}. Nothing more is taken until some is delivered, "
+                "or discarded."
             )
         free = shutil.disk_usage(self._pictures).free
         if free - size < self._limits.keep_free:

@@ -152,6 +152,7 @@ class Sender:
             self._after(error, item, began, moved=pieces.moved)
             return
         self._queue.delivered(item, keep=self._keep_delivered())
+        log.info("%s of %s is in the hospital", item.id, item.accession)
         self._answered()
 
     def _deliver(self, item: Item, path: Path, pieces: Pieces) -> None:
@@ -194,6 +195,8 @@ class Sender:
             # Having come further, it need not wait as if it had not.
             attempts = 1 if moved else item.attempts + 1
             wish = error.wait if isinstance(error, Unreachable) else 0.0
+            if not self.line.troubled:  # once, not for every attempt of an outage
+                log.warning("not delivered, and tried until it is: %s: %s", item.id, detail)
             self.line.failed(began=began, wish=wish)
             self._postpone(item, code, detail, attempts=attempts, wish=wish)
             return

@@ -72,12 +72,15 @@ class Chart:
 
 
 class Scale:
-    """From a range of values to heights in the drawing, with round marks between."""
+    """From a range of values to heights in the drawing, with round marks between.
 
-    def __init__(self, least: float, most: float) -> None:
+    No two marks are nearer than `finest`, and all are multiples of it: half a picture is none.
+    """
+
+    def __init__(self, least: float, most: float, finest: float) -> None:
         if most - least < 1e-9 * max(abs(most), 1e-9):
-            least, most = least - abs(least) * 0.1 - 1e-6, most + abs(most) * 0.1 + 1e-6
-        self.step = _round_step((most - least) / 3)
+            least, most = least - abs(least) * 0.1, most + abs(most) * 0.1
+        self.step = _round_step((most - least) / 3, finest)
         self.least = floor(least / self.step) * self.step
         count = -floor(-(most - self.least) / self.step)
         self.most = self.least + max(count, 1) * self.step
@@ -94,9 +97,11 @@ class Scale:
         return [Tick(self.y(value), _short(value, self.step)) for value in values]
 
 
-def _round_step(rough: float) -> float:
-    size: float = 10.0 ** floor(log10(rough))
-    return next(step * size for step in STEPS if step * size >= rough * 0.999)
+def _round_step(rough: float, finest: float) -> float:
+    rough = max(rough, finest)
+    size: float = 10.0 ** floor(log10(rough) + 1e-9)
+    steps = [step * size for step in STEPS if step * size >= rough * 0.999]
+    return next(step for step in steps if abs(step / finest - round(step / finest)) < 1e-6)
 
 
 def _short(value: float, step: float) -> str:
@@ -138,7 +143,7 @@ def line(
         return Chart(name, title, unit, "No figures in this time.", [], [], note=note)
     figures = [values[day] for _, day in known]
     edges = [*figures, *(band or ())]
-    scale = Scale(min(edges), max(edges))
+    scale = Scale(min(edges), max(edges), 10.0**-digits)
     points = [(_x(index, len(days)), scale.y(values[day])) for index, day in known]
     steps = [
         f"{'L' if number and known[number - 1][0] == index - 1 else 'M'}{x} {y}"
@@ -181,7 +186,7 @@ def stacked(
     known = [day for day in days if totals[day]]
     if not known:
         return Chart(name, title, unit, "None in this time.", [], [])
-    scale = Scale(0, max(totals.values()))
+    scale = Scale(0, max(totals.values()), 1)
     width = round(0.72 * (RIGHT - LEFT) / len(days), 1)
     bars = []
     for index, day in enumerate(days):

@@ -69,12 +69,16 @@ def _context(request: HttpRequest, device: Device) -> dict[str, Any]:
         clinic=device.clinic_id, withdrawn_at=None
     )
     return {
+        "here": "fleet",
+        "clinics": [device.clinic],
         "device": device,
         "standing": gate.standing_of(device),
         "runs": runs,
         "charts": charts_of(runs),
         "slides": slides,
         "held": holds.held_since_failure(device).values("image").distinct().count(),
+        "may_see_device": may(request.user, "devices.view_device", device.clinic_id),
+        "may_set_hours": may(request.user, "devices.change_device", device.clinic_id),
         "may_release": may(request.user, "diagnostics.release_hold", device.clinic_id),
         "may_register": may(request.user, "diagnostics.add_controlslide", device.clinic_id),
     }

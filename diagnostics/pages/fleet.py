@@ -51,6 +51,7 @@ def fleet_device(request: HttpRequest, device_id: UUID) -> HttpResponse:
             ("pictures", "Its pictures", fleet_charts.pictures(device, days)),
             ("heartbeats", "What it says of itself", fleet_charts.heartbeats(device, days)),
         ],
+        "may_see_controls": may(request.user, "diagnostics.view_controlslide", device.clinic_id),
         "may_change": may(request.user, "devices.change_device", device.clinic_id),
     }
     return render(request, "diagnostics/fleet_device.html", context)

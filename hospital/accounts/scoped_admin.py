@@ -108,7 +108,9 @@ class ScopedAdmin(_Admin):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Offer, and accept, only what the user may see or use."""
         if "queryset" not in kwargs:
-            kwargs["queryset"] = self.choices_for(db_field, request)
+            kwargs["queryset"] = choices = self.choices_for(db_field, request)
+            if db_field.name == "clinic" and choices.count() == 1:
+                kwargs.setdefault("initial", choices.get())  # nothing to choose
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def choices_for(self, db_field: "Field[Any, Any]", request: HttpRequest) -> QuerySet[Any]:

@@ -81,7 +81,7 @@ def test_held_pictures_controls_and_mix_ups(hospital: Any, screen: Any, photogra
     addresses = {
         "worklist-held": "/worklist/?show=held",
         "case-held": f"/cases/{lab.report.pk}/",
-        "controls": f"/microscopes/{hospital.world.device.pk}/controls/",
+        "controls": f"/fleet/{hospital.world.device.pk}/controls/",
         "mix-up": f"/mix-ups/{lab.mix_up.pk}/",
     }
     for width, dark in SIZES:

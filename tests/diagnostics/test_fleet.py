@@ -151,7 +151,7 @@ def test_the_header_counts_open_alerts_for_those_who_may_see_them(world: World) 
     assert "1<span" in ours
     theirs = signed_in(world.haematologist).get("/worklist/").content.decode()
     assert 'class="alerts"' not in theirs
-    assert "/fleet/" not in theirs
+    assert 'id="to-fleet"' not in theirs
 
 
 def test_patients_and_guardians_are_shown_no_way_to_the_wards(world: World) -> None:

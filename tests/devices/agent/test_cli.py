@@ -97,6 +97,11 @@ def test_a_code_becomes_a_key(command, home, desk):
     assert (path, told["serial"], authorization) == ("/api/device/v1/enrol", "W1-42", None)
 
 
+def test_a_code_may_be_typed_with_blanks(command, desk):
+    assert command("enrol", "K7QM", "4T9X", "2HWD", "--server", desk.url)[0] == 0
+    assert desk.asked[0][1]["code"] == "K7QM-4T9X-2HWD"
+
+
 def test_the_qr_codes_text_is_enough(command, home, desk):
     text = f"leukolens-enrol:?server={desk.url}&code=K7QM-4T9X-2HWD&serial=W1-42"
     assert command("enrol", text)[0] == 0

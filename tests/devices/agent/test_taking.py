@@ -289,6 +289,13 @@ def test_a_full_queue_leaves_new_pictures_where_they_are_and_says_so(folder, tmp
     assert queue.notes()["full"] == ""
 
 
+def test_a_file_that_can_never_fit_is_said_to_be_the_trouble(folder, tmp_path):
+    queue = Queue(tmp_path / "small", limits=Limits(most=10, keep_free=0))
+    save(folder, note=NUMBER)
+    assert Watch(folder, Taker(queue), queue, settle=0).look() == 0
+    assert "larger than the whole queue" in queue.notes()["full"]
+
+
 def test_a_full_queue_is_noticed_before_anything_is_read(folder, tmp_path):
     queue = Queue(tmp_path / "small", limits=Limits(most=10, keep_free=0))
     with pytest.raises(QueueFull):
