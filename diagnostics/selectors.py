@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -18,14 +18,14 @@ from diagnostics.models import (
     Analysis,
     DiagnosticReport,
     FieldImage,
-    ReportStatus,
+    ReleaseRule,
+    ReleaseWish,
     ReportVersion,
     Specimen,
     Upload,
 )
-from diagnostics.models.report import SIGNED
+from diagnostics.services import release
 from diagnostics.services.snapshots import SHORT
-from hospital.accounts.models import ReleaseRule
 from hospital.accounts.selectors import clinic_ids_where
 from patients.selectors import patients_in_portal_of
 
@@ -83,19 +83,23 @@ def images_with_analyses(report: DiagnosticReport) -> QuerySet[FieldImage]:
 
 
 def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
-    """The reports `user` may read as a patient or guardian.
-
-    Released once, and still readable under the clinic's rule: a report that is cancelled or
-    entered in error leaves the portal.
-    """
-    readable = Q(status__in=SIGNED) | Q(
-        clinic__release_rule=ReleaseRule.IMMEDIATE,
-        status__in=[ReportStatus.PARTIAL, ReportStatus.PRELIMINARY],
-    )
+    """The reports `user` may read as a patient or guardian: those that `release` has opened."""
     reports = DiagnosticReport.objects.filter(
-        readable, patient__in=patients_in_portal_of(user), released_at__isnull=False
+        release.open_now(), patient__in=patients_in_portal_of(user)
     )
     return _photographed(reports).select_related("specimen", "patient", "clinic", "signed_by")
+
+
+def release_rules_visible_to(user: Any) -> QuerySet[ReleaseRule]:
+    """When families may read, of the clinics where `user` may see it."""
+    clinics = clinic_ids_where(user, "diagnostics.view_releaserule")
+    return ReleaseRule.objects.filter(clinic__in=clinics).select_related("clinic")
+
+
+def release_wishes_visible_to(user: Any) -> QuerySet[ReleaseWish]:
+    """What families wish, of the clinics where `user` may see it."""
+    clinics = clinic_ids_where(user, "diagnostics.view_releasewish")
+    return ReleaseWish.objects.filter(patient__clinic__in=clinics).select_related("patient__clinic")
 
 
 def signed_version(version_id: UUID, start: str) -> ReportVersion | None:

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from diagnostics import pipeline
-from diagnostics.services import analyses, fleet, uploads
+from diagnostics.services import analyses, fleet, release, uploads
 
 
 @shared_task(name="diagnostics.tasks.analyse")
@@ -17,8 +17,8 @@ def analyse(analysis_id: str = "") -> int:
 
 @shared_task(name="diagnostics.tasks.sweep")
 def sweep() -> dict[str, int]:
-    """Requeue what was left behind, finish or clear away what arrived in pieces."""
-    return analyses.sweep() | uploads.sweep()
+    """Requeue what was left behind, tidy what came in pieces, release what has its time."""
+    return analyses.sweep() | uploads.sweep() | release.sweep()
 
 
 @shared_task(name="diagnostics.tasks.watch")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from diagnostics.pages import case, fleet, papers, pictures, portal, verify, worklist
+from diagnostics.pages import case, family, fleet, papers, pictures, portal, verify, worklist
 
 urlpatterns = [
     path("worklist/", worklist.worklist, name="worklist"),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("cases/<uuid:report_id>/live/", case.case_live, name="case-live"),
     path("cases/<uuid:report_id>/verify/", case.verify, name="case-verify"),
     path("cases/<uuid:report_id>/sign/", case.sign, name="case-sign"),
+    path("cases/<uuid:report_id>/told/", family.told, name="case-told"),
     path("cases/<uuid:report_id>/report.pdf", papers.case_pdf, name="case-pdf"),
     path("analyses/<uuid:analysis_id>/retry/", case.retry, name="analysis-retry"),
     path("pictures/<uuid:image_id>/<slug:kind>", pictures.picture, name="picture"),

@@ -231,6 +231,7 @@ TABLE = [
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-live", report),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-told", released),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",
          lambda s: {"analysis_id": s.failed.pk}),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "picture", picture("original")),

@@ -20,6 +20,8 @@ WRITABLE = {
     "patient": {"add", "change"},
     "portalaccess": {"add"},
     "device": {"add", "change"},
+    "releaserule": {"add", "change", "delete"},
+    "releasewish": {"add", "change"},
     "specimen": {"add", "change"},
 }
 STAFF = {

@@ -5,6 +5,14 @@ from diagnostics.models.control import ControlRun, ControlSlide, ControlState
 from diagnostics.models.dicom import DicomInstance
 from diagnostics.models.hold import Hold, HoldReason, MixUp, Settlement
 from diagnostics.models.image import FieldImage, ImageState
+from diagnostics.models.receipt import Receipt
+from diagnostics.models.release import (
+    ConclusionGroup,
+    ReleaseRule,
+    ReleaseWay,
+    ReleaseWish,
+    Wish,
+)
 from diagnostics.models.report import (
     Certainty,
     Conclusion,
@@ -22,6 +30,7 @@ __all__ = [
     "AnalysisState",
     "Certainty",
     "Conclusion",
+    "ConclusionGroup",
     "ControlRun",
     "ControlSlide",
     "ControlState",
@@ -35,6 +44,10 @@ __all__ = [
     "MixUp",
     "Outcome",
     "Priority",
+    "Receipt",
+    "ReleaseRule",
+    "ReleaseWay",
+    "ReleaseWish",
     "ReportStatus",
     "ReportVersion",
     "Settlement",
@@ -43,4 +56,5 @@ __all__ = [
     "Stain",
     "Upload",
     "Urgency",
+    "Wish",
 ]

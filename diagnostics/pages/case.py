@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from diagnostics.models import Conclusion, DiagnosticReport, ReportStatus
+from diagnostics.pages.family import family_context
 from diagnostics.pages.forms import SignForm
 from diagnostics.pages.presenting import Row, age_in_words, fields_of
 from diagnostics.selectors import analyses_visible_to, images_with_analyses, reports_visible_to
@@ -139,4 +140,5 @@ def _context(
         and may(user, "diagnostics.verify_diagnosticreport", clinic),
         "may_sign": signable and may(user, "diagnostics.sign_diagnosticreport", clinic),
         "waits": row.fields["pending"],
+        **family_context(user, report),
     }

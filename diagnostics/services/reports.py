@@ -19,9 +19,9 @@ from diagnostics.models import (
     ReportVersion,
     Specimen,
 )
-from diagnostics.models.report import UNSIGNED, WITHDRAWN
+from diagnostics.models.report import UNSIGNED
+from diagnostics.services import release
 from diagnostics.services.snapshots import content_of, digest_of
-from hospital.accounts.models import ReleaseRule
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Forbidden, Refusal
@@ -37,7 +37,7 @@ LEANING_FROM = 0.70
 # What changes without a step of the table; the rest is written by `advance`, with the step.
 MOVING = (
     *("findings", "impression", "certainty", "last_picture"),
-    *("version", "updated_at", "released_at"),
+    *("version", "updated_at", *release.SETTLED),
 )
 
 # What a picture can be counted as before it has a result.
@@ -292,26 +292,14 @@ def _save_and_tell(report: DiagnosticReport, *, bump: bool = True) -> None:
     if bump:
         report.version += 1
     report.updated_at = timezone.now()
-    visible = _let_through(report)
-    if visible and report.released_at is None:
-        report.released_at = timezone.now()
-        _audit(Actor.system("release rule"), "report.released", report)
+    was_open = release.is_open(report)
+    release.settle(report)
     report.save(update_fields=MOVING)
     topics = [clinic_topic(report.clinic_id)]
-    if visible or (report.status in WITHDRAWN and report.released_at):
+    # Also a page that has to let go of the report is told.
+    if was_open or release.is_open(report):
         topics.append(patient_topic(report.patient_id))
     publish("report.changed", report.pk, version=report.version, topics=topics)
-
-
-def _let_through(report: DiagnosticReport) -> bool:
-    """Whether the clinic's release rule lets the patient read the report as it stands."""
-    if report.is_signed:
-        return True
-    says_something = report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY} and bool(
-        report.impression
-    )
-    # The clinic last: of a picture that has just come in, it need not be read.
-    return says_something and report.clinic.release_rule == ReleaseRule.IMMEDIATE
 
 
 def _ensure_may(user: Any, permission: str, report: DiagnosticReport) -> None:
