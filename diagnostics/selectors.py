@@ -102,6 +102,11 @@ def release_wishes_visible_to(user: Any) -> QuerySet[ReleaseWish]:
     return ReleaseWish.objects.filter(patient__clinic__in=clinics).select_related("patient__clinic")
 
 
+def newest_version(report: DiagnosticReport) -> ReportVersion | None:
+    """What stands signed; None while nobody has signed."""
+    return report.versions.first() if report.is_signed else None
+
+
 def signed_version(version_id: UUID, start: str) -> ReportVersion | None:
     """The signed version that a paper names by its id and the start of its digest.
 

@@ -14,7 +14,7 @@ from diagnostics.pages.family import family_context
 from diagnostics.pages.forms import SignForm
 from diagnostics.pages.presenting import Row, age_in_words, fields_of
 from diagnostics.selectors import analyses_visible_to, images_with_analyses, reports_visible_to
-from diagnostics.services import analyses, reading, reports
+from diagnostics.services import analyses, reading, reports, signed_words
 from hospital.accounts.selectors import may
 from hospital.base.problems import Refusal
 from hospital.live.selectors import newest_event_id
@@ -134,6 +134,7 @@ def _context(
         "chosen": chosen,
         "form": form or SignForm(initial={"version": report.version}),
         "conclusions": Conclusion.choices,
+        "word_templates": signed_words.templates(report.clinic) if signable else {},
         "versions": report.versions.select_related("signed_by"),
         "may_retry": may(user, "diagnostics.retry_analysis", clinic),
         "may_verify": report.status == ReportStatus.PARTIAL

@@ -26,7 +26,7 @@ from diagnostics.models import (
     ReportStatus,
     Wish,
 )
-from diagnostics.models.report import SIGNED, UNSIGNED
+from diagnostics.models.report import SIGNED, UNSIGNED, WITHDRAWN
 from hospital.accounts.models import Clinic
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
@@ -94,12 +94,14 @@ def wish_of(patient_id: UUID) -> str:
 
 def open_now() -> Q:
     """The reports that their families may read, for a query."""
-    return Q(portal_from__lte=timezone.now())
+    return Q(portal_from__lte=timezone.now()) & ~Q(status__in=WITHDRAWN)
 
 
 def is_open(report: DiagnosticReport) -> bool:
     """Whether its family may read `report`: what `open_now` says of one in memory."""
-    return report.portal_from is not None and report.portal_from <= timezone.now()
+    if report.portal_from is None or report.status in WITHDRAWN:
+        return False
+    return report.portal_from <= timezone.now()
 
 
 def _says_something(report: DiagnosticReport) -> bool:

@@ -20,7 +20,7 @@ from diagnostics.models import (
     Specimen,
 )
 from diagnostics.models.report import UNSIGNED
-from diagnostics.services import release
+from diagnostics.services import release, signed_words
 from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
@@ -188,6 +188,7 @@ def sign(
     version: int,
     conclusion: str,
     comment: str = "",
+    words: signed_words.Given | None = None,
 ) -> DiagnosticReport:
     """A haematologist concludes: the report becomes final and is frozen as it stands.
 
@@ -195,11 +196,13 @@ def sign(
         password: typed again by `user`, for this signature.
         version: the report's version on the page that was signed.
         conclusion: a `Conclusion`; the reader's own, whatever the model said.
+        words: what the family reads, see `signed_words.frozen`; None accepts the house's words.
 
     Raises:
         Forbidden: `user` may not sign in this clinic (403), or the password is wrong.
         StaleState: the report changed since the page was loaded.
-        Refusal: pictures are still being analysed, or the conclusion is none.
+        Refusal: pictures are still being analysed, the conclusion is none, or the family's words
+            hold what they must not.
         hospital.base.states.IllegalTransition: it is signed already.
     """
     _ensure_may(user, "diagnostics.sign_diagnosticreport", report)
@@ -219,6 +222,7 @@ def sign(
         field="status",
         conclusion=conclusion,
         comment=comment,
+        words=signed_words.frozen(conclusion, report.clinic, words),
         signed_by=user,
         signed_at=timezone.now(),
     )
@@ -231,6 +235,10 @@ def sign(
 
 def _freeze(report: DiagnosticReport, user: Any) -> ReportVersion:
     """Keep the report as it stands, with the digest that proves it was not changed since."""
+    if report.words.get("conclusion") != report.conclusion:
+        # Whoever concludes otherwise than before does not leave the old words standing.
+        report.words = signed_words.frozen(report.conclusion, report.clinic)
+        report.save(update_fields=["words"])
     content = content_of(report)
     return ReportVersion.objects.create(
         report=report,

@@ -10,7 +10,7 @@ from django.db.models import Prefetch, Q
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportVersion
 
 # Raised when a snapshot says more than before. Older ones keep their shape and their digest.
-SHAPE = 2
+SHAPE = 3
 # So much of a digest stands in the address that checks it: enough that nobody comes by chance.
 SHORT = 16
 
@@ -28,6 +28,7 @@ def content_of(report: DiagnosticReport, *, until: datetime | None = None) -> di
         "status": report.status,
         "conclusion": report.conclusion,
         "comment": report.comment,
+        "words": report.words,
         "findings": report.findings,
         "images": {str(i.pk): i.sha256 for i in report.specimen.images.all()},
         "signed_by": str(report.signed_by or ""),
