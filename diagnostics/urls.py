@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from diagnostics.pages import case, family, fleet, papers, pictures, portal, verify, worklist
+from diagnostics.pages import (
+    case,
+    family,
+    fleet,
+    looked,
+    papers,
+    pictures,
+    portal,
+    verify,
+    worklist,
+)
 
 urlpatterns = [
     path("worklist/", worklist.worklist, name="worklist"),
@@ -21,6 +31,7 @@ urlpatterns = [
     path("pictures/<uuid:image_id>/<slug:kind>", pictures.picture, name="picture"),
     path("portal/", portal.portal, name="portal"),
     path("portal/live/", portal.portal_live, name="portal-live"),
+    path("portal/patients/<uuid:patient_id>/looked/", looked.looked, name="portal-looked"),
     path("portal/reports/<uuid:report_id>/", portal.portal_report, name="portal-report"),
     path("portal/reports/<uuid:report_id>/report.pdf", papers.portal_pdf, name="portal-pdf"),
     path(

@@ -6,14 +6,13 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 
 from hospital.accounts.scoped_admin import OwnFilter, ScopedAdmin
 from hospital.audit.services import Actor
 from patients import services
-from patients.models import Patient, PortalAccess, Relation
-from patients.selectors import patients_visible_to, portal_access_visible_to
+from patients.models import AccessStanding, Patient, PortalAccess, Relation
+from patients.selectors import patients_visible_to, portal_access_visible_to, standing
 
 
 @admin.register(Patient)
@@ -52,7 +51,7 @@ class PatientAdmin(ScopedAdmin):
         """Who may read this patient's reports, as a link."""
         if patient._state.adding:
             return "-"
-        live = patient.portal_access.filter(revoked_at__isnull=True).count()
+        live = patient.portal_access.filter(standing(AccessStanding.LIVE)).count()
         address = reverse("admin:patients_portalaccess_changelist")
         return format_html(
             '<a href="{}?patient__id__exact={}">{} with access</a>', address, patient.pk, live
@@ -92,25 +91,19 @@ class InvitationForm(_Form):
 
 
 class StandingFilter(admin.SimpleListFilter):
-    """In force, expired or revoked."""
+    """In force, or ended in one of the ways."""
 
     title = "standing"
     parameter_name = "standing"
 
-    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        """The three."""
-        return [("live", "In force"), ("expired", "Expired"), ("revoked", "Revoked")]
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        """All there are."""
+        return list(AccessStanding.choices)
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         """Those with the chosen standing."""
-        now = timezone.now()
-        if self.value() == "revoked":
-            return queryset.filter(revoked_at__isnull=False)
-        if self.value() == "expired":
-            return queryset.filter(revoked_at__isnull=True, expires_at__lte=now)
-        if self.value() == "live":
-            return queryset.filter(revoked_at__isnull=True).exclude(expires_at__lte=now)
-        return queryset
+        wanted = self.value() or ""
+        return queryset.filter(standing(wanted)) if wanted in AccessStanding.values else queryset
 
 
 @admin.register(PortalAccess)
@@ -129,6 +122,7 @@ class PortalAccessAdmin(ScopedAdmin):
     search_fields = ["user__username", "user__last_name", "patient__mrn", "patient__family_name"]
     search_help_text = "User name, record number or family name"
     autocomplete_fields = ["patient"]
+    readonly_fields = ["standing"]
     date_hierarchy = "granted_at"
     change_form_template = "admin/patients/portalaccess/change_form.html"
 
@@ -140,7 +134,7 @@ class PortalAccessAdmin(ScopedAdmin):
                 ("A new account", {"fields": ["full_name", "password"]}),
             ]
         shown = ["patient", "user", "relation", "granted_at", "expires_at", "revoked_at"]
-        return [(None, {"fields": shown})]
+        return [(None, {"fields": [*shown, "standing"]})]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never: an access is granted or revoked, not rewritten."""
@@ -155,11 +149,7 @@ class PortalAccessAdmin(ScopedAdmin):
     @admin.display(description="Standing")
     def standing(self, access: PortalAccess) -> str:
         """In a word."""
-        if access.revoked_at:
-            return "Revoked"
-        if access.expires_at and access.expires_at <= timezone.now():
-            return "Expired"
-        return "In force"
+        return str(access.standing.label)
 
     def store(self, actor: Actor, row: PortalAccess, *, form: Any) -> None:
         """Through the service, which may hand back an access that stood already."""

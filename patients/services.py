@@ -9,7 +9,11 @@ from django.utils import timezone
 from hospital.accounts.models import Clinic
 from hospital.accounts.services import account_for_portal, ensure_clinic_kept
 from hospital.audit.services import Actor, record
-from patients.models import Patient, PortalAccess
+from hospital.base.problems import Conflict
+from hospital.live.services import ACCESS_CHANGED, publish
+from patients.ages import AgeBand
+from patients.models import Patient, PortalAccess, Relation
+from patients.selectors import patient_topic
 
 
 @transaction.atomic
@@ -72,7 +76,16 @@ def grant_portal_access(
     relation: str,
     expires_at: datetime | None = None,
 ) -> PortalAccess:
-    """Let `user` read the patient's released reports; granting it twice changes nothing."""
+    """Let `user` read the patient's released reports; granting it twice changes nothing.
+
+    Raises:
+        Conflict: a guardian was named for somebody who is of age.
+    """
+    if relation == Relation.GUARDIAN and patient.age_band == AgeBand.ADULT:
+        raise Conflict(
+            "This patient is of age and reads alone. Grant access as 'The patient'.",
+            code="patient_of_age",
+        )
     access, created = PortalAccess.objects.get_or_create(
         patient=patient,
         user=user,
@@ -116,7 +129,7 @@ def invite_to_portal(
 
 @transaction.atomic
 def revoke_portal_access(*, actor: Actor, access: PortalAccess) -> None:
-    """End an access. Open pages lose it within a tick of their socket."""
+    """End an access. Open pages lose it at once, at the latest with a tick of their socket."""
     live = PortalAccess.objects.filter(pk=access.pk, revoked_at__isnull=True)
     if live.update(revoked_at=timezone.now()):
         access.refresh_from_db()
@@ -127,3 +140,6 @@ def revoke_portal_access(*, actor: Actor, access: PortalAccess) -> None:
             clinic_id=access.patient.clinic_id,
             patient_id=access.patient_id,
         )
+        # Open sockets look at once whether they may stay.
+        topics = [patient_topic(access.patient_id)]
+        publish(ACCESS_CHANGED, access.patient_id, version=0, topics=topics)

@@ -251,6 +251,8 @@ TABLE = [
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-report-live", released),
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-picture", portal_picture),
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-pdf", released),
+    Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-looked",
+         lambda s: {"patient_id": s.world.patient.pk}),
     Line(" in 404 404 404 404 404 404 404  in", "GET", "portal-pdf", report,
          note="before release"),
     # papers: for staff of the clinic; whether one is genuine, for whoever holds it

@@ -19,7 +19,7 @@ from diagnostics.selectors import newest_version, portal_reports
 from diagnostics.services import reading, signed_words
 from hospital.live.selectors import newest_event_id
 from patients.models import PortalAccess, Relation
-from patients.selectors import live_access
+from patients.selectors import ended_access, live_access
 
 PICTURES = 4
 
@@ -69,6 +69,7 @@ def _list_context(request: HttpRequest) -> dict[str, Any]:
     return {
         "since": since,
         "live": "/ws/portal/" if links else "",
+        "ended": list(ended_access(request.user).select_related("patient")),
         "people": sorted(
             (_person(link, by_patient.get(link.patient_id, [])) for link in links),
             key=lambda person: (not person["own"], not person["reports"], str(person["patient"])),

@@ -275,6 +275,9 @@ ENROLMENT_MINUTES = env.int("ENROLMENT_MINUTES", 15)
 KEY_RENEW_DAYS = env.int("KEY_RENEW_DAYS", 90)
 KEY_OVERLAP_DAYS = env.int("KEY_OVERLAP_DAYS", 7)
 
+# Guardians read about a child until it is this old; then the patient alone.
+MAJORITY_YEARS = env.int("MAJORITY_YEARS", 18)
+
 # --- people ---------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"

@@ -15,6 +15,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from hospital.live.models import Event
+from hospital.live.services import ACCESS_CHANGED
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +69,13 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     async def events_happened(self, message: dict[str, Any]) -> None:
         """A push from the channel layer: what one transaction had to say on one topic."""
+        if any(event["kind"] == ACCESS_CHANGED for event in message["events"]):
+            heard = set(self.topics)
+            if not await self._may_stay() or heard - set(self.topics):
+                return
         for event in message["events"]:
-            await self._send_event(event)
+            if event["kind"] != ACCESS_CHANGED:
+                await self._send_event(event)
 
     async def _send_event(self, event: dict[str, Any]) -> None:
         if event["id"] in self.sent:
@@ -100,11 +106,23 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(settings.LIVE_TICK_SECONDS)
-            if not await self._still_allowed() or not await self._refresh_topics():
-                await self.close(code=4403)
+            if not await self._may_stay():
                 return
             await self._catch_up()
             await self.send_json({"tick": self.last_id})
+
+    async def _may_stay(self) -> bool:
+        """Look again at what the user may hear: close when it is nothing any more.
+
+        When it is less than before, the page is told to look for itself what it may still show.
+        """
+        before = set(self.topics)
+        if not await self._still_allowed() or not await self._refresh_topics():
+            await self.close(code=4403)
+            return False
+        if before - set(self.topics):
+            await self.send_json({"reload": True})
+        return True
 
     async def _refresh_topics(self) -> bool:
         """Join what is allowed now, leave what is not. Joining again also heals a wiped Redis."""
