@@ -18,6 +18,7 @@ from diagnostics.models import (
     Analysis,
     DiagnosticReport,
     FieldImage,
+    Receipt,
     ReleaseRule,
     ReleaseWish,
     ReportVersion,
@@ -105,6 +106,29 @@ def release_wishes_visible_to(user: Any) -> QuerySet[ReleaseWish]:
 def newest_version(report: DiagnosticReport) -> ReportVersion | None:
     """What stands signed; None while nobody has signed."""
     return report.versions.first() if report.is_signed else None
+
+
+def readers_of(report: DiagnosticReport, version: int) -> QuerySet[Receipt]:
+    """Who of the family has read that version, in order of their first reading; for staff.
+
+    `report` has been found to be theirs. Whoever amends it asks with the version that was signed
+    before: these people are to be told again.
+    """
+    return report.receipts.filter(version=version).select_related("user")
+
+
+def receipts_of(report: DiagnosticReport) -> QuerySet[Receipt]:
+    """Who of the family has read which version of `report`, the newest first; for staff."""
+    return report.receipts.order_by("-read_at").select_related("user")
+
+
+def earlier_reading(user: Any, report: DiagnosticReport) -> Receipt | None:
+    """When `user` last began to read a version that what is signed now has replaced; or None."""
+    version = newest_version(report)
+    if version is None:
+        return None
+    earlier = report.receipts.filter(user=user, version__lt=version.version)
+    return earlier.order_by("-version").first()
 
 
 def signed_version(version_id: UUID, start: str) -> ReportVersion | None:

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from diagnostics import pipeline
-from diagnostics.services import analyses, fleet, release, uploads
+from diagnostics.services import analyses, fleet, notices, release, uploads
 
 
 @shared_task(name="diagnostics.tasks.analyse")
@@ -23,8 +23,8 @@ def sweep() -> dict[str, int]:
 
 @shared_task(name="diagnostics.tasks.watch")
 def watch() -> dict[str, int]:
-    """Look after the microscopes: who is silent, who takes bad pictures, whom to tell."""
-    return fleet.watch_fleet()
+    """Look after the microscopes, and mail families that there is something new."""
+    return fleet.watch_fleet() | notices.mail_families()
 
 
 @shared_task(name="diagnostics.tasks.watch_drift")

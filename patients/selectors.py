@@ -71,6 +71,15 @@ def patients_in_portal_of(user: Any) -> QuerySet[Patient]:
     )
 
 
+def family_mails(patient: Patient) -> list[str]:
+    """The mail addresses of those who read about `patient` today; each once."""
+    links = PortalAccess.objects.filter(
+        standing(AccessStanding.LIVE), patient=patient, user__is_active=True
+    )
+    mails = links.exclude(user__email="").order_by().values_list("user__email", flat=True)
+    return sorted(set(mails))
+
+
 def patient_topic(patient_id: Any) -> str:
     """The topic on which a patient's portal pages listen."""
     return f"patient.{patient_id}"

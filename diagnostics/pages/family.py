@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from diagnostics.models import DiagnosticReport
-from diagnostics.selectors import reports_visible_to
+from diagnostics.selectors import receipts_of, reports_visible_to
 from diagnostics.services import release
 from diagnostics.words_of_release import Standing, standing_in_words
 from hospital.accounts.selectors import may
@@ -37,6 +37,7 @@ def family_context(user: Any, report: DiagnosticReport) -> dict[str, Any]:
         and not release.was_told(report)
         and may(user, "diagnostics.tell_family", report.clinic_id),
         "was_told": release.was_told(report),
+        "receipts": receipts_of(report)[:20],
     }
 
 

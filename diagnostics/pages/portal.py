@@ -15,7 +15,7 @@ from diagnostics.models import DiagnosticReport, FieldImage, ImageState
 from diagnostics.pages.levels import level_of, remember_level
 from diagnostics.pages.presenting import synthetic_of
 from diagnostics.plain_words import LEVEL_NAMES
-from diagnostics.selectors import newest_version, portal_reports
+from diagnostics.selectors import earlier_reading, newest_version, portal_reports
 from diagnostics.services import reading, signed_words
 from hospital.live.selectors import newest_event_id
 from patients.models import PortalAccess, Relation
@@ -45,6 +45,7 @@ def portal_report(request: HttpRequest, report_id: UUID) -> HttpResponse:
     since = newest_event_id()
     report = get_object_or_404(portal_reports(request.user), pk=report_id)
     reading.note_opened(user=request.user, report=report, action=reading.IN_PORTAL)
+    reading.note_receipt(user=request.user, report=report)
     context = _report_context(request, report) | {"since": since, "live": "/ws/portal/"}
     return remember_level(request, render(request, "portal/report.html", context))
 
@@ -55,6 +56,7 @@ def portal_report_live(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """The report alone, for a page that heard an event; 404 once it is withdrawn."""
     report = get_object_or_404(portal_reports(request.user), pk=report_id)
     reading.note_seen(user=request.user, report=report, action=reading.IN_PORTAL)
+    reading.note_receipt(user=request.user, report=report)
     context = _report_context(request, report) | {"swap": True}
     return render(request, "portal/report/live.html", context)
 
@@ -98,6 +100,7 @@ def _report_context(request: HttpRequest, report: DiagnosticReport) -> dict[str,
     return {
         "report": report,
         "message": _message(report, link),
+        "replaced": earlier_reading(request.user, report),
         "said": _said(request, report),
         "level": level_of(request),
         "levels": LEVEL_NAMES.items(),

@@ -65,7 +65,9 @@ def for_portal(
         Conflict, Refusal: as for `for_staff`.
     """
     words = partial(portal, guardian=guardian, level=level)
-    return _printed(user, report, words, site=site, paper=paper, in_portal=True)
+    printed = _printed(user, report, words, site=site, paper=paper, in_portal=True)
+    reading.note_receipt(user=user, report=report)
+    return printed
 
 
 def verification_address(version: ReportVersion, *, site: str) -> str:

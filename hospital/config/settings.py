@@ -224,6 +224,9 @@ vars().update(env.email("EMAIL_URL", default="dummymail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "leukolens@localhost")
 
+# Whether families are told by mail that there is something new, never what.
+PORTAL_MAILS = env.bool("PORTAL_MAILS", bool(env.str("EMAIL_URL", "")))
+
 # --- rules of the house ---------------------------------------------------------------------
 
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 30 * 1024 * 1024)
