@@ -45,7 +45,7 @@ def _mail(report: DiagnosticReport) -> bool:
     with translation.override(report.patient.language):
         subject, text = _("Something new in your portal"), _text(report)
     # One message for each: who else reads about a child is not told by a mail.
-    if not to or any([_sent(subject, text, address) for address in to]):
+    if not to or sum(_sent(subject, text, address) for address in to):
         return bool(to)
     DiagnosticReport.objects.filter(pk=report.pk).update(mail_due=True)
     return False

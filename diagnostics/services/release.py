@@ -115,13 +115,30 @@ def _says_something(report: DiagnosticReport) -> bool:
 
 def settle(report: DiagnosticReport) -> None:
     """Decide anew about `report`, locked by the caller, who saves the fields of `SETTLED`."""
-    # First what costs no query: of a picture that has just come in, no rule need be read.
-    if _says_something(report):
-        report.portal_from = opens_at(report, rule_for(report), wish_of(report.patient_id))
-    else:
-        report.portal_from = None
+    report.portal_from = _decided(report)
     if is_open(report) and not _announced(report):
         _release(report)
+
+
+def _decided(report: DiagnosticReport) -> datetime | None:
+    # First what costs no query: of a picture that has just come in, no rule need be read.
+    if not _says_something(report):
+        return None
+    wish = wish_of(report.patient_id)
+    if _in_hand(report) and wish != Wish.NOT_IN_PORTAL:
+        return report.portal_from
+    return opens_at(report, rule_for(report), wish)
+
+
+def _in_hand(report: DiagnosticReport) -> bool:
+    """Whether the family could read what is signed already: a stricter rule does not take it back.
+
+    What it could read before this signature does not count.
+    """
+    opened, signed_at = report.portal_from, report.signed_at
+    return (
+        report.is_signed and is_open(report) and bool(opened and signed_at and opened >= signed_at)
+    )
 
 
 def _announced(report: DiagnosticReport) -> bool:
@@ -161,20 +178,14 @@ def _release_due(pk: UUID) -> bool:
     return True
 
 
-def _resettle(reports: Iterable[UUID], *, hide: bool = False) -> int:
-    """Decide anew about these, because a rule or wish has changed; returns how many it concerned.
-
-    What a family could read signed stays with them, unless `hide`: a clinic that becomes stricter
-    does not take papers out of people's hands.
-    """
-    return sum(_resettle_one(pk, hide=hide) for pk in reports)
+def _resettle(reports: Iterable[UUID]) -> int:
+    """Decide anew about these, because a rule or wish has changed; returns how many it concerned."""
+    return sum(_resettle_one(pk) for pk in reports)
 
 
-def _resettle_one(pk: UUID, *, hide: bool) -> bool:
+def _resettle_one(pk: UUID) -> bool:
     report = DiagnosticReport.objects.select_for_update(of=("self",)).order_by().get(pk=pk)
     before, was_open = report.portal_from, is_open(report)
-    if was_open and report.is_signed and not hide:
-        return False
     settle(report)
     if report.portal_from == before:
         return False
@@ -244,7 +255,7 @@ def save_wish(*, actor: Actor, wish: ReleaseWish) -> ReleaseWish:
     whose = {"clinic_id": patient.clinic_id, "patient_id": patient.pk}
     record(actor, "release_wish.changed", patient, **whose, wish=wish.wish)
     reports = DiagnosticReport.objects.filter(patient=patient).order_by("pk")
-    _resettle(reports.values_list("pk", flat=True), hide=wish.wish == Wish.NOT_IN_PORTAL)
+    _resettle(reports.values_list("pk", flat=True))
     return wish
 
 

@@ -187,6 +187,9 @@ def test_a_stricter_rule_takes_no_signed_report_away(world: World) -> None:
     report = signed(world)
     world.release(ReleaseWay.AFTER_CALL)
     assert reads(world, report)
+    world.receive(6)  # a picture after the signature
+    wish(world, Wish.AFTER_CALL)
+    assert reads(world, report)
 
 
 def test_a_rule_that_is_dropped_leaves_the_general_one(world: World) -> None:

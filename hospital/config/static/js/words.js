@@ -12,7 +12,7 @@ function fill(form) {
     // Its own words are those that differ from what was filled in last.
     if (box.value && box.value !== box.dataset.filled) continue;
     box.value = box.dataset.filled = usual[box.dataset.level][box.dataset.part];
-    box.rows = Math.max(3, Math.ceil(box.value.length / 42));
+    box.rows = Math.max(3, Math.ceil(box.value.length / 34) + 1);
   }
 }
 
