@@ -179,7 +179,7 @@ def _release_due(pk: UUID) -> bool:
 
 
 def _resettle(reports: Iterable[UUID]) -> int:
-    """Decide anew about these, because a rule or wish has changed; returns how many it concerned."""
+    """Decide anew about these after a rule or wish has changed; returns how many it concerned."""
     return sum(_resettle_one(pk) for pk in reports)
 
 

@@ -154,4 +154,4 @@ def test_the_call_opens_the_report_on_the_familys_open_page(hospital: Any, scree
     expect(family.get_by_text("No report yet")).to_be_visible()
     staff.get_by_role("button", name="The family was told").click()
     expect(staff.get_by_text("Told by Hana Sato")).to_be_visible()
-    expect(family.get_by_text("Please see a specialist about this result")).to_be_visible()
+    expect(family.locator(".item-title", has_text="Please see a specialist")).to_be_visible()
