@@ -7,7 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 
-from diagnostics import search, selectors
+from diagnostics import (
+    release_admin,  # noqa: F401 - registers its models
+    search,
+    selectors,
+)
 from diagnostics.models import (
     Analysis,
     AnalysisState,

@@ -26,15 +26,16 @@ from diagnostics.models import (
     FieldSeen,
     Hold,
     MixUp,
-    ReportStatus,
+    Receipt,
+    ReleaseRule,
+    ReleaseWish,
     ReportVersion,
     Side,
     Specimen,
     Upload,
 )
-from diagnostics.models.report import SIGNED
+from diagnostics.services import release
 from diagnostics.services.snapshots import SHORT
-from hospital.accounts.models import ReleaseRule
 from hospital.accounts.selectors import clinic_ids_where
 from patients.selectors import patients_in_portal_of
 
@@ -203,19 +204,51 @@ def earlier_reports(report: DiagnosticReport) -> QuerySet[DiagnosticReport]:
 
 
 def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
-    """The reports `user` may read as a patient or guardian.
-
-    Released once, and still readable under the clinic's rule: a report that is cancelled or
-    entered in error leaves the portal.
-    """
-    readable = Q(status__in=SIGNED) | Q(
-        clinic__release_rule=ReleaseRule.IMMEDIATE,
-        status__in=[ReportStatus.PARTIAL, ReportStatus.PRELIMINARY],
-    )
+    """The reports `user` may read as a patient or guardian: those that `release` has opened."""
     reports = DiagnosticReport.objects.filter(
-        readable, patient__in=patients_in_portal_of(user), released_at__isnull=False
+        release.open_now(), patient__in=patients_in_portal_of(user)
     )
     return _photographed(reports).select_related("specimen", "patient", "clinic", "signed_by")
+
+
+def release_rules_visible_to(user: Any) -> QuerySet[ReleaseRule]:
+    """When families may read, of the clinics where `user` may see it."""
+    clinics = clinic_ids_where(user, "diagnostics.view_releaserule")
+    return ReleaseRule.objects.filter(clinic__in=clinics).select_related("clinic")
+
+
+def release_wishes_visible_to(user: Any) -> QuerySet[ReleaseWish]:
+    """What families wish, of the clinics where `user` may see it."""
+    clinics = clinic_ids_where(user, "diagnostics.view_releasewish")
+    return ReleaseWish.objects.filter(patient__clinic__in=clinics).select_related("patient__clinic")
+
+
+def newest_version(report: DiagnosticReport) -> ReportVersion | None:
+    """What stands signed; None while nobody has signed."""
+    return report.versions.first() if report.is_signed else None
+
+
+def readers_of(report: DiagnosticReport, version: int) -> QuerySet[Receipt]:
+    """Who of the family has read that version, in order of their first reading; for staff.
+
+    `report` has been found to be theirs. Whoever amends it asks with the version that was signed
+    before: these people are to be told again.
+    """
+    return report.receipts.filter(version=version).select_related("user")
+
+
+def receipts_of(report: DiagnosticReport) -> QuerySet[Receipt]:
+    """Who of the family has read which version of `report`, the newest first; for staff."""
+    return report.receipts.order_by("-read_at").select_related("user")
+
+
+def earlier_reading(user: Any, report: DiagnosticReport) -> Receipt | None:
+    """When `user` last began to read a version that what is signed now has replaced; or None."""
+    version = newest_version(report)
+    if version is None:
+        return None
+    earlier = report.receipts.filter(user=user, version__lt=version.version)
+    return earlier.order_by("-version").first()
 
 
 def signed_version(version_id: UUID, start: str) -> ReportVersion | None:

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from diagnostics import heating, pipeline
-from diagnostics.services import analyses, fleet, gate, heat, uploads
+from diagnostics.services import analyses, fleet, gate, heat, notices, release, uploads
 
 
 @shared_task(name="diagnostics.tasks.analyse")
@@ -19,15 +19,15 @@ def analyse(analysis_id: str = "") -> int:
 @shared_task(name="diagnostics.tasks.sweep")
 def sweep() -> dict[str, int]:
     """Requeue what was left behind, finish or clear away what arrived in pieces, see whose control
-    slide is overdue."""
-    swept = analyses.sweep() | uploads.sweep() | gate.sweep()
+    slide is overdue, release what has its time."""
+    swept = analyses.sweep() | uploads.sweep() | gate.sweep() | release.sweep()
     return swept | {"heat_maps": heat.nudge_forgotten()}
 
 
 @shared_task(name="diagnostics.tasks.watch")
 def watch() -> dict[str, int]:
-    """Look after the microscopes: who is silent, who takes bad pictures, whom to tell."""
-    return fleet.watch_fleet()
+    """Look after the microscopes, and mail families that there is something new."""
+    return fleet.watch_fleet() | notices.mail_families()
 
 
 @shared_task(name="diagnostics.tasks.watch_drift")

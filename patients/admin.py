@@ -8,18 +8,26 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path, reverse
-from django.utils import timezone, translation
+from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 from django.utils.html import format_html
 
 from hospital.accounts.scoped_admin import OwnFilter, ScopedAdmin
 from hospital.audit.services import Actor
 from patients import invitations, services
-from patients.models import Invitation, InvitationState, Patient, PortalAccess, Relation
+from patients.models import (
+    AccessStanding,
+    Invitation,
+    InvitationState,
+    Patient,
+    PortalAccess,
+    Relation,
+)
 from patients.selectors import (
     invitations_visible_to,
     patients_visible_to,
     portal_access_visible_to,
+    standing,
 )
 
 
@@ -59,7 +67,7 @@ class PatientAdmin(ScopedAdmin):
         """Who may read this patient's reports, as a link."""
         if patient._state.adding:
             return "-"
-        live = patient.portal_access.filter(revoked_at__isnull=True).count()
+        live = patient.portal_access.filter(standing(AccessStanding.LIVE)).count()
         address = reverse("admin:patients_portalaccess_changelist")
         return format_html(
             '<a href="{}?patient__id__exact={}">{} with access</a>', address, patient.pk, live
@@ -99,25 +107,19 @@ class InvitationForm(_Form):
 
 
 class StandingFilter(admin.SimpleListFilter):
-    """In force, expired or revoked."""
+    """In force, or ended in one of the ways."""
 
     title = "standing"
     parameter_name = "standing"
 
-    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        """The three."""
-        return [("live", "In force"), ("expired", "Expired"), ("revoked", "Revoked")]
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        """All there are."""
+        return list(AccessStanding.choices)
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         """Those with the chosen standing."""
-        now = timezone.now()
-        if self.value() == "revoked":
-            return queryset.filter(revoked_at__isnull=False)
-        if self.value() == "expired":
-            return queryset.filter(revoked_at__isnull=True, expires_at__lte=now)
-        if self.value() == "live":
-            return queryset.filter(revoked_at__isnull=True).exclude(expires_at__lte=now)
-        return queryset
+        wanted = self.value() or ""
+        return queryset.filter(standing(wanted)) if wanted in AccessStanding.values else queryset
 
 
 @admin.register(PortalAccess)
@@ -136,6 +138,7 @@ class PortalAccessAdmin(ScopedAdmin):
     search_fields = ["user__username", "user__last_name", "patient__mrn", "patient__family_name"]
     search_help_text = "User name, record number or family name"
     autocomplete_fields = ["patient"]
+    readonly_fields = ["standing"]
     date_hierarchy = "granted_at"
     change_form_template = "admin/patients/portalaccess/change_form.html"
 
@@ -147,7 +150,7 @@ class PortalAccessAdmin(ScopedAdmin):
                 ("A new account", {"fields": ["full_name", "password"]}),
             ]
         shown = ["patient", "user", "relation", "granted_at", "expires_at", "revoked_at"]
-        return [(None, {"fields": shown})]
+        return [(None, {"fields": [*shown, "standing"]})]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never: an access is granted or revoked, not rewritten."""
@@ -162,11 +165,7 @@ class PortalAccessAdmin(ScopedAdmin):
     @admin.display(description="Standing")
     def standing(self, access: PortalAccess) -> str:
         """In a word."""
-        if access.revoked_at:
-            return "Revoked"
-        if access.expires_at and access.expires_at <= timezone.now():
-            return "Expired"
-        return "In force"
+        return str(access.standing.label)
 
     def store(self, actor: Actor, row: PortalAccess, *, form: Any) -> None:
         """Through the service, which may hand back an access that stood already."""

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from hospital.accounts.models import Clinic
 from hospital.base.states import Transitions, in_choices
+from patients.ages import AgeBand, band_of
 
 
 class Sex(models.TextChoices):
@@ -58,12 +59,27 @@ class Patient(models.Model):
         """The name as it is spoken."""
         return f"{self.given_names} {self.family_name}"
 
+    @property
+    def age_band(self) -> AgeBand:
+        """Which of the three bands they are in today."""
+        return band_of(self.birth_date, timezone.localdate())
+
 
 class Relation(models.TextChoices):
     """What a portal account is to the patient."""
 
     SELF = "self", "The patient"
     GUARDIAN = "guardian", "Parent or guardian"
+
+
+class AccessStanding(models.TextChoices):
+    """Whether an access lets anybody read today, and why not."""
+
+    LIVE = "live", "In force"
+    EXPIRED = "expired", "Expired"
+    REVOKED = "revoked", "Revoked"
+    OF_AGE = "of_age", "Ended: the patient is of age"
+    TOO_YOUNG = "too_young", "Begins when the patient is 12"
 
 
 class PortalAccess(models.Model):
@@ -94,6 +110,19 @@ class PortalAccess(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} for {self.patient}"
+
+    @property
+    def standing(self) -> AccessStanding:
+        """What `selectors.standing` says of one in memory."""
+        if self.revoked_at:
+            return AccessStanding.REVOKED
+        if self.expires_at and self.expires_at <= timezone.now():
+            return AccessStanding.EXPIRED
+        if self.relation == Relation.GUARDIAN and self.patient.age_band == AgeBand.ADULT:
+            return AccessStanding.OF_AGE
+        if self.relation == Relation.SELF and self.patient.age_band == AgeBand.CHILD:
+            return AccessStanding.TOO_YOUNG
+        return AccessStanding.LIVE
 
 
 class InvitationState(models.TextChoices):

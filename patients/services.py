@@ -10,8 +10,11 @@ from hospital.accounts.models import Clinic
 from hospital.accounts.services import account_for_portal, ensure_clinic_kept
 from hospital.accounts.signin.sessions import end_all
 from hospital.audit.services import Actor, record
-from hospital.live.services import recheck
-from patients.models import Patient, PortalAccess
+from hospital.base.problems import Conflict
+from hospital.live.services import ACCESS_CHANGED, publish, recheck
+from patients.ages import AgeBand
+from patients.models import Patient, PortalAccess, Relation
+from patients.selectors import live_access, patient_topic
 
 
 @transaction.atomic
@@ -74,7 +77,16 @@ def grant_portal_access(
     relation: str,
     expires_at: datetime | None = None,
 ) -> PortalAccess:
-    """Let `user` read the patient's released reports; granting it twice changes nothing."""
+    """Let `user` read the patient's released reports; granting it twice changes nothing.
+
+    Raises:
+        Conflict: a guardian was named for somebody who is of age.
+    """
+    if relation == Relation.GUARDIAN and patient.age_band == AgeBand.ADULT:
+        raise Conflict(
+            "This patient is of age and reads alone. Grant access as 'The patient'.",
+            code="patient_of_age",
+        )
     access, created = PortalAccess.objects.get_or_create(
         patient=patient,
         user=user,
@@ -119,7 +131,7 @@ def invite_to_portal(
 
 @transaction.atomic
 def revoke_portal_access(*, actor: Actor, access: PortalAccess) -> None:
-    """End an access, and the sessions and open pages of whoever had it."""
+    """End an access. Open pages lose it at once; whoever has no other is signed out everywhere."""
     live = PortalAccess.objects.filter(pk=access.pk, revoked_at__isnull=True)
     if live.update(revoked_at=timezone.now()):
         access.refresh_from_db()
@@ -130,4 +142,8 @@ def revoke_portal_access(*, actor: Actor, access: PortalAccess) -> None:
             clinic_id=access.patient.clinic_id,
             patient_id=access.patient_id,
         )
-        end_all(actor=actor, user=access.user)
+        # Open sockets look at once whether they may stay.
+        topics = [patient_topic(access.patient_id)]
+        publish(ACCESS_CHANGED, access.patient_id, version=0, topics=topics)
+        if not live_access(access.user).exists():
+            end_all(actor=actor, user=access.user)

@@ -105,16 +105,15 @@ def test_an_administrator_cannot_take_over_an_account(world: World) -> None:
 
 
 def test_only_the_superuser_founds_clinics(world: World) -> None:
-    fields = {"name": "East", "code": "east", "release_rule": "on_signature", "paper": "letter"}
+    fields = {"name": "East", "code": "east", "paper": "letter"}
     assert send(world.administrator, "accounts_clinic_add", **fields).status_code == 403
     send(world.superuser, "accounts_clinic_add", **fields)
     assert Clinic.objects.filter(code="east").exists()
 
 
-def test_the_release_rule_is_changed_and_audited(world: World) -> None:
-    fields = {"name": "North Clinic", "release_rule": "immediate", "paper": "a4"}
+def test_a_clinic_is_changed_and_audited(world: World) -> None:
+    fields = {"name": "North Clinic", "telephone": "555 0111", "paper": "a4"}
     send(world.administrator, "accounts_clinic_change", world.clinic.pk, **fields)
     world.clinic.refresh_from_db()
-    assert world.clinic.release_rule == "immediate"
-    entry = Entry.objects.get(action="clinic.changed")
-    assert entry.detail["release_rule"] == "immediate"
+    assert world.clinic.telephone == "555 0111"
+    assert Entry.objects.get(action="clinic.changed").actor_name == "Ada Moreau"

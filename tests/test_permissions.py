@@ -381,6 +381,7 @@ TABLE = [
          lambda s: {"digest": packages.describe(packages.COMMITTED).digest}),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-told", released),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",
          lambda s: {"analysis_id": s.failed.pk}),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-release", held_report, why),
@@ -411,6 +412,8 @@ TABLE = [
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-report-live", released),
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-picture", portal_picture),
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-pdf", released),
+    Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-looked",
+         lambda s: {"patient_id": s.world.patient.pk}),
     Line(" in 404 404 404 404 404 404 404  in", "GET", "portal-pdf", report,
          note="before release"),
     # papers: for staff of the clinic; whether one is genuine, for whoever holds it

@@ -21,6 +21,8 @@ WRITABLE = {
     "portalaccess": {"add"},
     "invitation": {"add"},
     "device": {"add", "change"},
+    "releaserule": {"add", "change", "delete"},
+    "releasewish": {"add", "change"},
     "specimen": {"add", "change"},
     "controlslide": {"add", "change"},
 }

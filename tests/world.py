@@ -16,14 +16,17 @@ from devices.services.keys import issue_key
 from devices.services.registry import register_device
 from diagnostics.models import (
     Analysis,
+    ConclusionGroup,
     ControlSlide,
     DiagnosticReport,
     FieldImage,
     FoundCells,
     Outcome,
+    ReleaseWay,
     Specimen,
+    Wish,
 )
-from diagnostics.services import analyses, intake
+from diagnostics.services import analyses, intake, release
 from diagnostics.services.controls import save_slide
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import Clinic, User
@@ -124,6 +127,16 @@ class World:
         packed = outlines.pack(Segmentation(np.zeros((224, 224), bool), found, 0.2))
         FoundCells.objects.create(analysis=analysis, outlines=packed)
 
+    def release(
+        self, way: str, *, group: str = ConclusionGroup.ANY, hours: int | None = None
+    ) -> None:
+        """The clinic's rule: when its families may read."""
+        release.set_rule(actor=SETUP, clinic=self.clinic, group=group, way=way, hours=hours)
+
+    def at_once(self) -> None:
+        """The paper's rule: families read what nobody has signed."""
+        self.release(ReleaseWay.AT_ONCE)
+
     def reported(self, probabilities: dict[str, float] | None = None) -> DiagnosticReport:
         """A report with one classified picture."""
         self.succeed(self.receive(seed=uuid.uuid4().int % 10_000), probabilities)
@@ -140,6 +153,10 @@ def found() -> World:
     for who, whom in [(patient, guardian), (other_patient, stranger)]:
         grant_portal_access(actor=SETUP, patient=who, user=whom, relation=Relation.GUARDIAN)
         invitations.issue(actor=SETUP, patient=who, relation=Relation.GUARDIAN)
+    for clinic, who in [(north, patient), (south, other_patient)]:
+        usual = ReleaseWay.ON_SIGNATURE
+        release.set_rule(actor=SETUP, clinic=clinic, group=ConclusionGroup.ANY, way=usual)
+        release.set_wish(actor=SETUP, patient=who, wish=Wish.AS_RULE)
     device, other_device = _device(north, "SN-1"), _device(south, "SN-2")
     world = World(
         clinic=north,

@@ -164,6 +164,13 @@ class SignatureSerializer(VerificationSerializer):
 
     conclusion = serializers.ChoiceField(Conclusion.choices)
     comment = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+    words = serializers.DictField(
+        child=serializers.DictField(child=serializers.CharField(allow_blank=True)),
+        required=False,
+        default=None,
+        help_text="What the family reads, where it is not the house's words: by reading level "
+        "('simple', 'plain', 'detailed'), then by part ('means', 'means_not', 'next').",
+    )
     password = serializers.CharField(write_only=True, trim_whitespace=False, max_length=200)
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from diagnostics import wording
 from diagnostics.documents import pictures
@@ -11,13 +11,24 @@ from diagnostics.documents.sheet import Part, Sheet, day, framed, moment, notice
 from diagnostics.documents.statement import Field, Statement
 from diagnostics.documents.text import isolated
 from diagnostics.models import Outcome
+from diagnostics.plain_words import PART_NAMES, PLAIN
+from diagnostics.services import signed_words
 
 MOST_PICTURES = 4
 
 
-def portal(statement: Statement, *, guardian: bool, paper: str, address: str) -> Sheet:
-    """The sheet for the patient or a guardian; the other arguments are those of `sheet.framed`."""
+def portal(
+    statement: Statement, *, guardian: bool, paper: str, address: str, level: str = PLAIN
+) -> Sheet:
+    """The sheet for the patient or a guardian, in the words that were signed.
+
+    Args:
+        level: the reading level, one of `plain_words.LEVELS`.
+        guardian: who reads, for what nobody has signed and for snapshots without such words.
+        paper, address: as for `sheet.framed`.
+    """
     message = wording.patient_message(statement.report, guardian=guardian)
+    said = signed_words.shown(statement.words, level, get_language() or "en")
     shown = [f for f in statement.fields if f.outcome == Outcome.CLASSIFIED][:MOST_PICTURES]
     files = {f"field-{field.number}.jpg": pictures.printed(field) for field in shown}
     names = {name: field for name, field in zip(files, shown, strict=True) if files[name]}
@@ -26,10 +37,15 @@ def portal(statement: Statement, *, guardian: bool, paper: str, address: str) ->
         title=message.title,
         top=[
             {"kind": "label", "text": _for_whom(statement)},
-            *({"kind": "text", "text": text} for text in message.paragraphs),
+            *_texts(said.paragraphs if said else message.paragraphs),
         ],
         sections=[
-            _next(statement, message),
+            *(
+                [{"title": str(PART_NAMES["means_not"]), "parts": _texts(said.not_paragraphs)}]
+                if said
+                else []
+            ),
+            _next(statement, said.steps if said else message.next_steps),
             *([_pictures(names)] if names else []),
             _behind(statement),
         ],
@@ -46,9 +62,13 @@ def _for_whom(statement: Statement) -> str:
     return _("%(name)s · blood sample of %(day)s") % words
 
 
-def _next(statement: Statement, message: wording.PatientMessage) -> dict[str, Any]:
+def _texts(texts: list[str]) -> list[Part]:
+    return [{"kind": "text", "text": text} for text in texts]
+
+
+def _next(statement: Statement, steps: list[str]) -> dict[str, Any]:
     clinic = statement.report.clinic
-    parts: list[Part] = [{"kind": "steps", "items": message.next_steps}]
+    parts: list[Part] = [{"kind": "steps", "items": steps}]
     if clinic.telephone:
         words = {"clinic": isolated(clinic.name), "number": isolated(clinic.telephone)}
         parts.append(notice(_("%(clinic)s: %(number)s") % words))

@@ -33,6 +33,7 @@ class Statement:
     Attributes:
         report: built from the snapshot, for reading only; never to be saved.
         signed_by, verified_by: names as they stood then, '' for nobody.
+        words: what was signed for the family, see `services.signed_words`; {} for nothing.
         version: the frozen version; None for what nobody has signed.
         previous: the version signed before this one.
         newest: the version that took this one's place; None while this is the newest.
@@ -43,6 +44,7 @@ class Statement:
     verified_by: str
     reason: str
     fields: Sequence[Field]
+    words: dict[str, Any]
     version: ReportVersion | None = None
     previous: ReportVersion | None = None
     newest: ReportVersion | None = None
@@ -57,10 +59,11 @@ def of_version(version: ReportVersion) -> Statement:
     """What was signed as `version`.
 
     A snapshot from before `snapshots.SHAPE` 2 lacks the patient's particulars and the fields; they
-    are taken from today's rows, the fields as analysed by the signature.
+    are taken from today's rows, the fields as analysed by the signature. One from before 3 has no
+    words of its own for the family, and gets none that were signed later.
     """
     today = content_of(version.report, until=version.signed_at)
-    content = {**today, "verified_by": "", **version.content}
+    content = {**today, "verified_by": "", "words": {}, **version.content}
     pictures = content["images"]
     content["fields"] = [f for f in content["fields"] if f["image"] in pictures]
     others = version.report.versions.exclude(pk=version.pk).order_by("version")
@@ -92,6 +95,7 @@ def _statement(row: DiagnosticReport, content: dict[str, Any], **versions: Any) 
         signed_by=content["signed_by"],
         verified_by=content["verified_by"],
         reason=content.get("reason", ""),
+        words=content["words"],
         fields=[
             Field(
                 number=field["number"],

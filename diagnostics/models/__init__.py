@@ -6,6 +6,14 @@ from diagnostics.models.dicom import DicomInstance
 from diagnostics.models.hold import Hold, HoldReason, MixUp, Settlement, Side
 from diagnostics.models.image import FieldImage, ImageState
 from diagnostics.models.looking import CellCall, CellLabel, FieldSeen, HeatMap, HeatMapState
+from diagnostics.models.receipt import Receipt
+from diagnostics.models.release import (
+    ConclusionGroup,
+    ReleaseRule,
+    ReleaseWay,
+    ReleaseWish,
+    Wish,
+)
 from diagnostics.models.report import (
     Certainty,
     Conclusion,
@@ -25,6 +33,7 @@ __all__ = [
     "CellLabel",
     "Certainty",
     "Conclusion",
+    "ConclusionGroup",
     "ControlRun",
     "ControlSlide",
     "ControlState",
@@ -41,6 +50,10 @@ __all__ = [
     "MixUp",
     "Outcome",
     "Priority",
+    "Receipt",
+    "ReleaseRule",
+    "ReleaseWay",
+    "ReleaseWish",
     "ReportStatus",
     "ReportVersion",
     "Settlement",
@@ -50,4 +63,5 @@ __all__ = [
     "Stain",
     "Upload",
     "Urgency",
+    "Wish",
 ]

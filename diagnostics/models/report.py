@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, Q, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 from diagnostics.models.analysis import CLASS_NAMES, probability_bars
@@ -125,6 +125,9 @@ class DiagnosticReport(models.Model):
     # What a person concluded.
     conclusion = models.CharField(max_length=20, choices=Conclusion.choices, blank=True)
     comment = models.TextField(blank=True)
+    words = models.JSONField(
+        default=dict, help_text="What the family reads: see services.plain_words."
+    )
     verified_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
@@ -133,7 +136,24 @@ class DiagnosticReport(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     signed_at = models.DateTimeField(null=True)
-    released_at = models.DateTimeField(null=True, help_text="When the patient could first read it.")
+    # The portal: see services.release.
+    portal_from = models.DateTimeField(
+        null=True, editable=False, help_text="From when the family may read it as it stands."
+    )
+    released_at = models.DateTimeField(
+        null=True, help_text="When the family was let in to what stands now, or stood before."
+    )
+    told_at = models.DateTimeField(
+        null=True, editable=False, help_text="When somebody had told the family what is signed."
+    )
+    told_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="+",
+    )
+    mail_due = models.BooleanField(default=False, editable=False)
 
     # The order of the worklist. Stored, so that an index holds the rows in it; `urgency` and
     # `stage` by the database itself, so that no write can forget them.
@@ -165,6 +185,7 @@ class DiagnosticReport(models.Model):
         permissions = [
             ("verify_diagnosticreport", "Can verify a report as a technician"),
             ("sign_diagnosticreport", "Can sign a report"),
+            ("tell_family", "Can mark that the family was told"),
         ]
         indexes = [
             models.Index(fields=["clinic", "-updated_at"]),
@@ -182,6 +203,14 @@ class DiagnosticReport(models.Model):
                 condition=Q(signed_at__isnull=False),
                 name="report_signed_lately",
             ),
+            # What the sweep has to tell of: next to nothing, whatever there is.
+            models.Index(
+                fields=["portal_from"],
+                condition=Q(portal_from__isnull=False)
+                & (Q(released_at=None) | Q(released_at__lt=F("portal_from"))),
+                name="report_to_release",
+            ),
+            models.Index(fields=["id"], condition=Q(mail_due=True), name="report_to_mail"),
             # Lists over several clinics, latest change first: the API's and the admin's.
             models.Index(fields=["-updated_at", "id"], name="report_changed_lately"),
         ]

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from diagnostics.models import CellLabel, Conclusion, DiagnosticReport, FieldImage, ReportStatus
 from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.pages import listing
+from diagnostics.pages.family import family_context
 from diagnostics.pages.forms import SignForm
 from diagnostics.pages.presenting import Row, age_in_words, cell_counts, fields_of
 from diagnostics.selectors import (
@@ -27,7 +28,7 @@ from diagnostics.selectors import (
     mix_ups_of,
     reports_visible_to,
 )
-from diagnostics.services import analyses, holds, looking, reading, reports
+from diagnostics.services import analyses, holds, looking, reading, reports, signed_words
 from diagnostics.services.specimens import close_specimen, reopen_specimen
 from hospital.accounts.selectors import clinic_ids_where, may
 from hospital.audit.services import Actor
@@ -300,6 +301,7 @@ def _context(
         "chosen": chosen,
         "form": form or SignForm(initial={"version": report.version}),
         "conclusions": Conclusion.choices,
+        "word_templates": signed_words.templates(report.clinic) if signable else {},
         "versions": report.versions.select_related("signed_by"),
         "may_retry": may(user, "diagnostics.retry_analysis", clinic),
         "may_verify": report.status == ReportStatus.PARTIAL
@@ -310,4 +312,5 @@ def _context(
         "mix_ups": mix_ups_of(user, report),
         "may_release": may(user, "diagnostics.release_hold", clinic),
         "may_close": may(user, "diagnostics.change_specimen", clinic),
+        **family_context(user, report),
     }

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from diagnostics.documents.answer import pdf_answer
+from diagnostics.pages.levels import level_of
 from diagnostics.selectors import portal_reports, reports_visible_to
 from diagnostics.services import printing
 from hospital.base.problems import Refusal
@@ -48,6 +49,7 @@ def portal_pdf(request: HttpRequest, report_id: UUID) -> HttpResponse:
             guardian=link.relation == Relation.GUARDIAN,
             site=site_of(request),
             paper=request.GET.get("paper", ""),
+            level=level_of(request),
         )
 
     return _answer(request, make, back=back)

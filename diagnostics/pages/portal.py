@@ -6,17 +6,20 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from diagnostics import wording
 from diagnostics.models import DiagnosticReport, FieldImage, ImageState
+from diagnostics.pages.levels import level_of, remember_level
 from diagnostics.pages.presenting import synthetic_of
-from diagnostics.selectors import portal_reports
-from diagnostics.services import reading
+from diagnostics.plain_words import LEVEL_NAMES
+from diagnostics.selectors import earlier_reading, newest_version, portal_reports
+from diagnostics.services import reading, signed_words
 from hospital.live.selectors import newest_event_id
 from patients.models import PortalAccess, Relation
-from patients.selectors import live_access
+from patients.selectors import ended_access, live_access
 
 PICTURES = 4
 
@@ -42,8 +45,9 @@ def portal_report(request: HttpRequest, report_id: UUID) -> HttpResponse:
     since = newest_event_id()
     report = get_object_or_404(portal_reports(request.user), pk=report_id)
     reading.note_opened(user=request.user, report=report, action=reading.IN_PORTAL)
+    reading.note_receipt(user=request.user, report=report)
     context = _report_context(request, report) | {"since": since, "live": "/ws/portal/"}
-    return render(request, "portal/report.html", context)
+    return remember_level(request, render(request, "portal/report.html", context))
 
 
 @never_cache
@@ -52,6 +56,7 @@ def portal_report_live(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """The report alone, for a page that heard an event; 404 once it is withdrawn."""
     report = get_object_or_404(portal_reports(request.user), pk=report_id)
     reading.note_seen(user=request.user, report=report, action=reading.IN_PORTAL)
+    reading.note_receipt(user=request.user, report=report)
     context = _report_context(request, report) | {"swap": True}
     return render(request, "portal/report/live.html", context)
 
@@ -66,6 +71,7 @@ def _list_context(request: HttpRequest) -> dict[str, Any]:
     return {
         "since": since,
         "live": "/ws/portal/" if links else "",
+        "ended": list(ended_access(request.user).select_related("patient")),
         "people": sorted(
             (_person(link, by_patient.get(link.patient_id, [])) for link in links),
             key=lambda person: (not person["own"], not person["reports"], str(person["patient"])),
@@ -96,10 +102,21 @@ def _report_context(request: HttpRequest, report: DiagnosticReport) -> dict[str,
     return {
         "report": report,
         "message": _message(report, link),
+        "replaced": earlier_reading(request.user, report),
+        "said": _said(request, report),
+        "level": level_of(request),
+        "levels": LEVEL_NAMES.items(),
         "own": link.relation == Relation.SELF,
         "synthetic": synthetic_of(report),
         "pictures": good.order_by("received_at")[:PICTURES],
     }
+
+
+def _said(request: HttpRequest, report: DiagnosticReport) -> signed_words.Shown | None:
+    """The words that were signed; None for what nobody has signed, or signed without words."""
+    version = newest_version(report)
+    signed = version.content.get("words", {}) if version else {}
+    return signed_words.shown(signed, level_of(request), get_language() or "en")
 
 
 def _message(report: DiagnosticReport, link: PortalAccess) -> wording.PatientMessage:

@@ -13,6 +13,7 @@ from diagnostics.documents.portal import portal
 from diagnostics.documents.statement import Statement, as_it_stands, of_version
 from diagnostics.models import DiagnosticReport, ReportStatus, ReportVersion
 from diagnostics.models.report import WITHDRAWN
+from diagnostics.plain_words import PLAIN
 from diagnostics.services import reading
 from diagnostics.services.snapshots import SHORT, is_whole
 from hospital.accounts.models import Paper
@@ -47,15 +48,26 @@ def for_staff(
 
 
 def for_portal(
-    *, user: Any, report: DiagnosticReport, guardian: bool, site: str, paper: str = ""
+    *,
+    user: Any,
+    report: DiagnosticReport,
+    guardian: bool,
+    site: str,
+    paper: str = "",
+    level: str = PLAIN,
 ) -> Printed:
     """The newest version in the portal's words; `user` has been found to read it there.
+
+    Args:
+        level: the reading level, one of `plain_words.LEVELS`.
 
     Raises:
         Conflict, Refusal: as for `for_staff`.
     """
-    words = partial(portal, guardian=guardian)
-    return _printed(user, report, words, site=site, paper=paper, in_portal=True)
+    words = partial(portal, guardian=guardian, level=level)
+    printed = _printed(user, report, words, site=site, paper=paper, in_portal=True)
+    reading.note_receipt(user=user, report=report)
+    return printed
 
 
 def verification_address(version: ReportVersion, *, site: str) -> str:

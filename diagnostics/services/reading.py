@@ -5,7 +5,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from diagnostics.models import DiagnosticReport
+from diagnostics.models import DiagnosticReport, Receipt
+from diagnostics.selectors import newest_version
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, record
 
@@ -40,6 +41,14 @@ def note_seen(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) ->
     )
     if not recent.exists():
         note_opened(user=user, report=report, action=action)
+
+
+def note_receipt(*, user: Any, report: DiagnosticReport) -> None:
+    """Record that `user` was shown this version in the portal, the first time."""
+    version = newest_version(report)
+    number = version.version if version else report.version
+    receipt = Receipt(report=report, version=number, signed=bool(version), user=user)
+    Receipt.objects.bulk_create([receipt], ignore_conflicts=True)
 
 
 def note_printed(

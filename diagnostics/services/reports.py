@@ -20,9 +20,9 @@ from diagnostics.models import (
     Specimen,
 )
 from diagnostics.models.image import SET_ASIDE
-from diagnostics.models.report import UNSIGNED, WITHDRAWN
+from diagnostics.models.report import UNSIGNED
+from diagnostics.services import release, signed_words
 from diagnostics.services.snapshots import content_of, digest_of
-from hospital.accounts.models import ReleaseRule
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Forbidden, Refusal
@@ -38,7 +38,7 @@ LEANING_FROM = 0.70
 # What changes without a step of the table; the rest is written by `advance`, with the step.
 MOVING = (
     *("findings", "impression", "certainty", "last_picture"),
-    *("version", "updated_at", "released_at"),
+    *("version", "updated_at", *release.SETTLED),
 )
 
 # What a picture can be counted as without having a say.
@@ -103,12 +103,11 @@ def _rebuilt(report: DiagnosticReport, specimen: Specimen) -> DiagnosticReport:
 
 def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> DiagnosticReport:
     changed = findings != report.findings
-    was_visible = _let_through(report)
     report.findings = findings
     report.impression = findings["leading"]
     report.certainty = findings["certainty"]
     _follow_findings(report, changed=changed)
-    _save_and_tell(report, was_visible=was_visible)
+    _save_and_tell(report)
     return report
 
 
@@ -200,6 +199,7 @@ def sign(
     version: int,
     conclusion: str,
     comment: str = "",
+    words: signed_words.Given | None = None,
 ) -> DiagnosticReport:
     """A haematologist concludes: the report becomes final and is frozen as it stands.
 
@@ -207,11 +207,13 @@ def sign(
         password: typed again by `user`, for this signature.
         version: the report's version on the page that was signed.
         conclusion: a `Conclusion`; the reader's own, whatever the model said.
+        words: what the family reads, see `signed_words.frozen`; None accepts the house's words.
 
     Raises:
         Forbidden: `user` may not sign in this clinic (403), or the password is wrong.
         StaleState: the report changed since the page was loaded.
-        Refusal: pictures are still being analysed, all are held, or the conclusion is none.
+        Refusal: pictures are still being analysed, all are held, the conclusion is none, or the
+            family's words hold what they must not.
         hospital.base.states.IllegalTransition: it is signed already.
     """
     _ensure_may(user, "diagnostics.sign_diagnosticreport", report)
@@ -232,6 +234,7 @@ def sign(
         field="status",
         conclusion=conclusion,
         comment=comment,
+        words=signed_words.frozen(conclusion, report.clinic, words),
         signed_by=user,
         signed_at=timezone.now(),
     )
@@ -244,6 +247,10 @@ def sign(
 
 def _freeze(report: DiagnosticReport, user: Any) -> ReportVersion:
     """Keep the report as it stands, with the digest that proves it was not changed since."""
+    if report.words.get("conclusion") != report.conclusion:
+        # Whoever concludes otherwise than before does not leave the old words standing.
+        report.words = signed_words.frozen(report.conclusion, report.clinic)
+        report.save(update_fields=["words"])
     content = content_of(report)
     return ReportVersion.objects.create(
         report=report,
@@ -304,21 +311,17 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
         advance(report, wanted, field="status", verified_by=None, verified_at=None, **findings)
 
 
-def _save_and_tell(
-    report: DiagnosticReport, *, bump: bool = True, was_visible: bool = False
-) -> None:
+def _save_and_tell(report: DiagnosticReport, *, bump: bool = True) -> None:
     """Store the report's new version and publish it to those who may see it, or could so far."""
     if bump:
         report.version += 1
     report.updated_at = timezone.now()
-    visible = _let_through(report)
-    if visible and report.released_at is None:
-        report.released_at = timezone.now()
-        _audit(Actor.system("release rule"), "report.released", report)
+    was_open = release.is_open(report)
+    release.settle(report)
     report.save(update_fields=MOVING)
     topics = [clinic_topic(report.clinic_id)]
-    withdrawn = report.status in WITHDRAWN and bool(report.released_at)
-    if visible or was_visible or withdrawn:
+    # Also a page that has to let go of the report is told.
+    if was_open or release.is_open(report):
         topics.append(patient_topic(report.patient_id))
     publish("report.changed", report.pk, version=report.version, topics=topics)
 
@@ -329,17 +332,6 @@ def tell_changed(specimen: Specimen) -> None:
     if report:
         topics = [clinic_topic(report.clinic_id)]
         publish("report.changed", report.pk, version=report.version, topics=topics)
-
-
-def _let_through(report: DiagnosticReport) -> bool:
-    """Whether the clinic's release rule lets the patient read the report as it stands."""
-    if report.is_signed:
-        return True
-    says_something = report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY} and bool(
-        report.impression
-    )
-    # The clinic last: of a picture that has just come in, it need not be read.
-    return says_something and report.clinic.release_rule == ReleaseRule.IMMEDIATE
 
 
 def _ensure_may(user: Any, permission: str, report: DiagnosticReport) -> None:

@@ -11,7 +11,7 @@ from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportVer
 from diagnostics.models.image import SET_ASIDE
 
 # Raised when a snapshot says more than before. Older ones keep their shape and their digest.
-SHAPE = 2
+SHAPE = 3
 # So much of a digest stands in the address that checks it: enough that nobody comes by chance.
 SHORT = 16
 
@@ -30,6 +30,7 @@ def content_of(report: DiagnosticReport, *, until: datetime | None = None) -> di
         "status": report.status,
         "conclusion": report.conclusion,
         "comment": report.comment,
+        "words": report.words,
         "findings": report.findings,
         "images": {str(image.pk): image.sha256 for image in pictures},
         "left_out": {

@@ -32,18 +32,16 @@ def _own_clinics(user: Any) -> Any:
 
 @admin.register(Clinic)
 class ClinicAdmin(ScopedAdmin):
-    """Clinics, and when their patients may read reports."""
+    """Clinics."""
 
     visible = _own_clinics
     clinic_path = "pk"
-    list_display = ["name", "code", "release_rule", "telephone"]
-    list_filter = ["release_rule"]
+    list_display = ["name", "code", "telephone"]
     search_fields = ["name", "code"]
     readonly_fields = ["id"]
     fixed = ("code",)
     fieldsets = [
         (None, {"fields": ["name", "code", "telephone", "paper"]}),
-        ("Patients", {"fields": ["release_rule"]}),
         ("Record", {"fields": ["id"]}),
     ]
 

@@ -130,7 +130,7 @@ class ClinicSerializer(serializers.ModelSerializer[Clinic]):
 
     class Meta:
         model = Clinic
-        fields = ["id", "code", "name", "release_rule", "telephone"]
+        fields = ["id", "code", "name", "telephone"]
 
 
 @extend_schema_view(

@@ -10,13 +10,6 @@ from hospital.accounts.roles import Role
 from hospital.base.states import in_choices
 
 
-class ReleaseRule(models.TextChoices):
-    """When a patient may read a report."""
-
-    ON_SIGNATURE = "on_signature", "After a haematologist has signed"
-    IMMEDIATE = "immediate", "At once, marked as not yet reviewed (the paper's way)"
-
-
 class Paper(models.TextChoices):
     """What a clinic prints on."""
 
@@ -30,12 +23,6 @@ class Clinic(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     code = models.SlugField(max_length=20, unique=True, help_text="Short name used in lists.")
     name = models.CharField(max_length=120)
-    release_rule = models.CharField(
-        max_length=20,
-        choices=ReleaseRule.choices,
-        default=ReleaseRule.ON_SIGNATURE,
-        help_text="When patients and guardians may read a report in the portal.",
-    )
     telephone = models.CharField(
         max_length=40, blank=True, help_text="Shown to patients beside every report."
     )
@@ -46,7 +33,6 @@ class Clinic(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            in_choices("release_rule", ReleaseRule, name="clinic_release_rule_known"),
             in_choices("paper", Paper, name="clinic_paper_known"),
         ]
 

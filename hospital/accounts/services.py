@@ -7,7 +7,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from hospital.accounts.models import Clinic, Membership, ReleaseRule, User
+from hospital.accounts.models import Clinic, Membership, User
 from hospital.accounts.signin import sessions
 from hospital.accounts.signin.identity import confirm_identity as confirm_identity  # noqa: PLC0414
 from hospital.audit.services import Actor, record
@@ -27,13 +27,10 @@ def found_clinic(
     actor: Actor,
     code: str,
     name: str,
-    release_rule: str = ReleaseRule.ON_SIGNATURE,
     telephone: str = "",
 ) -> Clinic:
     """Create a clinic."""
-    clinic = Clinic.objects.create(
-        code=code, name=name, release_rule=release_rule, telephone=telephone
-    )
+    clinic = Clinic.objects.create(code=code, name=name, telephone=telephone)
     record(actor, "clinic.founded", clinic, clinic_id=clinic.pk)
     return clinic
 
@@ -155,7 +152,7 @@ def save_clinic(*, actor: Actor, clinic: Clinic) -> Clinic:
     clinic.full_clean()
     clinic.save()
     action = "clinic.founded" if created else "clinic.changed"
-    record(actor, action, clinic, clinic_id=clinic.pk, release_rule=clinic.release_rule)
+    record(actor, action, clinic, clinic_id=clinic.pk)
     return clinic
 
 

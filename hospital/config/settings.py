@@ -235,6 +235,9 @@ vars().update(env.email("EMAIL_URL", default="dummymail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "leukolens@localhost")
 
+# Whether families are told by mail that there is something new, never what.
+PORTAL_MAILS = env.bool("PORTAL_MAILS", bool(env.str("EMAIL_URL", "")))
+
 # --- rules of the house ---------------------------------------------------------------------
 
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 30 * 1024 * 1024)
@@ -300,6 +303,8 @@ DICOM_TLS_CLIENTS = env.str("DICOM_TLS_CLIENTS", "")
 DICOM_IN_STACK = env.bool("DICOM_IN_STACK", False)
 # Objects of one answer are put together in memory.
 DICOM_MAX_RETRIEVE_BYTES = env.int("DICOM_MAX_RETRIEVE_BYTES", 256 * 1024 * 1024)
+# Guardians read about a child until it is this old; then the patient alone.
+MAJORITY_YEARS = env.int("MAJORITY_YEARS", 18)
 
 # --- people ---------------------------------------------------------------------------------
 

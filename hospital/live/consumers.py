@@ -14,7 +14,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from hospital.live.models import Event
-from hospital.live.services import user_group
+from hospital.live.services import ACCESS_CHANGED, user_group
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,13 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     async def events_happened(self, message: dict[str, Any]) -> None:
         """A push from the channel layer: what one transaction had to say on one topic."""
+        if any(event["kind"] == ACCESS_CHANGED for event in message["events"]):
+            heard = set(self.topics)
+            if not await self._may_stay() or heard - set(self.topics):
+                return
         for event in message["events"]:
-            await self._send_event(event)
+            if event["kind"] != ACCESS_CHANGED:
+                await self._send_event(event)
 
     async def rights_changed(self, message: dict[str, Any]) -> None:
         """The account, its session or its rights may be others now: look, and close if so."""
@@ -114,11 +119,23 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(settings.LIVE_TICK_SECONDS)
-            if not await self._still_allowed() or not await self._refresh_topics():
-                await self.close(code=4403)
+            if not await self._may_stay():
                 return
             await self._catch_up()
             await self.send_json({"tick": self.last_id})
+
+    async def _may_stay(self) -> bool:
+        """Look again at what the user may hear: close when it is nothing any more.
+
+        When it is less than before, the page is told to look for itself what it may still show.
+        """
+        before = set(self.topics)
+        if not await self._still_allowed() or not await self._refresh_topics():
+            await self.close(code=4403)
+            return False
+        if before - set(self.topics):
+            await self.send_json({"reload": True})
+        return True
 
     async def _refresh_topics(self) -> bool:
         """Join what is allowed now, leave what is not. Joining again also heals a wiped Redis."""

@@ -11,6 +11,9 @@ from django.db import transaction
 from hospital.live import pusher
 from hospital.live.models import Event
 
+# Somebody may no longer listen: every socket of the topic looks whether it still may.
+ACCESS_CHANGED = "access.changed"
+
 _gathered: ContextVar[list[Event] | None] = ContextVar("gathered", default=None)
 
 

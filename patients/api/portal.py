@@ -14,7 +14,7 @@ from hospital.accounts.api import ScopedViewSet, ensure_may
 from hospital.base.openapi import problems
 from hospital.base.search import Filters
 from patients import services
-from patients.models import PortalAccess, Relation
+from patients.models import AccessStanding, PortalAccess, Relation
 from patients.selectors import patients_visible_to, portal_access_visible_to
 
 
@@ -22,6 +22,9 @@ class PortalAccessSerializer(serializers.ModelSerializer[PortalAccess]):
     """A link between an account and a patient."""
 
     username = serializers.CharField(source="user.username", read_only=True)
+    standing = serializers.ChoiceField(
+        AccessStanding.choices, read_only=True, help_text="Whether it lets them read today."
+    )
 
     class Meta:
         model = PortalAccess
@@ -33,6 +36,7 @@ class PortalAccessSerializer(serializers.ModelSerializer[PortalAccess]):
             "granted_at",
             "expires_at",
             "revoked_at",
+            "standing",
         ]
         read_only_fields = fields
 

@@ -7,7 +7,6 @@ from django.utils import timezone
 
 from diagnostics.models import DiagnosticReport, Outcome, Specimen
 from diagnostics.services.specimens import register_specimen
-from hospital.accounts.models import ReleaseRule
 from patients.models import Patient, Relation
 from patients.services import grant_portal_access, register_patient
 from tests.browser.hospital import Hospital
@@ -90,8 +89,7 @@ def released(hospital: Hospital, *, conclusion: str, kind: str) -> DiagnosticRep
 
 def at_once(hospital: Hospital) -> None:
     """The paper's rule: patients read unsigned reports."""
-    hospital.world.clinic.release_rule = ReleaseRule.IMMEDIATE
-    hospital.do(hospital.world.clinic.save)
+    hospital.do(hospital.world.at_once)
 
 
 def unlinked_child(hospital: Hospital) -> None:

@@ -83,6 +83,7 @@ def test_an_open_report_in_the_portal_turns_into_the_signed_one(hospital: Any, s
     report = hospital.report()
     page = live(screen(hospital.world.guardian, f"/portal/reports/{report.pk}/"))
     expect(page.get_by_role("heading", name=SPECIALIST)).to_be_visible()
+    page.get_by_text("See the blood under the microscope").click()
     page.get_by_label("Draw a line").check()
     hospital.sign(report, "undetermined")
     expect(page.get_by_role("heading", name="More tests are needed")).to_be_visible()

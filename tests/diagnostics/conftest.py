@@ -17,7 +17,6 @@ from diagnostics.models import (
 )
 from diagnostics.services import analyses, controls, intake
 from diagnostics.services.specimens import register_specimen
-from hospital.accounts.models import ReleaseRule
 from patients.models import Patient
 from patients.services import register_patient
 from tests.world import BENIGN, SETUP, SURE, World, content_digest, result_of
@@ -28,8 +27,7 @@ GOOD = {"focus": 1.8, "brightness": 230.0, "contrast": 150.0, "neutral": 0.95, "
 @pytest.fixture
 def report(world: Any) -> DiagnosticReport:
     """A report with one classified picture, released at once."""
-    world.clinic.release_rule = ReleaseRule.IMMEDIATE
-    world.clinic.save()
+    world.at_once()
     return world.reported(SURE)
 
 

@@ -140,15 +140,15 @@ def test_patients_read_plain_words_without_class_figure_or_colleagues_comment(wo
     version = signed(world, comment="Ominous. Tell the family on Monday.")
     paper = printed_for_portal(of_version(version))
     assert paper.says("Please see a specialist about this result")
-    assert paper.says("Arrange for Amina to see a haematologist")
+    assert paper.says("Arrange to see a haematologist in the next days")
     assert paper.says("North Clinic: 555 0100")
     for secret in ["Pre-B", "ALL", "Ominous", "Monday", "speaks for it", "%"]:
         assert not paper.says(secret), secret
 
 
 def test_a_patient_is_spoken_to_and_a_guardian_about_the_child(world: World) -> None:
-    world.reported(BENIGN)
-    statement = of_version(signed(world, conclusion="benign"))
+    """As long as nobody has signed; signed words are the same for both."""
+    statement = as_it_stands(world.reported(BENIGN))
     assert printed_for_portal(statement).says("if Amina has a fever")
     assert printed_for_portal(statement, guardian=False).says("if you have a fever")
 

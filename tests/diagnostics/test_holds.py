@@ -23,7 +23,6 @@ from diagnostics.models import (
 )
 from diagnostics.services import analyses, gate, holds, intake, reports
 from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
-from hospital.accounts.models import ReleaseRule
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from tests.diagnostics.conftest import Show, findings, read, send
@@ -246,8 +245,7 @@ def test_a_signed_report_stays_as_it_was_signed_when_a_picture_is_released(
 
 
 def test_the_portal_shows_no_held_picture(gated: World, client: Any, show: Show) -> None:
-    gated.clinic.release_rule = ReleaseRule.IMMEDIATE
-    gated.clinic.save()
+    gated.at_once()
     show()
     read(gated, gated.receive(1), BENIGN)
     show(SURE)

@@ -9,7 +9,6 @@ import pytest
 from diagnostics.models import Analysis, DiagnosticReport, Outcome, ReportStatus
 from diagnostics.selectors import portal_reports, reports_visible_to
 from diagnostics.services import analyses, reports
-from hospital.accounts.models import Clinic, ReleaseRule
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.base.states import IllegalTransition, StaleState
@@ -154,7 +153,7 @@ def test_by_default_the_patient_reads_only_what_is_signed(world: World) -> None:
 
 
 def test_under_the_immediate_rule_the_patient_reads_at_once(world: World) -> None:
-    Clinic.objects.filter(pk=world.clinic.pk).update(release_rule=ReleaseRule.IMMEDIATE)
+    world.at_once()
     world.receive()
     assert not portal_reports(world.guardian).exists()  # nothing to read yet
     world.succeed(world.receive(1))
@@ -162,9 +161,9 @@ def test_under_the_immediate_rule_the_patient_reads_at_once(world: World) -> Non
 
 
 def test_a_clinic_that_turns_strict_again_hides_what_nobody_signed(world: World) -> None:
-    Clinic.objects.filter(pk=world.clinic.pk).update(release_rule=ReleaseRule.IMMEDIATE)
+    world.at_once()
     world.reported()
-    Clinic.objects.filter(pk=world.clinic.pk).update(release_rule=ReleaseRule.ON_SIGNATURE)
+    world.release("on_signature")
     assert not portal_reports(world.guardian).exists()
     last = Event.objects.order_by("-id").values_list("id", flat=True)[0]
     world.receive(3)

@@ -132,8 +132,7 @@ async def test_a_patient_is_told_only_when_the_release_rule_lets_the_report_thro
         await until(page, lambda m: "hello" in m)
         await a_result_arrives(world)
         assert "tick" in await page.receive_json_from(timeout=5)
-        world.clinic.release_rule = "immediate"
-        await world.clinic.asave()
+        await sync_to_async(world.at_once)()
         report = await a_result_arrives(world, seed=1)
         assert (await until(page, is_event))["event"]["subject"] == str(report.pk)
 

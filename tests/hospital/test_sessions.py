@@ -11,6 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from diagnostics.models import ConclusionGroup, ReleaseWay
+from diagnostics.services import release
 from hospital.accounts.models import SignIn
 from hospital.accounts.services import (
     grant_role,
@@ -218,8 +220,12 @@ async def test_signing_out_on_one_device_shuts_its_pages_and_no_others(
 @pytest.mark.django_db(transaction=True)
 async def test_a_new_access_is_heard_at_once(world: World, slow_tick: None) -> None:
     """Without opening the page again."""
-    world.other_clinic.release_rule = "immediate"
-    await world.other_clinic.asave()
+    await sync_to_async(release.set_rule)(
+        actor=SETUP,
+        clinic=world.other_clinic,
+        group=ConclusionGroup.ANY,
+        way=ReleaseWay.AT_ONCE,
+    )
     async with socket("/ws/portal/", world.guardian) as page:
         await page.connect()
         await until(page, lambda m: "hello" in m)

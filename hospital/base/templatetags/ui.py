@@ -1,5 +1,6 @@
 """What every page draws: icons and points in time."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +45,12 @@ def moment(at: datetime | None, *, relative: bool = False) -> SafeString | str:
 def share(part: Any, whole: Any) -> str:
     """`part` of `whole` as a percentage for an SVG attribute, e.g. '37.5%'."""
     return f"{100 * float(part or 0) / float(whole):.1f}%" if whole else "0%"
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """For a data attribute, which the template escapes."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 @register.filter

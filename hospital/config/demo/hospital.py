@@ -9,8 +9,10 @@ from django.utils import timezone
 from devices.models import Device, DeviceState
 from devices.services.keys import Unauthenticated, authenticate, issue_key
 from devices.services.registry import register_device
+from diagnostics.models import ConclusionGroup, ReleaseRule, ReleaseWay
+from diagnostics.services.release import set_rule
 from diagnostics.services.specimens import register_specimen
-from hospital.accounts.models import Clinic, ReleaseRule, User
+from hospital.accounts.models import Clinic, User
 from hospital.accounts.roles import Role
 from hospital.accounts.services import found_clinic, grant_role, open_account
 from hospital.audit.services import Actor
@@ -47,8 +49,8 @@ class DemoHospital:
 
 CLINICS = [
     # The paper's way in one, the usual way in the other, so that both can be watched.
-    ("rivermead", "Rivermead Children's Hospital", ReleaseRule.IMMEDIATE, "555 0100"),
-    ("st-brigid", "St Brigid General Hospital", ReleaseRule.ON_SIGNATURE, "555 0200"),
+    ("rivermead", "Rivermead Children's Hospital", ReleaseWay.AT_ONCE, "555 0100"),
+    ("st-brigid", "St Brigid General Hospital", ReleaseWay.ON_SIGNATURE, "555 0200"),
 ]
 STAFF = {
     "rivermead": [
@@ -109,8 +111,8 @@ def found_or_find(logins: Logins) -> DemoHospital:
     """
     ensure_playground(logins)
     founder = _Founder(logins)
-    for code, name, rule, telephone in CLINICS:
-        founder.clinic(code, name, rule, telephone)
+    for code, name, way, telephone in CLINICS:
+        founder.clinic(code, name, way, telephone)
     founder.people_of_both()
     return founder.hospital
 
@@ -141,11 +143,13 @@ class _Founder:
         self.logins = logins
         self.hospital = DemoHospital()
 
-    def clinic(self, code: str, name: str, rule: str, telephone: str) -> None:
+    def clinic(self, code: str, name: str, way: str, telephone: str) -> None:
         """A clinic with staff, patients and a microscope."""
         clinic = Clinic.objects.filter(code=code).first() or found_clinic(
-            actor=DEMO, code=code, name=name, release_rule=rule, telephone=telephone
+            actor=DEMO, code=code, name=name, telephone=telephone
         )
+        if not ReleaseRule.objects.filter(clinic=clinic).exists():
+            set_rule(actor=DEMO, clinic=clinic, group=ConclusionGroup.ANY, way=way)
         for role, username, full_name in STAFF[code]:
             part = f"{Role(role).label.lower()}, {name}"
             self._staff(username, full_name, part, [(clinic, role)])

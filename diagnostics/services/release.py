@@ -1,0 +1,314 @@
+"""When a family may read a report: decided here, stored as a time, read by everybody else.
+
+`opens_at` is the one rule. Whatever changes a report, its clinic's rules or the patient's wish
+stores its answer in `portal_from`; `open_now` and `is_open` compare that with the clock. So a page,
+the PDF, the pictures and the socket agree, and a time that comes by itself needs nobody: who opens
+the page after it sees the report, the sweep only tells of it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from diagnostics.models import (
+    Certainty,
+    Conclusion,
+    ConclusionGroup,
+    DiagnosticReport,
+    ReleaseRule,
+    ReleaseWay,
+    ReleaseWish,
+    ReportStatus,
+    Wish,
+)
+from diagnostics.models.report import SIGNED, UNSIGNED, WITHDRAWN
+from hospital.accounts.models import Clinic
+from hospital.accounts.selectors import clinic_topic, may
+from hospital.audit.services import Actor, record
+from hospital.base.problems import Conflict, Forbidden
+from hospital.live.services import publish
+from patients.models import Patient
+from patients.selectors import patient_topic
+
+RULE = Actor.system("release rule")
+# What `settle` writes.
+SETTLED = ("portal_from", "released_at", "mail_due")
+_READABLE_UNSIGNED = frozenset({ReportStatus.PARTIAL, ReportStatus.PRELIMINARY})
+
+
+# --- the rule ---------------------------------------------------------------------------------
+
+
+def opens_at(report: DiagnosticReport, rule: ReleaseRule | None, wish: str) -> datetime | None:
+    """From when the family may read `report` as it stands; None as long as it may not.
+
+    Args:
+        rule: the clinic's for this group of conclusions; None is ON_SIGNATURE.
+        wish: the patient's, which goes before the rule.
+    """
+    way = rule.way if rule else ReleaseWay.ON_SIGNATURE
+    if wish == Wish.AFTER_CALL:
+        way = ReleaseWay.AFTER_CALL
+    if wish == Wish.NOT_IN_PORTAL or not _says_something(report):
+        return None
+    if not report.is_signed:
+        return report.created_at if way == ReleaseWay.AT_ONCE else None
+    signed_at = report.signed_at or report.updated_at
+    if way == ReleaseWay.AFTER_CALL:
+        # Whoever told the family told it what stood signed then.
+        return report.told_at if report.told_at and report.told_at >= signed_at else None
+    hours = (rule.hours if rule else None) or 0
+    return signed_at + timedelta(hours=hours) if way == ReleaseWay.AFTER_HOURS else signed_at
+
+
+def group_of(report: DiagnosticReport) -> ConclusionGroup:
+    """Which rule is about `report`: by what was signed, before that by the model's impression."""
+    said = report.conclusion if report.is_signed else report.impression
+    unsure = not report.is_signed and report.certainty in {"", Certainty.UNCERTAIN}
+    if not said or unsure or said == Conclusion.UNDETERMINED:
+        return ConclusionGroup.UNDETERMINED
+    malignant = Conclusion(said).malignant
+    return ConclusionGroup.MALIGNANT if malignant else ConclusionGroup.BENIGN
+
+
+def rule_for(report: DiagnosticReport) -> ReleaseRule | None:
+    """The clinic's most specific rule about `report`, as it stands now."""
+    group = group_of(report)
+    rules = ReleaseRule.objects.filter(
+        clinic_id=report.clinic_id, group__in=[group, ConclusionGroup.ANY]
+    )
+    by_group = {rule.group: rule for rule in rules}
+    return by_group.get(group) or by_group.get(ConclusionGroup.ANY)
+
+
+def wish_of(patient_id: UUID) -> str:
+    """How the patient wants to learn of results."""
+    wish = ReleaseWish.objects.filter(patient_id=patient_id).values_list("wish", flat=True)
+    return wish.first() or Wish.AS_RULE
+
+
+def open_now() -> Q:
+    """The reports that their families may read, for a query."""
+    return Q(portal_from__lte=timezone.now()) & ~Q(status__in=WITHDRAWN)
+
+
+def is_open(report: DiagnosticReport) -> bool:
+    """Whether its family may read `report`: what `open_now` says of one in memory."""
+    if report.portal_from is None or report.status in WITHDRAWN:
+        return False
+    return report.portal_from <= timezone.now()
+
+
+def _says_something(report: DiagnosticReport) -> bool:
+    return report.status in SIGNED or (
+        report.status in _READABLE_UNSIGNED and bool(report.impression)
+    )
+
+
+# --- keeping to it ----------------------------------------------------------------------------
+
+
+def settle(report: DiagnosticReport) -> None:
+    """Decide anew about `report`, locked by the caller, who saves the fields of `SETTLED`."""
+    report.portal_from = _decided(report)
+    if is_open(report) and not _announced(report):
+        _release(report)
+
+
+def _decided(report: DiagnosticReport) -> datetime | None:
+    # First what costs no query: of a picture that has just come in, no rule need be read.
+    if not _says_something(report):
+        return None
+    wish = wish_of(report.patient_id)
+    if _in_hand(report) and wish != Wish.NOT_IN_PORTAL:
+        return report.portal_from
+    return opens_at(report, rule_for(report), wish)
+
+
+def _in_hand(report: DiagnosticReport) -> bool:
+    """Whether the family could read what is signed already: a stricter rule does not take it back.
+
+    What it could read before this signature does not count.
+    """
+    opened, signed_at = report.portal_from, report.signed_at
+    return (
+        report.is_signed and is_open(report) and bool(opened and signed_at and opened >= signed_at)
+    )
+
+
+def _announced(report: DiagnosticReport) -> bool:
+    """Whether what stands now was released already, not only what stood before."""
+    return bool(
+        report.released_at and report.portal_from and report.released_at >= report.portal_from
+    )
+
+
+def _release(report: DiagnosticReport) -> None:
+    report.released_at = timezone.now()
+    report.mail_due = True
+    _audit(RULE, "report.released", report)
+
+
+def sweep() -> dict[str, int]:
+    """Tell of the reports whose time has come. Safe beside another that does the same."""
+    due = DiagnosticReport.objects.filter(open_now(), _unannounced()).order_by("portal_from")
+    return {
+        "released": sum(_release_due(pk) for pk in list(due.values_list("pk", flat=True)[:200]))
+    }
+
+
+def _unannounced() -> Q:
+    return Q(released_at=None) | Q(released_at__lt=F("portal_from"))
+
+
+@transaction.atomic
+def _release_due(pk: UUID) -> bool:
+    rows = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
+    report = rows.filter(open_now(), _unannounced(), pk=pk).first()
+    if report is None:
+        return False
+    _release(report)
+    report.save(update_fields=SETTLED)
+    _tell(report, family=True)
+    return True
+
+
+def _resettle(reports: Iterable[UUID]) -> int:
+    """Decide anew about these after a rule or wish has changed; returns how many it concerned."""
+    return sum(_resettle_one(pk) for pk in reports)
+
+
+def _resettle_one(pk: UUID) -> bool:
+    report = DiagnosticReport.objects.select_for_update(of=("self",)).order_by().get(pk=pk)
+    before, was_open = report.portal_from, is_open(report)
+    settle(report)
+    if report.portal_from == before:
+        return False
+    report.save(update_fields=SETTLED)
+    _tell(report, family=was_open or is_open(report))
+    return True
+
+
+# --- what people do ---------------------------------------------------------------------------
+
+
+@transaction.atomic
+def set_rule(
+    *, actor: Actor, clinic: Clinic, group: str, way: str, hours: int | None = None
+) -> ReleaseRule:
+    """Give the clinic a rule for a group of conclusions, in place of the one it has.
+
+    Raises:
+        django.core.exceptions.ValidationError: hours are missing, or given where none belong.
+    """
+    rule = ReleaseRule.objects.filter(clinic=clinic, group=group).first()
+    rule = rule or ReleaseRule(clinic=clinic, group=group)
+    rule.way, rule.hours = way, hours
+    return save_rule(actor=actor, rule=rule)
+
+
+@transaction.atomic
+def save_rule(*, actor: Actor, rule: ReleaseRule) -> ReleaseRule:
+    """Validate and store a new or changed rule; it holds at once for what is not yet released.
+
+    Raises: as `set_rule`.
+    """
+    rule.full_clean()
+    rule.save()
+    detail = {"group": rule.group, "way": rule.way, "hours": rule.hours}
+    record(actor, "release_rule.changed", rule, clinic_id=rule.clinic_id, **detail)
+    _resettle(_waiting_in(rule.clinic_id))
+    return rule
+
+
+@transaction.atomic
+def drop_rule(*, actor: Actor, rule: ReleaseRule) -> None:
+    """Take a rule away: the clinic's rule for any conclusion holds, else the signature."""
+    record(actor, "release_rule.dropped", rule, clinic_id=rule.clinic_id, group=rule.group)
+    clinic_id = rule.clinic_id
+    rule.delete()
+    _resettle(_waiting_in(clinic_id))
+
+
+@transaction.atomic
+def set_wish(*, actor: Actor, patient: Patient, wish: str) -> ReleaseWish:
+    """Store how a patient wants to learn of results, in place of what was wished before."""
+    row = ReleaseWish.objects.filter(patient=patient).first() or ReleaseWish(patient=patient)
+    row.wish = wish
+    return save_wish(actor=actor, wish=row)
+
+
+@transaction.atomic
+def save_wish(*, actor: Actor, wish: ReleaseWish) -> ReleaseWish:
+    """Store how a patient wants to learn of results; it holds at once.
+
+    'Not in the portal' also hides what was there; another wish brings that back.
+    """
+    wish.full_clean()
+    wish.save()
+    patient: Patient = wish.patient
+    whose = {"clinic_id": patient.clinic_id, "patient_id": patient.pk}
+    record(actor, "release_wish.changed", patient, **whose, wish=wish.wish)
+    reports = DiagnosticReport.objects.filter(patient=patient).order_by("pk")
+    _resettle(reports.values_list("pk", flat=True))
+    return wish
+
+
+@transaction.atomic
+def mark_told(*, user: Any, report: DiagnosticReport) -> DiagnosticReport:
+    """A clinician has spoken with the family about what stands signed.
+
+    Raises:
+        Forbidden: `user` may not mark this in the clinic.
+        Conflict: nothing is signed yet, or it is marked already.
+    """
+    if not may(user, "diagnostics.tell_family", report.clinic_id):
+        raise Forbidden("Your role does not let you do this in this clinic.")
+    rows = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
+    report = rows.get(pk=report.pk)
+    if not report.is_signed:
+        raise Conflict("Sign the report first, then tell the family.", code="not_signed")
+    if was_told(report):
+        raise Conflict("It is marked already that the family was told.", code="told_already")
+    report.told_at, report.told_by = timezone.now(), user
+    settle(report)
+    report.save(update_fields=["told_at", "told_by", *SETTLED])
+    _audit(Actor.user(user), "report.family_told", report)
+    _tell(report, family=is_open(report))
+    return report
+
+
+def was_told(report: DiagnosticReport) -> bool:
+    """Whether the family was told what stands signed now."""
+    return bool(report.told_at and report.signed_at and report.told_at >= report.signed_at)
+
+
+def _waiting_in(clinic_id: UUID) -> list[UUID]:
+    """The clinic's reports that a change of its rules concerns."""
+    closed = Q(portal_from=None) | Q(portal_from__gt=timezone.now())
+    concerned = Q(status__in=UNSIGNED) & ~Q(impression="") | Q(status__in=SIGNED) & closed
+    rows = DiagnosticReport.objects.filter(concerned, clinic_id=clinic_id).order_by("pk")
+    return list(rows.values_list("pk", flat=True))
+
+
+def _tell(report: DiagnosticReport, *, family: bool) -> None:
+    topics = [clinic_topic(report.clinic_id)]
+    if family:
+        topics.append(patient_topic(report.patient_id))
+    publish("report.changed", report.pk, version=report.version, topics=topics)
+
+
+def _audit(actor: Actor, action: str, report: DiagnosticReport) -> None:
+    record(
+        actor,
+        action,
+        report,
+        clinic_id=report.clinic_id,
+        patient_id=report.patient_id,
+        version=report.version,
+    )
