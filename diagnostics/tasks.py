@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from diagnostics import pipeline
-from diagnostics.services import analyses, fleet, gate, uploads
+from diagnostics.services import analyses, fleet, gate, tallies, uploads
 
 
 @shared_task(name="diagnostics.tasks.analyse")
@@ -32,3 +32,9 @@ def watch() -> dict[str, int]:
 def watch_drift() -> int:
     """Look whether any microscope's pictures drift."""
     return fleet.watch_drift()
+
+
+@shared_task(name="diagnostics.tasks.tally")
+def tally() -> int:
+    """Add up the days that are over."""
+    return tallies.tally()

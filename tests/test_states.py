@@ -15,6 +15,8 @@ from diagnostics.models import (
     DiagnosticReport,
     FieldImage,
     ImageState,
+    ModelPackage,
+    PackageState,
     ReportStatus,
 )
 from hospital.base.states import IllegalTransition, StaleState, advance
@@ -25,6 +27,7 @@ MACHINES = [
     (Analysis, AnalysisState, "state"),
     (DiagnosticReport, ReportStatus, "status"),
     (ControlRun, ControlState, "state"),
+    (ModelPackage, PackageState, "state"),
 ]
 PAIRS = [
     pytest.param(model, field, origin, to, id=f"{model.__name__}: {origin} to {to}")
@@ -50,7 +53,11 @@ def row_in(world: Any, model: type, field: str, state: str) -> Any:
     run = ControlRun(image=image, device=world.device, slide=world.control_slide)
     if model is ControlRun:
         run.save()
+    package = ModelPackage(name="p", version="1", digest="cd" * 32, path="/p")
+    if model is ModelPackage:
+        package.save()
     row = {
+        ModelPackage: package,
         ControlRun: run,
         Device: world.device,
         FieldImage: image,

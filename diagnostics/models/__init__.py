@@ -5,6 +5,7 @@ from diagnostics.models.control import ControlRun, ControlSlide, ControlState
 from diagnostics.models.dicom import DicomInstance
 from diagnostics.models.hold import Hold, HoldReason, MixUp, Settlement, Side
 from diagnostics.models.image import FieldImage, ImageState
+from diagnostics.models.package import ModelPackage, PackageState
 from diagnostics.models.report import (
     Certainty,
     Conclusion,
@@ -15,6 +16,7 @@ from diagnostics.models.report import (
     Urgency,
 )
 from diagnostics.models.specimen import Specimen, Stain
+from diagnostics.models.tally import DayTally
 from diagnostics.models.upload import Upload
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "ControlRun",
     "ControlSlide",
     "ControlState",
+    "DayTally",
     "DiagnosticReport",
     "DicomInstance",
     "FieldImage",
@@ -33,7 +36,9 @@ __all__ = [
     "HoldReason",
     "ImageState",
     "MixUp",
+    "ModelPackage",
     "Outcome",
+    "PackageState",
     "Priority",
     "ReportStatus",
     "ReportVersion",
