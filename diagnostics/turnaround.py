@@ -84,18 +84,14 @@ def clock_of(report: DiagnosticReport) -> Clock:
 def clocks_of(reports: Sequence[DiagnosticReport]) -> dict[UUID, Clock]:
     """The clocks of `reports` by their ids, in three queries however many they are."""
     specimens = [report.specimen_id for report in reports]
-    pictures = {
-        row.pop("specimen"): row
-        for row in FieldImage.objects.filter(specimen__in=specimens)
-        .order_by()
-        .values("specimen")
-        .annotate(captured=Min("captured_at"), uploaded=Max("received_at"))
-    }
+    images = FieldImage.objects.filter(specimen__in=specimens).order_by().values_list("specimen")
+    sent = images.annotate(captured=Min("captured_at"), uploaded=Max("received_at"))
+    pictures = {specimen: (captured, uploaded) for specimen, captured, uploaded in sent}
     analysed = _analysed(specimens)
     opened = _opened(reports)
     return {
         report.pk: Clock(
-            **pictures.get(report.specimen_id, {}),
+            *pictures.get(report.specimen_id, (None, None)),
             analysed=analysed.get(report.specimen_id),
             opened=opened.get((report.pk, BY_STAFF)),
             signed=report.signed_at,

@@ -7,6 +7,7 @@ put to use reads the next picture, without a restart.
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -47,6 +48,11 @@ def folder_of(package: ModelPackage | None) -> Path | None:
     if package:
         return Path(package.path)
     return Path(settings.MODEL_PACKAGE) if settings.MODEL_PACKAGE else None
+
+
+def may_change(user: Any) -> bool:
+    """Whether `user` administers the whole house."""
+    return bool(user.is_authenticated and user.is_active and user.is_superuser)
 
 
 def named(text: str) -> ModelPackage:

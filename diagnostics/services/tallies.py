@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, CharField, Count, F, FloatField, Max, QuerySet, Sum, Value, When
+from django.db.models import Case, CharField, Count, F, FloatField, Max, Sum, Value, When
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, TruncDate
 from django.utils import timezone
@@ -59,7 +59,7 @@ def first_open_day() -> date:
 
 def counted(
     begin: date, end: date | None = None, *, clinics: Sequence[UUID] | None = None
-) -> QuerySet[Any, dict[str, Any]]:
+) -> list[dict[str, Any]]:
     """The columns of `DayTally`, counted now from the runs that finished from `begin` on.
 
     Args:
@@ -79,14 +79,14 @@ def counted(
         runs = runs.filter(finished_at__lt=_midnight(end))
     if clinics is not None:
         runs = runs.filter(image__specimen__clinic__in=clinics)
-    by = {
+    by: dict[str, Any] = {
         "day": TruncDate("finished_at"),
         "clinic_id": F("image__specimen__clinic"),
         "device_id": F("image__device"),
         "verdict": VERDICT,
     }
-    groups = runs.order_by().values("package_name", "package_digest", **by)
-    return groups.annotate(runs=Count("pk"), confidence=Sum(_CONFIDENCE))
+    groups: Any = runs.order_by().values("package_name", "package_digest", **by)
+    return list(groups.annotate(runs=Count("pk"), confidence=Sum(_CONFIDENCE)))
 
 
 def _midnight(day: date) -> datetime:
