@@ -42,11 +42,6 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "weeks": dashboard_charts.weeks(turnaround.weeks_of(ids)),
         "stages": list(turnaround.STAGES.items())[1:],
         "per_week": turnaround.REPORTS_A_WEEK,
-        "packages": {
-            "active": packages.in_use(),
-            "shadow": packages.reading_along(),
-            "may_change": packages.may_change(request.user),
-        },
     }
     return render(request, "diagnostics/dashboard.html", context)
 
@@ -82,6 +77,11 @@ def _now(request: HttpRequest, clinics: list[UUID]) -> dict[str, Any]:
         "queue": figures.queue_in(clinics),
         "workers": figures.workers_in(clinics),
         "silent": figures.silent_devices(request.user, clinics),
+        "packages": {
+            "active": packages.in_use(),
+            "shadow": packages.reading_along(),
+            "may_change": packages.may_change(request.user),
+        },
     }
 
 
