@@ -57,7 +57,8 @@ class Clock:
     def steps(self) -> list[dict[str, Any]]:
         """For the page: each stage's name, its moment, and the seconds since the one before.
 
-        The one before is the last that was reached; a stage that came earlier than that (a result
+        A stage without a moment is to come, or `unknown` where a later one was reached. The one
+        before is the last that was reached; a stage that came earlier than that (a result
         released before the signature) says no span.
         """
         steps: list[dict[str, Any]] = []
@@ -67,6 +68,9 @@ class Clock:
             took = (at - last).total_seconds() if at and last and at >= last else None
             steps.append({"code": code, "name": name, "at": at, "took": took})
             last = max(filter(None, (last, at)), default=None)
+        reached = max((number for number, step in enumerate(steps) if step["at"]), default=-1)
+        for number, step in enumerate(steps):
+            step["unknown"] = step["at"] is None and number < reached
         return steps
 
     @property

@@ -79,6 +79,8 @@ def test_a_span_counts_from_the_last_stage_reached() -> None:
         "read": None,
     }
     assert clock.total == 720
+    unknown = [step["code"] for step in clock.steps if step["unknown"]]
+    assert unknown == ["captured", "opened"], "what is past and was not seen; the rest is to come"
 
 
 def test_a_result_released_before_it_was_signed_says_no_span_backwards() -> None:
