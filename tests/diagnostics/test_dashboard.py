@@ -1,12 +1,16 @@
 """Promises of the dashboard: true numbers, of one's own clinics only, in few queries."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from bench.archive import statements
 from devices.models import AlertKind
 from devices.services.alerts import raise_alert
 from diagnostics import dashboard
@@ -24,6 +28,7 @@ from hospital.accounts.models import User
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from ml import packages as ml_packages
+from tests.diagnostics.test_listing import BIG, nodes
 from tests.world import BENIGN, PASSWORD, SETUP, SURE, World, result_of
 
 pytestmark = pytest.mark.django_db
@@ -230,6 +235,27 @@ def test_the_number_of_queries_does_not_grow(
         assert client.get("/dashboard/").status_code == 200
     with django_assert_max_num_queries(15):
         assert client.get("/dashboard/live/").status_code == 200
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="plans are PostgreSQL's")
+@pytest.mark.parametrize("path", ["/dashboard/", "/dashboard/live/"])
+@pytest.mark.parametrize("who", ["administrator", "superuser"])
+def test_no_table_that_grows_must_be_read_whole(world: World, who: str, path: str) -> None:
+    clinics = {"north": world.clinic.pk, "south": world.other_clinic.pk}
+    with connection.cursor() as cursor:
+        for statement in statements(6000, clinics):
+            cursor.execute(statement)
+        cursor.execute("ANALYZE")
+    tallies.tally()
+    with CaptureQueriesContext(connection) as queries:
+        assert page(getattr(world, who), path).status_code == 200
+    for query in [q["sql"] for q in queries if q["sql"].startswith("SELECT")]:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {query}")
+            plan = json.loads(json.dumps(cursor.fetchone()[0]))[0]["Plan"]
+        whole = [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+        assert not [name for name in whole if any(big in name for big in BIG)], query
 
 
 # --- packages -----------------------------------------------------------------------------------
