@@ -4,11 +4,12 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 
 from diagnostics import pipeline, readers
 from diagnostics.models import (
@@ -26,6 +27,7 @@ from hospital.audit.models import Entry
 from hospital.audit.services import Actor
 from hospital.base.problems import Conflict, Forbidden, NotFound
 from hospital.base.states import IllegalTransition
+from hospital.config import workers
 from ml import packages as ml_packages
 from ml.reading import Reader
 from tests.diagnostics.test_pipeline import Engine, post
@@ -268,6 +270,16 @@ def test_a_worker_that_has_nothing_else_does_not_start_with_a_broken_package(
     )
     with pytest.raises(readers.PackageReplaced, match="registered one"):
         pipeline.reader()
+
+
+def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(monkeypatch: Any) -> None:
+    def away() -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(pipeline, "reader", away)
+    queues = SimpleNamespace(consume_from={"analyses"})
+    instance = SimpleNamespace(app=SimpleNamespace(amqp=SimpleNamespace(queues=queues)))
+    workers.load_model(sender="w", instance=instance)  # no exit
 
 
 # --- reading along ------------------------------------------------------------------------------
