@@ -11,22 +11,22 @@ Only a worker process runs this; it is the only place where the model is loaded.
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from threading import Event, Lock, get_native_id
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from diagnostics import readers
 from diagnostics.leases import Keeper
 from diagnostics.models import Analysis, Outcome, Priority
-from diagnostics.services import analyses, bell, drawing
+from diagnostics.services import analyses, bell, drawing, packages
 from diagnostics.services.results import REJECTING, Found, succeed_all
 from hospital.base import files
-from ml import images, outlines, reading
+from ml import images, outlines
 from ml.preprocessing import Prepared, open_picture
 from ml.reading import Reader, Reading
 
@@ -38,20 +38,12 @@ MOST_PIXELS = 16_000_000
 PREPARERS = max(1, (os.cpu_count() or 1) // 4)
 
 _stopping = Event()
-_loading = Lock()
 _asking = Lock()  # one reader a process, and it answers one at a time
-_reader: Reader | None = None
 
 
 def reader() -> Reader:
-    """The model, loaded once per worker process and verified against its digest."""
-    global _reader  # noqa: PLW0603 - a process-wide cache that several threads may ask for
-    with _loading:
-        if _reader is None:
-            package = Path(settings.MODEL_PACKAGE) if settings.MODEL_PACKAGE else None
-            _reader = reading.load(package, engine=settings.MODEL_ENGINE)
-            log.info("model %s ready on %s", _reader.package.name, _reader.engine)
-        return _reader
+    """The model in use, loaded once per worker process and verified against its digest."""
+    return readers.own()
 
 
 def stop() -> None:
@@ -71,14 +63,52 @@ def drain(*, model: Reader | None = None, live: bool = True) -> int:
         model: to read with, instead of this process's `reader`.
         live: False takes background runs only: a process beside the hospital's workers.
     """
-    # Before claiming: a model that takes its time to load must not eat the lease.
-    model = model or reader()
+    if model:
+        return _pass(model, live=live)
+    finished = 0
+    while True:
+        # Before claiming: a model that takes its time to load must not eat the lease.
+        chosen, model = _chosen(), reader()
+        finished += _pass(model, live=live, still=partial(_is_chosen, chosen))
+        if stopping():
+            return finished
+        if _is_chosen(chosen):
+            aside = _read_along()
+            finished += aside
+            if not aside:
+                return finished
+
+
+def _chosen() -> str:
+    """The digest of the package in use, '' for the one of the settings."""
+    package = packages.in_use()
+    return package.digest if package else ""
+
+
+def _is_chosen(digest: str) -> bool:
+    return _chosen() == digest
+
+
+def _read_along() -> int:
+    """Let the package that reads along read a few: a live picture waits for no more than those."""
+    model = readers.shadow()
+    return _pass(model, live=False, once=True) if model else 0
+
+
+def _pass(
+    model: Reader,
+    *,
+    live: bool,
+    once: bool = False,
+    still: Callable[[], bool] = lambda: True,
+) -> int:
+    """Read with `model` what there is, or `once` one small batch, while it is `still` the one."""
     with (
         Keeper() as keeper,
         ThreadPoolExecutor(PREPARERS, "prepare") as hands,
         ThreadPoolExecutor(1, "engine") as engine,
     ):
-        return Line(model, keeper, hands, engine, live=live).run()
+        return Line(model, keeper, hands, engine, live=live, once=once, still=still).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +139,8 @@ class Line:
         engine: ThreadPoolExecutor,
         *,
         live: bool,
+        once: bool = False,
+        still: Callable[[], bool] = lambda: True,
     ) -> None:
         self._model = model
         self._keeper = keeper
@@ -116,7 +148,10 @@ class Line:
         self._engine = engine
         self._live = live
         # A live picture may have to wait for a background batch; where none comes, it may be big.
-        self._background = settings.ANALYSIS_BACKGROUND_BATCH if live else settings.ANALYSIS_BATCH
+        small = live or once
+        self._background = settings.ANALYSIS_BACKGROUND_BATCH if small else settings.ANALYSIS_BATCH
+        self._once, self._claims = once, 0
+        self._still = still
         self._claimed: list[Analysis] = []
         # Threads share a process id, and two drains must be told apart.
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{get_native_id()}"
@@ -147,7 +182,10 @@ class Line:
         """Claim a batch and set the hands on preparing it; None when nothing waits."""
         if stopping():
             return None
-        if not self._claimed or (self._live and not _is_live(self._claimed[0])):
+        if self._may_claim() and (
+            not self._claimed or (self._live and not _is_live(self._claimed[0]))
+        ):
+            self._claims += 1
             rows = analyses.claim(
                 worker=self._worker,
                 limit=settings.ANALYSIS_BATCH,
@@ -165,6 +203,10 @@ class Line:
         self._claimed = self._claimed[len(runs) :]
         prepare = partial(_prepare, self._model)
         return Batch(runs, [self._hands.submit(prepare, run) for run in runs])
+
+    def _may_claim(self) -> bool:
+        """Whether more may be taken: not after the one batch, not when another model is chosen."""
+        return not (self._once and self._claims) and self._still()
 
     def _return(self, ready: Batch | None) -> None:
         """Queue again what was claimed and not begun."""

@@ -3,7 +3,16 @@
 from celery import shared_task
 
 from diagnostics import heating, pipeline
-from diagnostics.services import analyses, fleet, gate, heat, notices, release, uploads
+from diagnostics.services import (
+    analyses,
+    fleet,
+    gate,
+    heat,
+    notices,
+    release,
+    tallies,
+    uploads,
+)
 
 
 @shared_task(name="diagnostics.tasks.analyse")
@@ -34,3 +43,9 @@ def watch() -> dict[str, int]:
 def watch_drift() -> int:
     """Look whether any microscope's pictures drift."""
     return fleet.watch_drift()
+
+
+@shared_task(name="diagnostics.tasks.tally")
+def tally() -> int:
+    """Add up the days that are over."""
+    return tallies.tally()

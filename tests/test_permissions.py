@@ -320,6 +320,10 @@ def no_pictures(scene: Scene) -> bytes:
     return b""
 
 
+def a_package(scene: Scene) -> dict[str, Any]:
+    return {"package_id": uuid.uuid4()}
+
+
 def an_upload(scene: Scene) -> dict[str, Any]:
     return {"upload_id": scene.upload.pk}
 
@@ -403,6 +407,14 @@ TABLE = [
     Line(" in 403 403 200 403 200 200 403  in", "GET", "fleet-live"),
     Line(" in 404 404 200 404 200 200 404  in", "GET", "fleet-device", device_id),
     Line(" in 404 404 200 404 200 200 404  in", "GET", "fleet-device-live", device_id),
+    # the dashboard: clinics' numbers for their administrators, packages for the whole house's
+    Line(" in 403 403 403 403 403 200 403  in", "GET", "dashboard"),
+    Line(" in 403 403 403 403 403 200 403  in", "GET", "dashboard-live"),
+    Line(" in 403 403 403 403 403 403 403  in", "GET", "packages"),
+    Line(" in 403 403 403 403 403 403 403  in", "GET", "package-compare", a_package),
+    Line(" in 403 403 403 403 403 403 403  in", "POST", "package-deed",
+         lambda s: {**a_package(s), "deed": "activate"}),
+    Line(" in 403 403 403 403 403 403 403  in", "POST", "package-rollback"),
     # the portal
     Line(" in 200 200 200 200 200 200 200  in", "GET", "portal"),
     Line(" in 200 200 200 200 200 200 200  in", "GET", "portal-live"),

@@ -17,6 +17,8 @@ from diagnostics.models import (
     HeatMap,
     HeatMapState,
     ImageState,
+    ModelPackage,
+    PackageState,
     ReportStatus,
 )
 from hospital.base.states import IllegalTransition, StaleState, advance
@@ -30,6 +32,7 @@ MACHINES = [
     (ControlRun, ControlState, "state"),
     (Invitation, InvitationState, "state"),
     (HeatMap, HeatMapState, "state"),
+    (ModelPackage, PackageState, "state"),
 ]
 PAIRS = [
     pytest.param(model, field, origin, to, id=f"{model.__name__}: {origin} to {to}")
@@ -59,7 +62,11 @@ def row_in(world: Any, model: type, field: str, state: str) -> Any:
     if model is ControlRun:
         run.save()
     heat = HeatMap.objects.create(analysis=image.analyses.get(), asked_by=world.technician)
+    package = ModelPackage(name="p", version="1", digest="cd" * 32, path="/p")
+    if model is ModelPackage:
+        package.save()
     row = {
+        ModelPackage: package,
         ControlRun: run,
         Device: world.device,
         FieldImage: image,

@@ -6,6 +6,7 @@ from diagnostics.models.dicom import DicomInstance
 from diagnostics.models.hold import Hold, HoldReason, MixUp, Settlement, Side
 from diagnostics.models.image import FieldImage, ImageState
 from diagnostics.models.looking import CellCall, CellLabel, FieldSeen, HeatMap, HeatMapState
+from diagnostics.models.package import ModelPackage, PackageState
 from diagnostics.models.receipt import Receipt
 from diagnostics.models.release import (
     ConclusionGroup,
@@ -24,6 +25,7 @@ from diagnostics.models.report import (
     Urgency,
 )
 from diagnostics.models.specimen import Specimen, Stain
+from diagnostics.models.tally import DayTally
 from diagnostics.models.upload import Upload
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "ControlRun",
     "ControlSlide",
     "ControlState",
+    "DayTally",
     "DiagnosticReport",
     "DicomInstance",
     "FieldImage",
@@ -48,7 +51,9 @@ __all__ = [
     "HoldReason",
     "ImageState",
     "MixUp",
+    "ModelPackage",
     "Outcome",
+    "PackageState",
     "Priority",
     "Receipt",
     "ReleaseRule",

@@ -38,6 +38,8 @@ class Priority(models.IntegerChoices):
 
     LIVE = 0, "Live"
     BACKGROUND = 1, "Background"
+    # Of the package that reads along: never has a say, see services.packages.
+    SHADOW = 2, "Silent"
 
 
 class Analysis(models.Model):
@@ -116,6 +118,17 @@ class Analysis(models.Model):
                 condition=Q(state=AnalysisState.RUNNING),
             ),
             models.Index(fields=["-queued_at"], name="analysis_queued_lately"),
+            # The dashboard's: what finished in the last hour, today, or on a day to be added up.
+            models.Index(
+                fields=["finished_at"],
+                name="analysis_finished",
+                condition=Q(state=AnalysisState.SUCCEEDED),
+            ),
+            models.Index(
+                fields=["finished_at"],
+                name="analysis_failed",
+                condition=Q(state=AnalysisState.FAILED),
+            ),
         ]
         constraints = [
             in_choices("state", AnalysisState, name="analysis_state_known"),

@@ -72,7 +72,7 @@ def claim(
     if live and limit:
         taken = _take(waiting.filter(priority=Priority.LIVE), worker=worker, limit=limit)
     if not taken and background:
-        wanted = waiting.filter(priority=Priority.BACKGROUND, package_wanted__in=["", package])
+        wanted = waiting.filter(priority__gt=Priority.LIVE, package_wanted__in=["", package])
         taken = _take(wanted, worker=worker, limit=background)
     return taken
 

@@ -110,11 +110,11 @@ def candidates(where: Where, *, package: str) -> QuerySet[FieldImage]:
     Passed over: what it has read, what it was asked to read (also in vain: a failed run is tried
     again from the case), and what is being read just now.
     """
-    settled = Analysis.objects.filter(image=OuterRef("pk")).filter(
-        Q(state__in=OPEN)
-        | Q(package_wanted=package)
-        | Q(package_digest=package, state=AnalysisState.SUCCEEDED)
+    # What it read along in silence is read again: those readings never have a say.
+    asked = ~Q(priority=Priority.SHADOW) & (
+        Q(package_wanted=package) | Q(package_digest=package, state=AnalysisState.SUCCEEDED)
     )
+    settled = Analysis.objects.filter(asked | Q(state__in=OPEN), image=OuterRef("pk"))
     return where.images().filter(~Exists(settled))
 
 
@@ -186,7 +186,7 @@ class Progress:
 
 def progress(package: str) -> Progress:
     """How far the package of digest `package` is."""
-    runs = Analysis.objects.filter(package_wanted=package)
+    runs = Analysis.objects.filter(package_wanted=package, priority=Priority.BACKGROUND)
     counted = runs.values_list("state").annotate(count=Count("pk")).order_by()
     counts: dict[str, int] = dict.fromkeys(AnalysisState.values, 0) | dict(counted)
     return Progress(**counts)
@@ -201,7 +201,9 @@ def dissents(package: str) -> tuple[int, int]:
     earlier = Analysis.objects.filter(
         image=OuterRef("image"), state=AnalysisState.SUCCEEDED, queued_at__lt=OuterRef("queued_at")
     ).order_by("-queued_at")
-    runs = Analysis.objects.filter(package_wanted=package, state=AnalysisState.SUCCEEDED)
+    runs = Analysis.objects.filter(
+        package_wanted=package, state=AnalysisState.SUCCEEDED, priority=Priority.BACKGROUND
+    )
     judged = runs.annotate(
         was=Subquery(earlier.values("outcome")[:1]), said=Subquery(earlier.values("label")[:1])
     )

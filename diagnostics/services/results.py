@@ -21,7 +21,7 @@ from diagnostics.models import (
 )
 from diagnostics.models.image import SET_ASIDE
 from diagnostics.models.report import UNSIGNED
-from diagnostics.services import controls, holds
+from diagnostics.services import controls, holds, packages
 from hospital.audit.services import Actor, entry, record_all
 from hospital.live.services import published_together
 
@@ -74,8 +74,8 @@ def succeed_all(batch: Sequence[Found]) -> int:
     kept = [one for one in batch if (one.analysis.pk, one.analysis.lease) in held]
     if not kept:
         return 0
-    silent = _silent_specimens(kept)
-    rows = [_finished(one, speaks=_specimen_id(one) not in silent) for one in kept]
+    silent = _silent(kept)
+    rows = [_finished(one, speaks=one.analysis.pk not in silent) for one in kept]
     # An upsert of rows that exist and are locked: an UPDATE with other values for each row.
     Analysis.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["id"], update_fields=_WRITTEN
@@ -85,9 +85,10 @@ def succeed_all(batch: Sequence[Found]) -> int:
         for one in kept
         if one.outlines
     )
-    speaking = [one for one in kept if _specimen_id(one) not in silent]
+    speaking = [one for one in kept if one.analysis.pk not in silent]
     _judge(speaking)
     record_all([_entry(one) for one in kept])
+    packages.queue_shadows(rows)
     with published_together():
         freed = controls.decide_all([row for row in rows if row.image.control_slide_id])
         holds.rebuild_all([*(one.analysis.image for one in speaking), *freed])
@@ -110,19 +111,26 @@ def _still_held(batch: Sequence[Found]) -> set[tuple[UUID, UUID | None]]:
     return set(rows.order_by("pk").values_list("pk", "lease"))
 
 
-def _silent_specimens(kept: Sequence[Found]) -> set[UUID]:
-    """Specimens about which a background run has no say: their report is signed or withdrawn."""
+def _silent(kept: Sequence[Found]) -> set[UUID]:
+    """The runs that have no say: those of a package that reads along, and background runs about
+    a specimen whose report is signed or withdrawn."""
+    told = {one.analysis.pk for one in kept if one.analysis.priority == Priority.SHADOW}
     background = {
         specimen
         for one in kept
         if one.analysis.priority == Priority.BACKGROUND and (specimen := _specimen_id(one))
     }
     if not background:
-        return set()
+        return told
     # Locked, so that nobody signs between this look and the rebuilding.
     locked = DiagnosticReport.objects.select_for_update().filter(specimen__in=background)
     standing = locked.order_by("specimen").values_list("specimen", "status")
-    return {specimen for specimen, status in standing if status not in UNSIGNED}
+    closed = {specimen for specimen, status in standing if status not in UNSIGNED}
+    return told | {
+        one.analysis.pk
+        for one in kept
+        if one.analysis.priority == Priority.BACKGROUND and _specimen_id(one) in closed
+    }
 
 
 def _finished(one: Found, *, speaks: bool) -> Analysis:

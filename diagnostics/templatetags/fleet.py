@@ -22,6 +22,7 @@ def pages_of(context: Any, swap: bool = False) -> dict[str, Any]:
     return {
         "worklist": "diagnostics.view_diagnosticreport" in held,
         "fleet": "devices.view_device" in held,
+        "dashboard": "diagnostics.view_dashboard" in held,
         "alerts": alerts,
         "here": context.get("here", ""),
         "swap": swap,

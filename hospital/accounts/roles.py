@@ -103,6 +103,7 @@ GRANTS: dict[str, frozenset[str]] = {
             "diagnostics.view_controlslide",
             "diagnostics.add_controlslide",
             "diagnostics.change_controlslide",
+            "diagnostics.view_dashboard",
         }
     ),
 }

@@ -218,6 +218,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "tally": {
+        "task": "diagnostics.tasks.tally",
+        "schedule": env.float("TALLY_SECONDS", 1800.0),
+        "options": {"expires": 1800},
+    },
 }
 
 # Web processes that `manage.py stack` starts. Requests of one process share transactions; a second

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
+from django.db import DatabaseError
 
 from hospital.config.stack.child import EX_CONFIG, announce_readiness
 
@@ -26,6 +27,9 @@ def load_model(sender: str, instance: Any, **_: Any) -> None:
 
     try:
         pipeline.reader()
+    except DatabaseError as error:
+        # Which package is in use is a row; it is asked for again before anything is claimed.
+        log.warning("the model is loaded when the database is back: %s", error)
     except Exception as error:
         log.debug("the model cannot be loaded", exc_info=True)
         log.critical("The model package cannot be used, so no picture is analysed: %s", error)

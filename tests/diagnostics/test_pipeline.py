@@ -16,7 +16,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
-from diagnostics import pipeline
+from diagnostics import pipeline, readers
 from diagnostics.models import (
     Analysis,
     AnalysisState,
@@ -320,16 +320,18 @@ def test_a_live_picture_that_comes_in_the_middle_waits_for_one_small_batch_only(
 
 def test_two_threads_share_one_model_which_is_loaded_once(monkeypatch: Any) -> None:
     loads: list[Any] = []
-    monkeypatch.setattr(pipeline, "_reader", None)
+    monkeypatch.setattr(readers, "_held", readers._Held())
+    monkeypatch.setattr(readers.packages, "in_use", lambda: None)
 
     def load(folder: Any, *, engine: str) -> Reader:
         loads.append(folder)
         return Reader(packages.verify(packages.COMMITTED), Engine())
 
-    monkeypatch.setattr(pipeline.reading, "load", load)
+    monkeypatch.setattr(readers.reading, "load", load)
     with ThreadPoolExecutor(4) as pool:
-        readers = {id(one.result()) for one in [pool.submit(pipeline.reader) for _ in range(8)]}
-    assert (len(readers), len(loads)) == (1, 1)
+        asked = [pool.submit(pipeline.reader) for _ in range(8)]
+        same = {id(one.result()) for one in asked}
+    assert (len(same), len(loads)) == (1, 1)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -37,10 +37,11 @@ def test_an_engine_that_does_not_exist_is_refused_naming_those_that_do():
 
 
 def test_the_worker_takes_the_engine_of_its_settings(settings, monkeypatch):
-    from diagnostics import pipeline
+    from diagnostics import pipeline, readers
 
     settings.MODEL_ENGINE = "openvino-fp32"
-    monkeypatch.setattr(pipeline, "_reader", None)
+    monkeypatch.setattr(readers, "_held", readers._Held())
+    monkeypatch.setattr(readers.packages, "in_use", lambda: None)
     assert pipeline.reader().engine.endswith("fp32")
 
 
