@@ -94,7 +94,7 @@ def test_how_sure_the_computer_is_stands_in_words_never_in_figures(world: World)
     paper = printed(as_it_stands(DiagnosticReport.objects.get(specimen=world.specimen)), address="")
     assert paper.says("Uncertain, nearest to Early Pre-B ALL")
     assert paper.says("possible") and paper.says("little speaks for it")
-    for figure in ["%", "0.40", "0.35", "40", "35"]:
+    for figure in ["%", "0.4", "0.35"]:  # 40 and 35 may be minutes of an hour
         assert not paper.says(figure), figure
 
 
