@@ -87,7 +87,8 @@ def test_a_revoked_guardian_loses_the_open_page_at_once(hospital: Any, screen: A
         revoke_portal_access(actor=SETUP, access=access)
 
     hospital.do(revoke)
-    expect(page.get_by_text("There is nothing here")).to_be_visible()
+    # Nothing else is open to them: the sign-in page is all that is left.
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     expect(page.get_by_text("Good news")).not_to_be_visible()
 
 
@@ -115,17 +116,17 @@ def test_the_haematologist_rewrites_the_familys_words(
 ) -> None:
     report = hospital.report()
     page = screen(hospital.world.haematologist, f"/cases/{report.pk}/")
-    page.get_by_label("Benign").check()
+    page.get_by_role("radio", name="Benign").check()
     open_words(page)
     simple = page.locator("#id_simple_means")
     expect(simple).to_have_value("The blood cells look healthy. A doctor has looked at them.")
     page.locator("#id_plain_means").fill("Amina's cells look healthy to me.")
-    page.get_by_label("Undetermined").check()
+    page.get_by_role("radio", name="Undetermined").check()
     expect(simple).to_have_value(
         "The blood did not give a clear answer. A doctor has looked at it."
     )
     expect(page.locator("#id_plain_means")).to_have_value("Amina's cells look healthy to me.")
-    page.get_by_label("Benign").check()
+    page.get_by_role("radio", name="Benign").check()
     photograph(page, "case-words-1280")
     check(page)
     page.get_by_label("Your password").fill(PASSWORD)
