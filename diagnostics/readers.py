@@ -13,6 +13,7 @@ from django.conf import settings
 
 from diagnostics.models import Analysis, AnalysisState, ModelPackage, Priority
 from diagnostics.services import packages
+from ml import packages as model_packages
 from ml import reading
 from ml.reading import Reader
 
@@ -54,6 +55,15 @@ def own() -> Reader:
             _replace(package, digest)
         assert _held.own is not None
         return _held.own[1]
+
+
+def ensure_sound() -> None:
+    """Look at the package of the settings without loading it, where no row can be asked.
+
+    Raises:
+        ml.packages.PackageTampered: a file of it is missing or changed.
+    """
+    model_packages.verify(packages.folder_of(None) or model_packages.COMMITTED)
 
 
 def shadow() -> Reader | None:

@@ -23,13 +23,15 @@ def load_model(sender: str, instance: Any, **_: Any) -> None:
     """Load the model, or refuse to start with a sentence that says why."""
     if ANALYSES not in instance.app.amqp.queues.consume_from:
         return
-    from diagnostics import pipeline  # noqa: PLC0415 - the model is this worker's alone
+    from diagnostics import pipeline, readers  # noqa: PLC0415 - the model is this worker's alone
 
     try:
-        pipeline.reader()
-    except DatabaseError as error:
-        # Which package is in use is a row; it is asked for again before anything is claimed.
-        log.warning("the model is loaded when the database is back: %s", error)
+        try:
+            pipeline.reader()
+        except DatabaseError as error:
+            # Which package is in use is a row; it is asked for again before anything is claimed.
+            readers.ensure_sound()
+            log.warning("the model is loaded when the database is back: %s", error)
     except Exception as error:
         log.debug("the model cannot be loaded", exc_info=True)
         log.critical("The model package cannot be used, so no picture is analysed: %s", error)
