@@ -198,7 +198,8 @@ class PortalAccessAdmin(ScopedAdmin):
                 access,
                 title="Revoke portal access",
                 question=f"Shall {access.user} no longer read the reports of {access.patient}?",
-                consequence="They are signed out at once. It can be granted anew.",
+                consequence="Their open pages lose it at once; whoever can read nothing else is "
+                "signed out. It can be granted anew.",
                 button="Revoke",
                 grave=True,
             )

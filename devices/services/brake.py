@@ -3,9 +3,9 @@
 import threading
 import time
 from collections import deque
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from hospital.base.problems import Refusal
+from hospital.base.proxies import household
 
 
 class TooManyTries(Refusal):
@@ -41,7 +41,7 @@ class Brake:
         """
         with self._lock:
             self._forget()
-            tries = self._tries.get(_household(address), ())
+            tries = self._tries.get(household(address), ())
             if len(tries) < self._most:
                 return
             wait = int(tries[-self._most] + self._seconds - time.monotonic()) + 1
@@ -53,7 +53,7 @@ class Brake:
     def note(self, address: str) -> None:
         """A wrong try came from `address`."""
         with self._lock:
-            self._tries.setdefault(_household(address), deque()).append(time.monotonic())
+            self._tries.setdefault(household(address), deque()).append(time.monotonic())
 
     def release(self) -> None:
         """Forget every try."""
@@ -68,14 +68,3 @@ class Brake:
                 tries.popleft()
             if not tries:
                 del self._tries[address]
-
-
-def _household(address: str) -> str:
-    """The address, or the network that one household gets whole: IPv6's /64."""
-    try:
-        known = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(known, IPv6Address) and known.ipv4_mapped is None:
-        return str(ip_network((known, 64), strict=False))
-    return str(known)

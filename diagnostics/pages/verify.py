@@ -22,7 +22,7 @@ from diagnostics.models import ReportVersion
 from diagnostics.models.report import WITHDRAWN
 from diagnostics.selectors import signed_version
 from diagnostics.services.snapshots import is_whole
-from hospital.base.proxies import sender_of
+from hospital.base.proxies import household, sender_of
 
 
 class DigestForm(forms.Form):
@@ -80,7 +80,7 @@ def _standing(version: ReportVersion) -> str:
 def _seconds_to_wait(request: HttpRequest) -> int:
     """0, or how long until this address may ask again. Each web process counts for itself."""
     now = time.time()
-    key = f"verify:{sender_of(request)}:{int(now // 60)}"
+    key = f"verify:{household(sender_of(request))}:{int(now // 60)}"
     cache.add(key, 0, timeout=120)
     try:
         asked = cache.incr(key)

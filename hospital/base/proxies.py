@@ -5,7 +5,7 @@ The web servers are started so that REMOTE_ADDR is whoever really opened the con
 anybody wrote into a header.
 """
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -34,6 +34,15 @@ def sender_of(request: HttpRequest) -> str:
         if address and not is_trusted_proxy(address):
             return address
     return peer
+
+
+def household(address: str) -> str:
+    """The address, or the network that one household gets whole, IPv6's /64: what tries are counted
+    by. '' for what is no address."""
+    known = _address(address)
+    if known is None:
+        return ""
+    return str(ip_network((known, 64), strict=False) if known.version == 6 else known)
 
 
 def _address(text: str) -> Address | None:

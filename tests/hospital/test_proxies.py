@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import RequestFactory
 
-from hospital.base.proxies import sender_of, word_of_proxy
+from hospital.base.proxies import household, sender_of, word_of_proxy
 
 PROXY, SECOND, CLIENT, OTHER = "10.0.0.2", "10.0.0.3", "192.0.2.1", "198.51.100.9"
 
@@ -47,3 +47,17 @@ def test_without_a_proxy_of_ours_no_word_is_believed(settings: Any) -> None:
     assert word_of_proxy(request(CLIENT, X_Word="yes"), "X-Word") == ""
     settings.TRUSTED_PROXIES = []
     assert word_of_proxy(request(PROXY, X_Word="yes"), "X-Word") == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("", ""),
+        ("unix:", ""),
+    ],
+)
+def test_an_address_is_counted_as_the_line_it_comes_by(address: str, counted: str) -> None:
+    assert household(address) == counted

@@ -181,19 +181,6 @@ def test_old_wrong_tries_are_tidied_away(world: World) -> None:
     assert not Lockout.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("address", "counted"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("", ""),
-        ("unix:", ""),
-    ],
-)
-def test_an_address_is_counted_as_the_line_it_comes_by(address: str, counted: str) -> None:
-    assert lockouts.key_of(address) == counted
-
-
 # --- the second step --------------------------------------------------------------------------
 
 

@@ -4,7 +4,6 @@ A try is counted before it is judged and taken back when it was right, so many a
 nothing. Names that nobody has are counted alike.
 """
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,7 +19,7 @@ from django.utils.translation import ngettext
 from hospital.accounts.models import Lockout, Membership, Tried, User
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Refusal
-from hospital.base.proxies import sender_of
+from hospital.base.proxies import household, sender_of
 
 # After so long without a wrong try, earlier ones are forgotten; so long is the longest wait.
 # An address is forgiven sooner: a whole hospital may stand behind one.
@@ -77,7 +76,7 @@ def begin(username: str, *, address: str = "") -> Try:
         LockedOut: the account or the address has to wait. The try must not be judged.
     """
     keys = [(Tried.ACCOUNT, _digest(username))]
-    if network := key_of(address):
+    if network := household(address):
         keys.append((Tried.ADDRESS, network))
     with transaction.atomic():
         rows = [_row(kind, key) for kind, key in keys]
@@ -118,15 +117,6 @@ def forget_old() -> int:
 def address_of(request: HttpRequest) -> str:
     """Whose address it is: behind a trusted proxy the client's, else whoever connected."""
     return sender_of(request)
-
-
-def key_of(address: str) -> str:
-    """What is counted for an address: it itself, of IPv6 the /64 that one line is given."""
-    try:
-        given = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    return str(ipaddress.ip_network((given, 64), strict=False) if given.version == 6 else given)
 
 
 def clinic_of(user: User) -> Any:
