@@ -153,7 +153,11 @@ STORAGES = {
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(VAR_DIR / "static")))
-STATICFILES_DIRS = [BASE_DIR / "hospital" / "config" / "static"]
+STATICFILES_DIRS = [
+    BASE_DIR / "hospital" / "config" / "static",
+    # The same letters on the screen as on paper.
+    ("fonts", BASE_DIR / "diagnostics" / "documents" / "fonts"),
+]
 
 # --- the wire -------------------------------------------------------------------------------
 
