@@ -175,7 +175,7 @@ class ScopedAdmin(_Admin):
                 )
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """The list; who stands on it is noted in the audit trail."""
         response: Any = super().changelist_view(request, extra_context)
         if shown := getattr(response, "context_data", {}).get("cl"):

@@ -28,7 +28,7 @@ class LeukolensAdminSite(AdminSite):
             raise PermissionDenied
         return redirect_to_login(request.GET.get("next", "/admin/"))
 
-    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+    def autocomplete_view(self, request: HttpRequest) -> Any:
         """Searching by name is reading, too."""
         return NotedSearch.as_view(admin_site=self)(request)
 

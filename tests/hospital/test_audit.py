@@ -3,7 +3,7 @@
 import io
 import json
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +171,7 @@ def test_a_changed_entry_is_named(sealed: World, column: str, value: str) -> Non
 def test_an_entry_that_is_no_longer_readable_is_named(sealed: World) -> None:
     if connection.vendor == "postgresql":
         pytest.skip("PostgreSQL holds no such value")
-    tamper("UPDATE audit_entry SET detail = '{' WHERE id = %s", at(7).pk)
+    tamper("UPDATE audit_entry SET at = 'never' WHERE id = %s", at(7).pk)
     assert first_wrong(verify()) == 7
 
 
@@ -406,10 +406,11 @@ def test_an_exported_line_has_all_that_its_digest_covers(sealed: World) -> None:
 
     entry = at(2)
     data = selectors.as_data(entry, selectors.seal_of(entry))
-    seal = Seal(position=data["seal"]["position"], at=data["seal"]["at"], told=data["seal"]["told"])
+    moment, told = datetime.fromisoformat, data["seal"]
+    seal = Seal(position=told["position"], at=moment(told["at"]), told=told["told"])
     again = Entry(
         pk=data["id"],
-        at=data["at"],
+        at=moment(data["at"]),
         actor_kind=data["actor"]["kind"],
         actor_id=data["actor"]["id"],
         actor_name=data["actor"]["name"],
@@ -420,11 +421,9 @@ def test_an_exported_line_has_all_that_its_digest_covers(sealed: World) -> None:
         patient_id=data["patient"],
         detail=data["detail"],
     )
-    for row in (seal, again):
-        row.clean_fields(exclude=["salt", "digest", "entry_id"] if row is seal else ["patient_id"])
     former = Seal.objects.get(position=1).digest
-    assert chain.told_by(again, data["seal"]["salt"]) == data["seal"]["told"]
-    assert chain.digest_of(again, seal, former) == data["seal"]["digest"]
+    assert chain.told_by(again, told["salt"]) == told["told"]
+    assert chain.digest_of(again, seal, former) == told["digest"]
 
 
 def test_a_moment_that_is_none_is_refused(world: World) -> None:
