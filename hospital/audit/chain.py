@@ -44,5 +44,6 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
+def _moment(at: datetime | None) -> str:
+    # None is what Django reads where somebody has written what is no moment.
+    return at.astimezone(UTC).isoformat(timespec="microseconds") if at else ""

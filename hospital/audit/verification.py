@@ -130,8 +130,14 @@ def _links() -> Iterator[tuple[Seal, Any]]:
 def _read(rows: Any) -> list[Seal]:
     try:
         return list(rows[:CHUNK])
-    except (ValueError, TypeError):  # a moment that is none; everything else is text
-        return list(rows.defer("at")[:CHUNK])
+    except ValueError:  # a moment that is none; all else is text and numbers
+        page = list(rows.defer("at")[:CHUNK])
+        for seal in page:
+            try:
+                assert seal.at
+            except ValueError:
+                seal.__dict__["at"] = None
+        return page
 
 
 def _entries(ids: Sequence[int]) -> dict[int, Any]:
