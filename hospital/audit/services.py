@@ -58,6 +58,18 @@ def record(
     return made
 
 
+def note(actor: Actor, action: str, subject_type: str, **detail: Any) -> Entry:
+    """Add an entry about no row in particular: the trail itself, a backup."""
+    return Entry.objects.create(
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_name=actor.name,
+        action=action,
+        subject_type=subject_type,
+        detail=detail,
+    )
+
+
 def record_all(entries: Iterable[Entry]) -> None:
     """Add many entries, each made by `entry`, in the caller's transaction and one statement."""
     Entry.objects.bulk_create(entries)
