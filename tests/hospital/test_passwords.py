@@ -35,9 +35,7 @@ def test_an_older_hash_still_opens_the_account_and_moves_over(
     assert User.objects.get(pk=world.technician.pk).password.startswith("argon2$")
 
 
-@pytest.mark.parametrize(
-    "weak", ["short-one", "passwordpassword", "831597264083", "technician-tara", "x" * 0]
-)
+@pytest.mark.parametrize("weak", ["short-one", "1qaz2wsx3edc", "831597264083", "technician-tara"])
 def test_a_password_that_is_easily_guessed_is_refused(world: World, weak: str) -> None:
     with pytest.raises(ValidationError):
         set_password(actor=SETUP, user=world.technician, password=weak)
