@@ -48,30 +48,30 @@ def unsealed(data: bytes, passphrase: str) -> dict[str, str]:
 
 
 def put_back(held: dict[str, str]) -> list[str]:
-    """Write keys where none are, for their owner only; those that are there stay. Which, in words.
+    """Write the keys, for their owner only; another one that was here is moved aside.
 
-    TLS keys are not written: where they belong is for whoever configures DICOM.
+    A new installation makes itself keys when it is first started, so there mostly is one. TLS keys
+    are not written: where they belong is for whoever configures DICOM.
+
+    Returns what was done, in words.
     """
     places = {
         "secret-key": Path(settings.VAR_DIR) / "secret-key",
         "audit-key.pem": Path(settings.AUDIT_KEY_FILE),
     }
     told = []
-    for name, path in places.items():
-        if name not in held:
-            continue
+    for name in places.keys() & held.keys():
+        path = places[name]
         if path.exists():
-            same = path.read_text() == held[name]
-            told.append(
-                f"{path}: " + ("the same is there" if same else "ANOTHER ONE IS THERE, kept")
-            )
-            continue
+            if path.read_text() == held[name]:
+                continue
+            path.replace(path.with_name(f"{path.name}.before-restore"))
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(held[name])
         told.append(f"{path}: put back")
-    return told
+    return sorted(told)
 
 
 def _cipher(passphrase: str, salt: bytes) -> Fernet:
