@@ -32,7 +32,8 @@ from diagnostics.models import (
 )
 from diagnostics.services import analyses, dicom, looking, reports, uploads
 from diagnostics.services.specimens import register_specimen
-from hospital.accounts.models import SignIn
+from hospital.accounts import emergency
+from hospital.accounts.models import BreakGlass, SignIn
 from ml import packages
 from patients.models import Invitation, Patient, PortalAccess
 from patients.services import register_patient
@@ -334,6 +335,12 @@ def a_session_of(user: Any) -> int:
     return SignIn.objects.get(session_key="another-device").pk
 
 
+def an_emergency_in(world: World) -> BreakGlass:
+    """In which the outsider reads there."""
+    reason = "A child bleeds tonight"
+    return emergency.begin(user=world.outsider, clinic=world.clinic, reason=reason)
+
+
 # fmt: off
 TABLE = [
     #     ano gua str tec hae mgr adm out dev
@@ -353,6 +360,11 @@ TABLE = [
     Line(" in 200 200 200 200 200 200 200  in", "GET", "mfa_index"),
     Line(" in 200 200 200 200 200 200 200  in", "GET", "mfa_list_webauthn"),
     Line(" in 200 200 200 200 200 200 200  in", "GET", "password"),
+    # emergencies: for haematologists, and administrators to watch; the deed after being asked again
+    Line(" in 403 403 403 200 403 200 200  in", "GET", "emergency"),
+    Line(" in 403 403 403 302 403 302 302  in", "POST", "emergency"),
+    Line(" in 404 404 404 404 404 302 302  in", "POST", "emergency-end",
+         lambda s: {"pk": an_emergency_in(s.world).pk}),
     Line(" in 302 302 302 302 302 302 302  in", "POST", "sessions-end"),
     Line(" in 404 404 302 404 404 404 404  in", "POST", "session-end",
          lambda s: {"pk": a_session_of(s.world.technician)}),

@@ -1,5 +1,6 @@
 """Clinics, colleagues, their roles and the audit trail in the admin."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from allauth.account.models import EmailAddress
@@ -12,8 +13,9 @@ from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
+from django.utils import timezone
 
-from hospital.accounts import selectors, services
+from hospital.accounts import emergency, selectors, services
 from hospital.accounts.models import Clinic, Lockout, Membership, User
 from hospital.accounts.roles import Role
 from hospital.accounts.scoped_admin import ReadOnlyAdmin, ScopedAdmin
@@ -351,6 +353,17 @@ class EntryAdmin(ReadOnlyAdmin):
     def patient(self, entry: Entry) -> str:
         """The beginning of the id; the trail itself holds no names."""
         return str(entry.patient_id)[:8] if entry.patient_id else ""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """The trail, and above it the emergencies of the last day."""
+        user: Any = request.user
+        lately = timezone.now() - timedelta(days=1)
+        watched = selectors.clinics_where(user, "audit.view_entry")
+        for one in emergency.visible_to(user).filter(begun_at__gt=lately, clinic__in=watched):
+            until = timezone.localtime(one.ended_at or one.ends_at)
+            text = f"Break-glass access: {one}, until {until:%H:%M}. {one.reason}"
+            messages.warning(request, text)
+        return super().changelist_view(request, extra_context)
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Also by subject: the 'History' button of other pages leads here."""

@@ -70,6 +70,38 @@ class Membership(models.Model):
         return f"{self.user}, {self.get_role_display()} at {self.clinic}"
 
 
+class BreakGlass(models.Model):
+    """Somebody reads another clinic's cases in an emergency, until it ends."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="emergencies")
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="emergencies")
+    reason = models.CharField(max_length=400)
+    begun_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "break-glass access"
+        verbose_name_plural = "break-glass accesses"
+        ordering = ["-begun_at"]
+        indexes = [
+            models.Index(
+                fields=["user"],
+                condition=models.Q(ended_at__isnull=True),
+                name="break_glass_not_ended",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.clinic}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it lets them read now."""
+        return self.ended_at is None and self.ends_at > timezone.now()
+
+
 class SignIn(models.Model):
     """A person signed in on a device: one row a session, for the list of one's sessions."""
 

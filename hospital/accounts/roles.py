@@ -21,6 +21,10 @@ _READ_CASES = {
     "diagnostics.view_diagnosticreport",
 }
 
+# What an emergency opens in another clinic (see `hospital.accounts.emergency`), and who may.
+EMERGENCY = frozenset(_READ_CASES)
+BREAK_GLASS = "accounts.add_breakglass"
+
 GRANTS: dict[str, frozenset[str]] = {
     Role.TECHNICIAN: frozenset(
         _READ_CASES
@@ -45,6 +49,7 @@ GRANTS: dict[str, frozenset[str]] = {
             "diagnostics.retry_analysis",
             "diagnostics.verify_diagnosticreport",
             "diagnostics.sign_diagnosticreport",
+            BREAK_GLASS,
             "diagnostics.add_cellcall",
             "diagnostics.tell_family",
             "diagnostics.release_hold",

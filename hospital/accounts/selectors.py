@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
-from hospital.accounts.models import Clinic, Lockout, Membership, Tried, User
-from hospital.accounts.roles import GRANTS, Role, roles_granting
+from hospital.accounts.models import BreakGlass, Clinic, Lockout, Membership, Tried, User
+from hospital.accounts.roles import BREAK_GLASS, EMERGENCY, GRANTS, Role, roles_granting
 from hospital.audit.models import Entry
 
 if TYPE_CHECKING:
@@ -24,7 +25,20 @@ def clinics_where(user: "User | AnonymousUser", permission: str) -> QuerySet[Cli
         return Clinic.objects.all()
     # A subquery, not a join: callers filter on it and must not get rows twice.
     held = Membership.objects.filter(user=user, role__in=roles_granting(permission))
-    return Clinic.objects.filter(pk__in=held.values("clinic_id"))
+    here = Q(pk__in=held.values("clinic_id"))
+    if permission in EMERGENCY:
+        here |= Q(pk__in=_broken_into(user).values("clinic_id"))
+    return Clinic.objects.filter(here)
+
+
+def _broken_into(user: User) -> QuerySet[BreakGlass]:
+    """The emergencies of `user` that are not over, while they read cases somewhere."""
+    return BreakGlass.objects.filter(
+        user=user,
+        ended_at=None,
+        ends_at__gt=timezone.now(),
+        user__memberships__role__in=roles_granting(BREAK_GLASS),
+    )
 
 
 def clinic_ids_where(user: "User | AnonymousUser", permission: str) -> list[UUID]:

@@ -382,6 +382,10 @@ SESSION_HOURS = env.int("SESSION_HOURS", 12)
 # Wrong tries after which an account, and an address of the network, have to wait.
 SIGNIN_TRIES = env.int("SIGNIN_TRIES", 5)
 SIGNIN_TRIES_PER_ADDRESS = env.int("SIGNIN_TRIES_PER_ADDRESS", 50)
+# How long a broken glass lets somebody read in another clinic; who is mailed besides the clinic's
+# administrators.
+BREAK_GLASS_MINUTES = env.int("BREAK_GLASS_MINUTES", 60)
+PRIVACY_OFFICER_MAILS = env.list("PRIVACY_OFFICER_MAILS", default=[])
 INVITATION_DAYS = env.int("INVITATION_DAYS", 7)
 
 LANGUAGE_CODE = "en"

@@ -85,10 +85,8 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     async def rights_changed(self, message: dict[str, Any]) -> None:
         """The account, its session or its rights may be others now: look, and close if so."""
-        if not await self._still_allowed() or not await self._refresh_topics():
-            await self.close(code=4403)
-            return
-        await self._catch_up()  # what happened on a new topic before this socket had joined it
+        if await self._may_stay():
+            await self._catch_up()  # what happened on a new topic before this socket had joined it
 
     async def _send_event(self, event: dict[str, Any]) -> None:
         if event["id"] in self.sent:
