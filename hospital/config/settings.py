@@ -70,6 +70,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "hospital.config.watched.Watched",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -242,6 +243,16 @@ DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "leukolens@localhost")
 
 # Whether families are told by mail that there is something new, never what.
 PORTAL_MAILS = env.bool("PORTAL_MAILS", bool(env.str("EMAIL_URL", "")))
+
+# --- sight ----------------------------------------------------------------------------------
+
+# Who may read /metrics, by the address that the connection really comes from.
+METRICS_NETWORKS = [
+    ip_network(given.strip(), strict=False)
+    for given in env.list("METRICS_NETWORKS", default=["127.0.0.0/8", "::1"])
+]
+# Where a worker serves its own; 0: nowhere. The web serves /metrics with its pages.
+METRICS_PORT = env.int("METRICS_PORT", 0)
 
 # --- rules of the house ---------------------------------------------------------------------
 
@@ -437,8 +448,28 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"following": {"()": "hospital.base.logs.Following"}},
+    "formatters": {
+        "line": {
+            "()": "hospital.base.logs.Lines",
+            "format": "{asctime} {levelname} {name} [{trace}]: {message}",
+            "style": "{",
+        },
+        "json": {"()": "hospital.base.logs.JsonLines"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "filters": ["following"],
+            "formatter": env.str("LOG_FORMAT", "line"),  # or json
+        }
+    },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        # It warns of every 404 with the address, in which anything may stand. hospital.requests
+        # has a line for it.
+        "django.request": {"level": "ERROR"},
+    },
 }
