@@ -63,7 +63,7 @@ def without_values(error: str) -> str:
 class Lines(logging.Formatter):
     """A line for people."""
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
+    def formatException(self, ei: Any) -> str:
         """The traceback without values."""
         return without_values(super().formatException(ei))
 

@@ -110,7 +110,10 @@ TEMPLATES = [
 # --- data -----------------------------------------------------------------------------------
 
 DATABASES = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'leukolens.sqlite3'}")
+    # Empty is as good as not given: a compose file cannot leave a variable out.
+    "default": env.db_url_config(
+        env.str("DATABASE_URL", "") or f"sqlite:///{VAR_DIR / 'leukolens.sqlite3'}"
+    )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Measured: with these, concurrent writers queue; without, they fail with 'database is locked'.

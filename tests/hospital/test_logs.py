@@ -71,9 +71,7 @@ def test_a_picture_is_followed_from_its_request_to_the_event_on_the_screen(
     assert set(events) == {str(image_id)}
 
 
-def test_no_line_says_who_a_patient_is(
-    client: Client, world: World, lines: io.StringIO
-) -> None:
+def test_no_line_says_who_a_patient_is(client: Client, world: World, lines: io.StringIO) -> None:
     image_id = uuid.uuid4()
     send(client, world, image_id)
     world.succeed(world.device.images.get(pk=image_id), BENIGN, outcome=Outcome.CLASSIFIED)
