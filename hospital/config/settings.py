@@ -13,7 +13,8 @@ import environ
 from csp.constants import NONE, SELF
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-env = environ.Env()
+# NAME_FILE is read for NAME, as containers pass secrets on.
+env = environ.FileAwareEnv()
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 # Everything a running installation keeps: database, files, logs.
@@ -70,6 +71,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "hospital.config.machines.ForMachines",
     "hospital.config.watched.Watched",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -143,6 +145,8 @@ STORAGES = {
             "access_key": env.str("S3_ACCESS_KEY", "") or None,
             "secret_key": env.str("S3_SECRET_KEY", "") or None,
             "default_acl": "private",
+            # A signed address is for the proxy, which uses it at once.
+            "querystring_expire": 60,
         },
     }
     if _S3_BUCKET
@@ -152,6 +156,8 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# Whether the proxy in front fetches pictures from the store, once a view has allowed it.
+FILES_BY_PROXY = bool(_S3_BUCKET) and env.bool("FILES_BY_PROXY", False)
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(VAR_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "hospital" / "config" / "static"]

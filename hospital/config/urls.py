@@ -3,13 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from hospital.config.health import healthz, readyz
-from hospital.config.metrics import metrics
+from hospital.config import machines
 
 urlpatterns = [
-    path("healthz", healthz, name="healthz"),
-    path("readyz", readyz, name="readyz"),
-    path("metrics", metrics, name="metrics"),
+    *machines.urlpatterns,
     path("admin/", admin.site.urls),
     path("", include("hospital.accounts.urls")),
     path("", include("patients.urls")),

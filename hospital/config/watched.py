@@ -11,12 +11,9 @@ from hospital.base.meters import REQUESTS
 
 log = logging.getLogger("hospital.requests")
 
-# Asked every few seconds by machines: counted, not logged.
-_QUIET = frozenset({"healthz", "readyz", "metrics"})
-
 
 class Watched:
-    """Middleware, the outermost.
+    """Middleware, the outermost but for what machines ask.
 
     The line has the route's name, never the address: that may hold what somebody searched for.
     """
@@ -36,13 +33,12 @@ class Watched:
             match = request.resolver_match
             route = (match.view_name if match else "") or "-"
             REQUESTS.labels(route, request.method, response.status_code).observe(took)
-            if route not in _QUIET:
-                log.info(
-                    "%s %s %d",
-                    request.method,
-                    route,
-                    response.status_code,
-                    extra={"facts": {"ms": round(1000 * took, 1)}},
-                )
+            log.info(
+                "%s %s %d",
+                request.method,
+                route,
+                response.status_code,
+                extra={"facts": {"ms": round(1000 * took, 1)}},
+            )
         response.headers.setdefault("X-Request-ID", trace)
         return response
