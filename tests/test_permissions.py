@@ -445,6 +445,10 @@ TABLE = [
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-pdf", report),
     Line("200 200 200 200 200 200 200 200 200", "GET", "verify", paper),
     Line("422 422 422 422 422 422 422 422 422", "POST", "verify", paper, note="no digest"),
+    # machines that watch: of nobody in particular; the numbers to known addresses only
+    Line("200 200 200 200 200 200 200 200 200", "GET", "healthz"),
+    Line("200 200 200 200 200 200 200 200 200", "GET", "readyz"),
+    Line("200 200 200 200 200 200 200 200 200", "GET", "metrics"),
     # microscopes
     Line("403 403 403 403 403 403 403 403 403", "POST", "api:device-enrol",
          body=lambda s: {"code": "0000-0000-0000"}),

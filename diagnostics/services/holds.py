@@ -27,6 +27,7 @@ from diagnostics.models import (
 from diagnostics.services import reports
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, entry, record_all
+from hospital.base.logs import following
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.services import published_together
 
@@ -190,10 +191,13 @@ def refresh(images: Iterable[UUID]) -> None:
 
 def rebuild_all(images: Iterable[FieldImage]) -> None:
     """Rebuild the reports of these pictures, each once, in one order everywhere."""
-    specimens = {i.specimen.pk: i.specimen for i in images if i.specimen}
+    # Each is followed under one of the pictures that changed it.
+    causes = {i.specimen.pk: (i.pk, i.specimen) for i in images if i.specimen}
     with published_together():
-        for pk in sorted(specimens):
-            reports.rebuild(specimens[pk])
+        for pk in sorted(causes):
+            image, specimen = causes[pk]
+            with following(image):
+                reports.rebuild(specimen)
 
 
 def devices_with_overdue_holds() -> list[UUID]:

@@ -27,6 +27,7 @@ from diagnostics.services.capacity import ensure_capacity
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, entry, record_all
 from hospital.base import files
+from hospital.base.logs import followed, following
 from hospital.base.problems import Conflict, Forbidden, NotFound, Overloaded, Refusal
 from hospital.base.together import Together
 from hospital.live.services import published_together
@@ -273,10 +274,11 @@ def _count(images: Sequence[FieldImage], mixed: mix_ups.Found) -> None:
     anew = {image.specimen_id for image in mixed.known.values()}
     with published_together():
         for pk in sorted(specimens):
-            if pk in anew:
-                reports.rebuild(specimens[pk])
-            else:
-                reports.count_in(specimens[pk], arrived[pk])
+            with following(arrived[pk][0].pk if pk in arrived else followed()):
+                if pk in anew:
+                    reports.rebuild(specimens[pk])
+                else:
+                    reports.count_in(specimens[pk], arrived[pk])
 
 
 # Requests that arrive while one is being written share the next transaction.

@@ -13,7 +13,8 @@ import environ
 from csp.constants import NONE, SELF
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-env = environ.Env()
+# NAME_FILE is read for NAME, as containers pass secrets on.
+env = environ.FileAwareEnv()
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 # Everything a running installation keeps: database, files, logs.
@@ -70,6 +71,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "hospital.config.machines.ForMachines",
+    "hospital.config.watched.Watched",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -109,7 +112,10 @@ TEMPLATES = [
 # --- data -----------------------------------------------------------------------------------
 
 DATABASES = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'leukolens.sqlite3'}")
+    # Empty is as good as not given: a compose file cannot leave a variable out.
+    "default": env.db_url_config(
+        env.str("DATABASE_URL", "") or f"sqlite:///{VAR_DIR / 'leukolens.sqlite3'}"
+    )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Measured: with these, concurrent writers queue; without, they fail with 'database is locked'.
@@ -139,6 +145,8 @@ STORAGES = {
             "access_key": env.str("S3_ACCESS_KEY", "") or None,
             "secret_key": env.str("S3_SECRET_KEY", "") or None,
             "default_acl": "private",
+            # A signed address is for the proxy, which uses it at once.
+            "querystring_expire": 60,
         },
     }
     if _S3_BUCKET
@@ -148,6 +156,8 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# Whether the proxy in front fetches pictures from the store, once a view has allowed it.
+FILES_BY_PROXY = bool(_S3_BUCKET) and env.bool("FILES_BY_PROXY", False)
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(VAR_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "hospital" / "config" / "static"]
@@ -251,6 +261,16 @@ DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "leukolens@localhost")
 
 # Whether families are told by mail that there is something new, never what.
 PORTAL_MAILS = env.bool("PORTAL_MAILS", bool(env.str("EMAIL_URL", "")))
+
+# --- sight ----------------------------------------------------------------------------------
+
+# Who may read /metrics, by the address that the connection really comes from.
+METRICS_NETWORKS = [
+    ip_network(given.strip(), strict=False)
+    for given in env.list("METRICS_NETWORKS", default=["127.0.0.0/8", "::1"])
+]
+# Where a worker serves its own; 0: nowhere. The web serves /metrics with its pages.
+METRICS_PORT = env.int("METRICS_PORT", 0)
 
 # --- rules of the house ---------------------------------------------------------------------
 
@@ -462,8 +482,28 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"following": {"()": "hospital.base.logs.Following"}},
+    "formatters": {
+        "line": {
+            "()": "hospital.base.logs.Lines",
+            "format": "{asctime} {levelname} {name} [{trace}]: {message}",
+            "style": "{",
+        },
+        "json": {"()": "hospital.base.logs.JsonLines"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "filters": ["following"],
+            "formatter": env.str("LOG_FORMAT", "line"),  # or json
+        }
+    },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        # It warns of every 404 with the address, in which anything may stand. hospital.requests
+        # has a line for it.
+        "django.request": {"level": "ERROR"},
+    },
 }

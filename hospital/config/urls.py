@@ -3,7 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from hospital.config import machines
+
 urlpatterns = [
+    *machines.urlpatterns,
     path("admin/", admin.site.urls),
     path("", include("hospital.accounts.urls")),
     path("", include("patients.urls")),

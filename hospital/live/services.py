@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from hospital.base.logs import followed
 from hospital.live import pusher
 from hospital.live.models import Event
 
@@ -23,7 +24,10 @@ def publish(kind: str, subject: UUID, *, version: int, topics: Iterable[str]) ->
     The push is a courtesy: sockets also look in the event log every few seconds
     (`consumers.EventConsumer`), so a lost push delays a screen and never starves it.
     """
-    events = [Event(topic=topic, kind=kind, subject=subject, version=version) for topic in topics]
+    events = [
+        Event(topic=topic, kind=kind, subject=subject, version=version, trace=followed())
+        for topic in topics
+    ]
     gathered = _gathered.get()
     if gathered is None:
         publish_all(events)
