@@ -35,9 +35,9 @@ def _no_brake() -> None:
 @pytest.fixture
 def world(db: Any) -> Any:
     """The hospital of tests/world.py."""
-    from tests.world import found
+    from tests.again import found_again
 
-    return found()
+    return found_again()
 
 
 @pytest.fixture
