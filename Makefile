@@ -20,7 +20,7 @@ apart := env $(addprefix -u ,$(installation))
 
 .NOTPARALLEL:
 .PHONY: help demo stack test quick lint format fast-tests database-tests stack-tests \
-        browser-tests bench drill runtime dev
+        browser-tests words bench drill runtime dev
 
 help:
 	@echo "make demo                  the whole product on this machine, with demonstration data"
@@ -29,6 +29,7 @@ help:
 	@echo "make test                  every check and every test"
 	@echo "make quick                 lint, types, layers and the fast tests"
 	@echo "make lint / make format    check / repair the style"
+	@echo "make words                 the portal's catalogues, after a sentence has changed"
 	@echo "make stack                 the product without demonstration data, in var/"
 	@echo "make drill                 microscopes on a bad network, servers that fail: is all still there"
 	@echo "make bench                 measure engines, pipeline, intake, worklist; ARGS=--quick"
@@ -46,6 +47,10 @@ demo: runtime
 
 stack: runtime
 	@exec $(python) manage.py stack $(ARGS)
+
+# Collects what the portal says into the catalogues in locale/, and compiles them: docs/languages.md
+words: dev
+	@$(apart) LEUKOLENS_VAR=var/lint $(python) -m tests.words $(ARGS)
 
 lint: dev
 	@$(python) -m ruff check

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from diagnostics.models import Conclusion
 from diagnostics.models.analysis import CLASS_NAMES
+from hospital.base.shaping import apart
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -71,9 +72,9 @@ def template(conclusion: str, level: str, *, clinic: str, telephone: str) -> Wor
 def call_line(clinic: str, telephone: str) -> str:
     """Whom to call."""
     if telephone:
-        words = {"clinic": clinic, "number": telephone}
+        words = {"clinic": apart(clinic), "number": apart(telephone)}
         return _("Call %(clinic)s, %(number)s, with any question about this report.") % words
-    return _("Ask %(clinic)s any question about this report.") % {"clinic": clinic}
+    return _("Ask %(clinic)s any question about this report.") % {"clinic": apart(clinic)}
 
 
 _Parts = tuple[str, str, list[str]]
@@ -159,7 +160,7 @@ def _plain_malignant() -> _Parts:
 
 
 def _detailed_malignant(conclusion: Conclusion) -> _Parts:
-    name = {"name": CLASS_NAMES[conclusion.value]}
+    name = {"name": apart(CLASS_NAMES[conclusion.value])}
     means = (
         _(
             "The haematologist saw immature white cells (blasts) in the smear whose look fits "

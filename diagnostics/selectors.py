@@ -37,6 +37,7 @@ from diagnostics.models import (
 from diagnostics.services import release
 from diagnostics.services.snapshots import SHORT
 from hospital.accounts.selectors import clinic_ids_where
+from hospital.audit.models import Entry
 from patients.selectors import patients_in_portal_of
 
 
@@ -296,3 +297,9 @@ def _photographed(reports: QuerySet[DiagnosticReport]) -> QuerySet[DiagnosticRep
     """
     real = FieldImage.objects.filter(specimen=OuterRef("specimen"), synthetic=False).order_by()
     return reports.annotate(photographed=IsNull(Subquery(real.values("pk")[:1]), False))
+
+
+def wish_chosen(patient_id: UUID) -> Entry | None:
+    """When and by whom it was last said how the patient wants to learn of results."""
+    changes = Entry.objects.filter(action="release_wish.changed", patient_id=patient_id)
+    return changes.order_by("-id").first()

@@ -17,6 +17,7 @@ from diagnostics.pages import (
     pictures,
     portal,
     verify,
+    wishes,
     worklist,
 )
 
@@ -69,6 +70,7 @@ urlpatterns = [
     path("portal/", portal.portal, name="portal"),
     path("portal/live/", portal.portal_live, name="portal-live"),
     path("portal/patients/<uuid:patient_id>/looked/", looked.looked, name="portal-looked"),
+    path("portal/patients/<uuid:patient_id>/wish/", wishes.wish, name="portal-wish"),
     path("portal/reports/<uuid:report_id>/", portal.portal_report, name="portal-report"),
     path("portal/reports/<uuid:report_id>/report.pdf", papers.portal_pdf, name="portal-pdf"),
     path(

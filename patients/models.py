@@ -7,7 +7,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Upper
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from hospital.accounts.languages import offered
 from hospital.accounts.models import Clinic
 from hospital.base.states import Transitions, in_choices
 from patients.ages import AgeBand, band_of
@@ -32,9 +34,7 @@ class Patient(models.Model):
     given_names = models.CharField(max_length=100)
     birth_date = models.DateField()
     sex = models.CharField("administrative sex", max_length=10, choices=Sex.choices)
-    language = models.CharField(
-        "preferred language", max_length=10, choices=settings.LANGUAGES, default="en"
-    )
+    language = models.CharField("preferred language", max_length=10, choices=offered, default="en")
     registered_at = models.DateTimeField(default=timezone.now, editable=False)
     erased_at = models.DateTimeField(
         null=True, editable=False, help_text="Since then nothing here tells who it was."
@@ -71,8 +71,8 @@ class Patient(models.Model):
 class Relation(models.TextChoices):
     """What a portal account is to the patient."""
 
-    SELF = "self", "The patient"
-    GUARDIAN = "guardian", "Parent or guardian"
+    SELF = "self", _("The patient")
+    GUARDIAN = "guardian", _("Parent or guardian")
 
 
 class AccessStanding(models.TextChoices):

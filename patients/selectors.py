@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from hospital.accounts.languages import own_or
 from hospital.accounts.selectors import clinics_where
 from patients.ages import YOUTH_YEARS, born_by
 from patients.models import AccessStanding, Invitation, Patient, PortalAccess, Relation
@@ -79,13 +80,16 @@ def patients_in_portal_of(user: Any) -> QuerySet[Patient]:
     )
 
 
-def family_mails(patient: Patient) -> list[str]:
-    """The mail addresses of those who read about `patient` today; each once."""
+def family_mails(patient: Patient) -> dict[str, str]:
+    """The mail addresses of those who read about `patient` today, each once, with its language."""
     links = PortalAccess.objects.filter(
         standing(AccessStanding.LIVE), patient=patient, user__is_active=True
     )
-    mails = links.exclude(user__email="").order_by().values_list("user__email", flat=True)
-    return sorted(set(mails))
+    mails = links.exclude(user__email="").order_by("user__email")
+    return {
+        mail: own_or(language, patient.language)
+        for mail, language in mails.values_list("user__email", "user__language")
+    }
 
 
 def patient_topic(patient_id: Any) -> str:

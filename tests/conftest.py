@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseOperations
+from django.utils import translation
 
 SHARED = Path(os.environ.get("LEUKOLENS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -22,6 +23,13 @@ def _files(settings: Any, tmp_path: Path) -> None:
             "OPTIONS": {"location": tmp_path / "files"},
         },
     }
+
+
+@pytest.fixture(autouse=True)
+def _house_language() -> Iterator[None]:
+    """What language one test's request was answered in is not the next test's."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)

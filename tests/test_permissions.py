@@ -350,6 +350,7 @@ TABLE = [
     Line("200 302 302 302 302 302 302 302 200", "GET", "login"),
     Line("200 302 302 302 302 302 302 302 200", "GET", "account_login"),
     Line("302 302 302 302 302 302 302 302 302", "POST", "logout"),
+    Line("302 302 302 302 302 302 302 302 302", "POST", "language"),
     # second steps; who is not in the middle of signing in is sent to its beginning
     Line("302 302 302 302 302 302 302 302 302", "GET", "mfa_authenticate"),
     Line("302 302 302 302 302 302 302 302 302", "GET", "mfa_login_webauthn"),
@@ -437,6 +438,10 @@ TABLE = [
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-report-live", released),
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-picture", portal_picture),
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-pdf", released),
+    Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-wish",
+         lambda s: {"patient_id": s.world.patient.pk}),
+    Line(" in 302 404 404 404 404 404 404  in", "POST", "portal-wish",
+         lambda s: {"patient_id": s.world.patient.pk}, lambda s: {"wish": "after_call"}),
     Line(" in 200 404 404 404 404 404 404  in", "GET", "portal-looked",
          lambda s: {"patient_id": s.world.patient.pk}),
     Line(" in 404 404 404 404 404 404 404  in", "GET", "portal-pdf", report,

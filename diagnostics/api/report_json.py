@@ -17,8 +17,8 @@ from diagnostics.models import (
     Outcome,
     ReportStatus,
 )
+from diagnostics.patient_message import DISCLAIMER
 from diagnostics.selectors import images_with_analyses
-from diagnostics.wording import DISCLAIMER
 from ml.classes import CLASSES
 
 

@@ -7,11 +7,12 @@ from django.utils.translation import ngettext
 
 from diagnostics import wording
 from diagnostics.documents import pictures
-from diagnostics.documents.sheet import Part, Sheet, day, framed, moment, named, notice
+from diagnostics.documents.sheet import Part, Sheet, framed, named, notice
 from diagnostics.documents.statement import Field, Statement, conclusion_of
 from diagnostics.documents.text import isolated
 from diagnostics.models import Outcome, ReportStatus
 from diagnostics.services.reports import CLEAR_FROM, LEANING_FROM, certainty_of
+from hospital.base.shaping import day, moment
 
 # More would bury the report; the case page has them all.
 MOST_PICTURES = 12

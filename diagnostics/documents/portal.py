@@ -5,14 +5,15 @@ from typing import Any
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
-from diagnostics import wording
 from diagnostics.documents import pictures
-from diagnostics.documents.sheet import Part, Sheet, day, framed, moment, notice
+from diagnostics.documents.sheet import Part, Sheet, framed, notice
 from diagnostics.documents.statement import Field, Statement
 from diagnostics.documents.text import isolated
 from diagnostics.models import Outcome
+from diagnostics.patient_message import patient_message
 from diagnostics.plain_words import PART_NAMES, PLAIN
 from diagnostics.services import signed_words
+from hospital.base.shaping import day, moment, numerals
 
 MOST_PICTURES = 4
 
@@ -27,7 +28,7 @@ def portal(
         guardian: who reads, for what nobody has signed and for snapshots without such words.
         paper, address: as for `sheet.framed`.
     """
-    message = wording.patient_message(statement.report, guardian=guardian)
+    message = patient_message(statement.report, guardian=guardian)
     said = signed_words.shown(statement.words, level, get_language() or "en")
     shown = [f for f in statement.fields if f.outcome == Outcome.CLASSIFIED][:MOST_PICTURES]
     files = {f"field-{field.number}.jpg": pictures.printed(field) for field in shown}
@@ -90,7 +91,9 @@ def _pictures(names: dict[str, Field]) -> dict[str, Any]:
 
 def _caption(field: Field) -> list[str]:
     cells = field.cell_count or 0
-    outlined = ngettext("%(n)s cell outlined", "%(n)s cells outlined", cells) % {"n": cells}
+    outlined = ngettext("%(n)s cell outlined", "%(n)s cells outlined", cells) % {
+        "n": numerals(cells)
+    }
     return [outlined, *([_("Drawn by a program")] if field.synthetic else [])]
 
 

@@ -7,21 +7,19 @@ beside (`clinical`, `portal`); the template only draws.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from io import BytesIO
 from typing import Any
 
 import segno
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import get_language, get_language_bidi
 from django.utils.translation import gettext as _
 
 from diagnostics.documents.statement import Statement
 from diagnostics.documents.text import MISSING, isolated, printable
 from diagnostics.models import ReportStatus
-from diagnostics.wording import DISCLAIMER
+from diagnostics.patient_message import DISCLAIMER
 from hospital.accounts.models import Paper
+from hospital.base.shaping import day, moment, numerals
 from patients.models import Patient
 
 Part = dict[str, Any]
@@ -60,6 +58,7 @@ def framed(
     data = {
         "lang": (get_language() or "en").partition("-")[0],
         "rtl": get_language_bidi(),
+        "one": numerals(1),
         "paper": _TYPST_PAPER[Paper(paper)],
         "title": title,
         "keywords": [report.specimen.accession],
@@ -88,16 +87,6 @@ def named(patient: Patient) -> str:
     """As on a record: family name first."""
     words = {"family": patient.family_name, "given": patient.given_names}
     return isolated(_("%(family)s, %(given)s") % words)
-
-
-def day(at: date | datetime) -> str:
-    """A day in the reader's language."""
-    return date_format(timezone.localtime(at) if isinstance(at, datetime) else at, "j F Y")
-
-
-def moment(at: datetime) -> str:
-    """A day and a time in the reader's language and the hospital's time zone."""
-    return date_format(timezone.localtime(at), "j F Y, H:i")
 
 
 def notice(title: str, *lines: str, tone: str = "plain") -> Part:

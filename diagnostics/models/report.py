@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from diagnostics.models.analysis import CLASS_NAMES, probability_bars
 from diagnostics.models.specimen import Specimen
@@ -18,14 +19,14 @@ from patients.models import Patient
 class ReportStatus(models.TextChoices):
     """FHIR R5 DiagnosticReport.status, with FHIR's meanings."""
 
-    REGISTERED = "registered", "Registered"
-    PARTIAL = "partial", "Unverified (computer only)"
-    PRELIMINARY = "preliminary", "Verified by a technician"
-    FINAL = "final", "Signed"
-    AMENDED = "amended", "Amended"
-    CORRECTED = "corrected", "Corrected"
-    CANCELLED = "cancelled", "Cancelled"
-    ENTERED_IN_ERROR = "entered-in-error", "Entered in error"
+    REGISTERED = "registered", _("Registered")
+    PARTIAL = "partial", _("Unverified (computer only)")
+    PRELIMINARY = "preliminary", _("Verified by a technician")
+    FINAL = "final", _("Signed")
+    AMENDED = "amended", _("Amended")
+    CORRECTED = "corrected", _("Corrected")
+    CANCELLED = "cancelled", _("Cancelled")
+    ENTERED_IN_ERROR = "entered-in-error", _("Entered in error")
 
 
 class Conclusion(models.TextChoices):
@@ -61,7 +62,7 @@ class Stage(models.IntegerChoices):
     """Which part of the worklist a report is in, by its status."""
 
     REVIEW = 0, "Needs review"
-    SIGNED = 1, "Signed"
+    SIGNED = 1, _("Signed")
     WITHDRAWN = 2, "Withdrawn"
 
 

@@ -10,10 +10,10 @@ from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from diagnostics import wording
 from diagnostics.models import DiagnosticReport, FieldImage, ImageState
 from diagnostics.pages.levels import level_of, remember_level
 from diagnostics.pages.presenting import synthetic_of
+from diagnostics.patient_message import PatientMessage, patient_message
 from diagnostics.plain_words import LEVEL_NAMES
 from diagnostics.selectors import earlier_reading, newest_version, portal_reports
 from diagnostics.services import reading, signed_words
@@ -119,5 +119,5 @@ def _said(request: HttpRequest, report: DiagnosticReport) -> signed_words.Shown 
     return signed_words.shown(signed, level_of(request), get_language() or "en")
 
 
-def _message(report: DiagnosticReport, link: PortalAccess) -> wording.PatientMessage:
-    return wording.patient_message(report, guardian=link.relation == Relation.GUARDIAN)
+def _message(report: DiagnosticReport, link: PortalAccess) -> PatientMessage:
+    return patient_message(report, guardian=link.relation == Relation.GUARDIAN)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from diagnostics.models import DiagnosticReport
 from diagnostics.services import release
+from hospital.base.shaping import apart
 from patients.selectors import family_mails
 
 log = logging.getLogger(__name__)
@@ -42,16 +43,16 @@ def _mail(report: DiagnosticReport) -> bool:
     if not settings.PORTAL_MAILS or not is_news or not release.is_open(report):
         return False
     to = family_mails(report.patient)
-    with translation.override(report.patient.language):
-        subject, text = _("Something new in your portal"), _text(report)
     # One message for each: who else reads about a child is not told by a mail.
-    if not to or sum(_sent(subject, text, address) for address in to):
+    if not to or sum(_sent(report, address, language) for address, language in to.items()):
         return bool(to)
     DiagnosticReport.objects.filter(pk=report.pk).update(mail_due=True)
     return False
 
 
-def _sent(subject: str, text: str, address: str) -> bool:
+def _sent(report: DiagnosticReport, address: str, language: str) -> bool:
+    with translation.override(language):
+        subject, text = _("Something new in your portal"), _text(report)
     try:
         send_mail(subject, text, None, [address])
     except OSError as error:
@@ -65,12 +66,12 @@ def _text(report: DiagnosticReport) -> str:
     clinic = report.patient.clinic
     lines = [
         _("There is something new, or something has changed, in the portal of %(clinic)s.")
-        % {"clinic": clinic.name},
+        % {"clinic": apart(clinic.name)},
         _("Sign in to read it.")
         + (f" {settings.PUBLIC_URL}/portal/" if settings.PUBLIC_URL else ""),
         "",
         _("What it is stands in no mail, whatever it is: good or bad news look the same here."),
     ]
     if clinic.telephone:
-        lines.append(_("Questions? Call %(number)s.") % {"number": clinic.telephone})
+        lines.append(_("Questions? Call %(number)s.") % {"number": apart(clinic.telephone)})
     return "\n".join(lines)

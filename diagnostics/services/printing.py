@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from diagnostics.documents import setting
 from diagnostics.documents.clinical import clinical
@@ -101,28 +102,30 @@ def _printed(
 
 def _paper(paper: str) -> str:
     if paper not in Paper.values:
-        raise Refusal("Choose 'a4' or 'letter' as the paper.", code="unknown_paper")
+        raise Refusal(_("Choose 'a4' or 'letter' as the paper."), code="unknown_paper")
     return paper
 
 
 def _statement(report: DiagnosticReport, number: str) -> Statement:
     if report.status in WITHDRAWN:
         raise Conflict(
-            "This report was withdrawn and is not printed. See its history on the case page.",
+            _("This report was withdrawn and is not printed. See its history on the case page."),
             code="report_withdrawn",
         )
     if not number and not report.is_signed:
         if report.status == ReportStatus.REGISTERED:
             raise Conflict(
-                "There is no result to print yet. Wait for the first picture to be analysed.",
+                _("There is no result to print yet. Wait for the first picture to be analysed."),
                 code="nothing_to_print",
             )
         return as_it_stands(report)
     version = _version(report, number)
     if not is_whole(version):
         raise Conflict(
-            "The stored record is not what was signed, so it is not printed. Tell the "
-            "administrator: the database was changed by hand or is damaged.",
+            _(
+                "The stored record is not what was signed, so it is not printed. Tell the "
+                "administrator: the database was changed by hand or is damaged."
+            ),
             code="snapshot_damaged",
         )
     return of_version(version)
@@ -137,7 +140,7 @@ def _version(report: DiagnosticReport, number: str) -> ReportVersion:
     version = versions.first()
     if version is None:
         raise NotFound(
-            "Nobody has signed a version of that number. The case page lists those there are.",
+            _("Nobody has signed a version of that number. The case page lists those there are."),
             code="no_such_version",
         )
     return version

@@ -20,7 +20,9 @@ from hospital.accounts.models import Clinic
 from hospital.base.problems import Refusal
 
 LONGEST = 2000
-_FIGURE = re.compile(r"\d\s*(%|٪|percent\b)", re.IGNORECASE)
+_FIGURE = re.compile(
+    r"\d\s*(%|٪|per ?cent\b|por ?ciento\b|শতাংশ|درصد|في المئة|بالمئة)", re.IGNORECASE
+)
 # Whoever leaves the words alone signs the house's.
 Given = Mapping[str, Mapping[str, str]]
 

@@ -6,6 +6,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils import timezone
 
+from hospital.accounts.languages import offered
 from hospital.accounts.roles import Role
 from hospital.base.states import in_choices
 
@@ -44,6 +45,8 @@ class User(AbstractUser):
     """Anyone who signs in: staff by their memberships, patients and guardians by portal access."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # '' is what the browser asks for.
+    language = models.CharField(max_length=10, blank=True, choices=offered)
 
     class Meta(AbstractUser.Meta):
         ordering = ["username"]

@@ -1,15 +1,16 @@
 """What each role may do. The one table of permissions; `selectors.clinics_where` reads it."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Role(models.TextChoices):
     """A person's job in one clinic."""
 
-    TECHNICIAN = "technician", "Laboratory technician"
-    HAEMATOLOGIST = "haematologist", "Haematologist"
-    DEVICE_MANAGER = "device_manager", "Device manager"
-    ADMINISTRATOR = "administrator", "Administrator"
+    TECHNICIAN = "technician", _("Laboratory technician")
+    HAEMATOLOGIST = "haematologist", _("Haematologist")
+    DEVICE_MANAGER = "device_manager", _("Device manager")
+    ADMINISTRATOR = "administrator", _("Administrator")
 
 
 _READ_CASES = {

@@ -46,6 +46,7 @@ def open_account(
     email: str = "",
     is_superuser: bool = False,
     pk: UUID | None = None,
+    language: str = "",
 ) -> User:
     """Create an account that can sign in; with password None it cannot until one is set.
 
@@ -61,6 +62,7 @@ def open_account(
         last_name=family,
         is_staff=is_superuser,
         is_superuser=is_superuser,
+        language=language,
         **({"pk": pk} if pk else {}),
     )
     user.set_password(password)
@@ -81,6 +83,13 @@ def save_account(*, actor: Actor, user: User) -> User:
     else:
         sessions.end_all(actor=actor, user=user)
     return user
+
+
+def choose_language(*, user: User, language: str) -> None:
+    """Remember what somebody wants to read; '' is what their browser asks for."""
+    user.language = language
+    user.full_clean(exclude=["password"])
+    user.save(update_fields=["language"])
 
 
 @transaction.atomic

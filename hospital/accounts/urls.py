@@ -13,7 +13,7 @@ from django.urls import path
 
 from hospital.accounts.pages import account as own
 from hospital.accounts.pages import emergency
-from hospital.accounts.pages.views import home, sign_out
+from hospital.accounts.pages.views import home, language, sign_out
 
 urlpatterns = [
     path("", home, name="home"),
@@ -27,6 +27,7 @@ urlpatterns = [
         "login/again/passkey/", passkeys.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"
     ),
     path("logout/", sign_out, name="logout"),
+    path("language/", language, name="language"),
     path("account/", own.account, name="account"),
     path("account/", own.account, name="mfa_index"),
     path("account/", own.account, name="mfa_list_webauthn"),

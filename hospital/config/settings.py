@@ -11,6 +11,7 @@ from pathlib import Path
 
 import environ
 from csp.constants import NONE, SELF
+from django.conf.locale import LANG_INFO
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 # NAME_FILE is read for NAME, as containers pass secrets on.
@@ -77,9 +78,11 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "hospital.accounts.languages.OwnLanguage",
     # Sessions that are over, staff without a second factor.
     "hospital.accounts.signin.middleware.SignInGuard",
     # Deny by default: a view is public only where it says so with @login_not_required.
@@ -409,12 +412,11 @@ PRIVACY_OFFICER_MAILS = env.list("PRIVACY_OFFICER_MAILS", default=[])
 INVITATION_DAYS = env.int("INVITATION_DAYS", 7)
 
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "locale"]
+# English, and whatever has a catalogue (docs/languages.md).
 LANGUAGES = [
-    ("en", "English"),
-    ("es", "Spanish"),
-    ("bn", "Bengali"),
-    ("fa", "Persian"),
-    ("ar", "Arabic"),
+    (code, LANG_INFO[code]["name"])
+    for code in ["en", *sorted(mo.parts[-3] for mo in LOCALE_PATHS[0].glob("*/LC_MESSAGES/*.mo"))]
 ]
 TIME_ZONE = env.str("TIME_ZONE", "UTC")
 USE_TZ = True
@@ -437,6 +439,9 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 SESSION_COOKIE_NAME = env.str("SESSION_COOKIE_NAME", "leukolens_session")
 CSRF_COOKIE_NAME = env.str("CSRF_COOKIE_NAME", "leukolens_csrf")
+LANGUAGE_COOKIE_NAME = "leukolens_language"
+LANGUAGE_COOKIE_SECURE, LANGUAGE_COOKIE_HTTPONLY, LANGUAGE_COOKIE_SAMESITE = _TLS, True, "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 CONTENT_SECURITY_POLICY = {

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from diagnostics.models import Certainty, Conclusion
-from diagnostics.wording import Tone, advice_for, impression_in_words, patient_message
+from diagnostics.patient_message import Tone, patient_message
+from diagnostics.wording import advice_for, impression_in_words
 
 FORBIDDEN = re.compile(r"\d|%|pre-b|pro-b|\bALL\b|hematogone|haematogone|malignant|cancer", re.I)
 

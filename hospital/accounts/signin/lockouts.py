@@ -20,6 +20,7 @@ from hospital.accounts.models import Lockout, Membership, Tried, User
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Refusal
 from hospital.base.proxies import household, sender_of
+from hospital.base.shaping import numerals
 
 # After so long without a wrong try, earlier ones are forgotten; so long is the longest wait.
 # An address is forgiven sooner: a whole hospital may stand behind one.
@@ -38,11 +39,11 @@ class LockedOut(Refusal):
         seconds = max(1, round(wait.total_seconds()))
         minutes = -(-seconds // 60)
         text = ngettext(
-            "Too many wrong tries. Wait %(n)d minute, then try again.",
-            "Too many wrong tries. Wait %(n)d minutes, then try again.",
+            "Too many wrong tries. Wait %(n)s minute, then try again.",
+            "Too many wrong tries. Wait %(n)s minutes, then try again.",
             minutes,
         )
-        super().__init__(text % {"n": minutes}, retry_after=seconds)
+        super().__init__(text % {"n": numerals(minutes)}, retry_after=seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from uuid import UUID
 from allauth.mfa.webauthn.internal import auth as webauthn
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from hospital.accounts import services
@@ -55,6 +56,7 @@ def open_account(
         password=None if credential else password,
         full_name=full_name,
         pk=pk,
+        language=translation.get_language() or "",
     )
     if credential:
         _add_passkey(user, credential)

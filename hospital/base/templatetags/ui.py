@@ -1,4 +1,4 @@
-"""What every page draws: icons and points in time."""
+"""What every page draws: icons, points in time, numbers."""
 
 import json
 from datetime import datetime
@@ -7,11 +7,15 @@ from typing import Any
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from hospital.base import shaping
+
 register = template.Library()
+register.filter("numerals", shaping.numerals)
+register.filter("day", shaping.day)
+register.filter("day_and_time", shaping.moment)
 
 
 @register.simple_tag
@@ -36,8 +40,8 @@ def moment(at: datetime | None, *, relative: bool = False) -> SafeString | str:
         '<time class="{}" datetime="{}" title="{}">{}</time>',
         "age" if relative else "moment",
         local.isoformat(timespec="seconds"),
-        date_format(local, "l, j F Y, H:i"),
-        date_format(local, "j M Y, H:i"),
+        shaping.weekday(local),
+        shaping.brief(local),
     )
 
 

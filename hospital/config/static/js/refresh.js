@@ -110,7 +110,7 @@ function announce() {
   for (const id of changed) document.getElementById(id)?.classList.add("is-changed");
   changed.clear();
   if (heard.length && news) {
-    const text = heard.length > 3 ? news.dataset.many.replace("%n", heard.length) : heard.join(". ");
+    const text = heard.length > 3 ? news.dataset.many.replace("%n", heard.length.toLocaleString(document.documentElement.lang)) : heard.join(". ");
     news.textContent = text;
   }
   heard.length = 0;
