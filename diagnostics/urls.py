@@ -3,6 +3,7 @@
 from django.urls import path
 
 from diagnostics.pages import (
+    ahead,
     card,
     case,
     cells,
@@ -17,12 +18,15 @@ from diagnostics.pages import (
     pictures,
     portal,
     verify,
+    views,
     worklist,
 )
 
 urlpatterns = [
     path("worklist/", worklist.worklist, name="worklist"),
     path("worklist/live/", worklist.worklist_rows, name="worklist-live"),
+    path("worklist/views/", views.save, name="view-save"),
+    path("worklist/views/<uuid:view_id>/<slug:deed>/", views.deed, name="view-deed"),
     path("fleet/", fleet.fleet, name="fleet"),
     path("fleet/live/", fleet.fleet_live, name="fleet-live"),
     path("fleet/<uuid:device_id>/", fleet.fleet_device, name="fleet-device"),
@@ -48,6 +52,8 @@ urlpatterns = [
     path("cases/<uuid:report_id>/live/", case.case_live, name="case-live"),
     path("cases/<uuid:report_id>/fields/<uuid:image_id>/", case.case_field, name="case-field"),
     path("cases/<uuid:report_id>/<slug:where>-case/", case.beside, name="case-beside"),
+    path("cases/<uuid:report_id>/ahead/", ahead.ahead, name="case-ahead"),
+    path("cases/<uuid:report_id>/next-case/ahead/", ahead.ahead_of, name="next-case-ahead"),
     path("cases/<uuid:report_id>/verify/", case.verify, name="case-verify"),
     path("cases/<uuid:report_id>/sign/", case.sign, name="case-sign"),
     path("cases/<uuid:report_id>/told/", family.told, name="case-told"),

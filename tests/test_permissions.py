@@ -27,10 +27,11 @@ from diagnostics.models import (
     Hold,
     HoldReason,
     MixUp,
+    SavedView,
     Specimen,
     Upload,
 )
-from diagnostics.services import analyses, dicom, looking, reports, uploads
+from diagnostics.services import analyses, dicom, looking, reports, uploads, views
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import SignIn
 from ml import packages
@@ -70,6 +71,7 @@ class Scene:
     held: FieldImage
     mix_up: MixUp
     call: CellCall
+    view: SavedView
 
 
 @pytest.fixture
@@ -133,6 +135,7 @@ def scene(world: World) -> Scene:
         released=released,
         released_image=released_image,
         access=PortalAccess.objects.get(user=world.guardian),
+        view=views.save_view(user=world.haematologist, name="Mornings", query="show=review"),
         call=looking.call_cell(user=world.haematologist, analysis=outlined, cell=0, label="pre_b"),
         upload=uploads.begin(
             device=world.device,
@@ -371,12 +374,18 @@ TABLE = [
     # the worklist and the case
     Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist"),
     Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist-live"),
+    Line(" in 403 403 302 302 403 403 302  in", "POST", "view-save",
+         body=lambda s: {"name": "Nights"}),
+    Line(" in 403 403 404 302 403 403 404  in", "POST", "view-deed",
+         lambda s: {"view_id": s.view.pk, "deed": "forget"}, note="of the haematologist"),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case", report),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-live", report),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-field", field),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "picture-cells", sent_picture),
     Line(" in 404 404 302 302 404 404 404  in", "GET", "case-beside",
          lambda s: {**report(s), "where": "next"}),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case-ahead", report),
+    Line(" in 404 404 302 302 404 404 404  in", "GET", "next-case-ahead", report),
     Line(" in 404 404 201 201 404 404 404  in", "POST", "picture-call", sent_picture, named_cell),
     Line(" in 404 404 202 202 404 404 404  in", "POST", "picture-ask-heat", sent_picture),
     Line(" in 404 404 403 200 404 404 404  in", "POST", "call-undo",

@@ -19,6 +19,7 @@ from diagnostics.models.report import (
     Certainty,
     Conclusion,
     DiagnosticReport,
+    ModelReading,
     ReportStatus,
     ReportVersion,
     Stage,
@@ -27,6 +28,7 @@ from diagnostics.models.report import (
 from diagnostics.models.specimen import Specimen, Stain
 from diagnostics.models.tally import DayTally
 from diagnostics.models.upload import Upload
+from diagnostics.models.view import SavedView
 
 __all__ = [
     "Analysis",
@@ -52,6 +54,7 @@ __all__ = [
     "ImageState",
     "MixUp",
     "ModelPackage",
+    "ModelReading",
     "Outcome",
     "PackageState",
     "Priority",
@@ -61,6 +64,7 @@ __all__ = [
     "ReleaseWish",
     "ReportStatus",
     "ReportVersion",
+    "SavedView",
     "Settlement",
     "Side",
     "Specimen",

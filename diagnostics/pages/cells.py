@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from diagnostics.models import Analysis, CellCall, CellLabel, DiagnosticReport, FieldImage, Outcome
 from diagnostics.models.report import UNSIGNED, Certainty
+from diagnostics.pages import ahead
 from diagnostics.selectors import (
     calls_visible_to,
     images_visible_to,
@@ -33,7 +34,7 @@ def cells(request: HttpRequest, image_id: UUID) -> JsonResponse:
     """
     image, analysis = _of(request, image_id)
     report = get_object_or_404(reports_visible_to(request.user), specimen=image.specimen_id)
-    reading.note_seen(user=request.user, report=report)
+    reading.note_seen(user=request.user, report=report, action=ahead.reading_of(request))
     try:
         found = drawing.cells(analysis)
     except FileNotFoundError as missing:

@@ -18,6 +18,7 @@ from diagnostics.models import (
     HeatMapState,
     ImageState,
 )
+from diagnostics.pages import ahead
 from diagnostics.selectors import (
     control_images_visible_to,
     images_visible_to,
@@ -51,7 +52,7 @@ def picture(request: HttpRequest, image_id: UUID, kind: str) -> HttpResponse:
         image = get_object_or_404(control_images_visible_to(request.user), pk=image_id)
     report = DiagnosticReport.objects.filter(specimen=image.specimen).first()
     if image.specimen and report is not None:
-        reading.note_seen(user=request.user, report=report)
+        reading.note_seen(user=request.user, report=report, action=ahead.reading_of(request))
     return _answer(request, image, kind, name=f"{image.label}-{kind}")
 
 

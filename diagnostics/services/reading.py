@@ -16,6 +16,9 @@ ONE_READING = timedelta(minutes=15)
 BY_STAFF = "report.read"
 IN_PORTAL = "report.read_in_portal"
 PRINTED = "report.printed"
+# A browser has fetched pictures of the case that comes next. Nobody has looked: when the case is
+# opened, that is an entry of its own.
+AHEAD = "report.fetched_ahead"
 
 
 def note_opened(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) -> None:

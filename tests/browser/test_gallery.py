@@ -47,6 +47,24 @@ def test_a_cell_is_named_by_click_and_by_key_and_taken_back(hospital: Any, scree
     assert calls(hospital) == []
 
 
+def test_a_cell_is_dragged_to_another_group_and_taken_back(hospital: Any, screen: Any) -> None:
+    """Also to a group that has no cell yet; the cell is then like one named by click."""
+    page = case(hospital, screen)
+    cell = page.locator("[data-group=uncertain] .cell").first
+    name = cell.get_attribute("id")
+    cell.hover()
+    page.mouse.down()
+    page.mouse.move(400, 400)
+    page.locator("[data-group=artefact]").hover()
+    page.mouse.up()
+    expect(page.locator(f"[data-group=artefact] #{name}")).to_be_visible()
+    assert calls(hospital) == ["artefact"]
+    expect(page.locator("[data-group=other]")).to_have_count(0)
+    page.keyboard.press("u")
+    expect(page.locator(f"[data-group=uncertain] #{name}")).to_be_visible()
+    assert calls(hospital) == []
+
+
 def test_two_readers_see_each_others_calls(hospital: Any, screen: Any) -> None:
     report = two_fields(hospital)
     one = outlined(opened(hospital, screen, report, "haematologist"))
