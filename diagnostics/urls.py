@@ -68,6 +68,14 @@ urlpatterns = [
     path("analyses/<uuid:analysis_id>/retry/", case.retry, name="analysis-retry"),
     path("pictures/<uuid:image_id>/<slug:kind>", pictures.picture, name="picture"),
     path("pictures/<uuid:image_id>/cells/", cells.cells, name="picture-cells"),
+    path(
+        "pictures/<uuid:image_id>/cells/<int:cell>/alike/",
+        cells.alike_cells,
+        name="picture-alike",
+    ),
+    path(
+        "reference/<uuid:reference_id>/<int:cell>", pictures.reference_cell, name="reference-cell"
+    ),
     path("pictures/<uuid:image_id>/calls/", cells.call, name="picture-call"),
     path("pictures/<uuid:image_id>/heat-map/", cells.ask_heat, name="picture-ask-heat"),
     path("calls/<uuid:call_id>/undo/", cells.undo, name="call-undo"),

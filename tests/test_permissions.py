@@ -24,14 +24,16 @@ from diagnostics.models import (
     DiagnosticReport,
     DicomInstance,
     FieldImage,
+    FoundCells,
     Hold,
     HoldReason,
     MixUp,
+    ReferenceField,
     SavedView,
     Specimen,
     Upload,
 )
-from diagnostics.services import analyses, dicom, looking, reports, uploads, views
+from diagnostics.services import analyses, dicom, looking, references, reports, uploads, views
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import SignIn
 from ml import packages
@@ -327,6 +329,15 @@ def a_package(scene: Scene) -> dict[str, Any]:
     return {"package_id": uuid.uuid4()}
 
 
+def a_reference(scene: Scene) -> Any:
+    """Cells of the signed report, measured."""
+    analysis = Analysis.objects.get(image=scene.released_image)
+    if not FoundCells.objects.filter(analysis=analysis).exists():
+        scene.world.outline(analysis)
+    references.collect()
+    return ReferenceField.objects.get(report=scene.released).pk
+
+
 def an_upload(scene: Scene) -> dict[str, Any]:
     return {"upload_id": scene.upload.pk}
 
@@ -384,6 +395,10 @@ TABLE = [
     Line(" in 404 404 200 200 404 404 404  in", "GET", "picture-cells", sent_picture),
     Line(" in 404 404 302 302 404 404 404  in", "GET", "case-beside",
          lambda s: {**report(s), "where": "next"}),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "picture-alike",
+         lambda s: {**sent_picture(s), "cell": 0}),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "reference-cell",
+         lambda s: {"reference_id": a_reference(s), "cell": 0}),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-ahead", report),
     Line(" in 404 404 302 302 404 404 404  in", "GET", "next-case-ahead", report),
     Line(" in 404 404 201 201 404 404 404  in", "POST", "picture-call", sent_picture, named_cell),

@@ -8,6 +8,7 @@ from diagnostics.models.image import FieldImage, ImageState
 from diagnostics.models.looking import CellCall, CellLabel, FieldSeen, HeatMap, HeatMapState
 from diagnostics.models.package import ModelPackage, PackageState
 from diagnostics.models.receipt import Receipt
+from diagnostics.models.reference import ReferenceField
 from diagnostics.models.release import (
     ConclusionGroup,
     ReleaseRule,
@@ -59,6 +60,7 @@ __all__ = [
     "PackageState",
     "Priority",
     "Receipt",
+    "ReferenceField",
     "ReleaseRule",
     "ReleaseWay",
     "ReleaseWish",

@@ -1,11 +1,13 @@
 """Reads of patient data leave a trace too: who opened what, when, at which version."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
-from diagnostics.models import DiagnosticReport, Receipt
+from diagnostics.models import Analysis, DiagnosticReport, Receipt
 from diagnostics.selectors import newest_version
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, record
@@ -44,6 +46,20 @@ def note_seen(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) ->
     )
     if not recent.exists():
         note_opened(user=user, report=report, action=action)
+
+
+def note_compared(*, user: Any, analysis: Analysis, cell: int, reports: Sequence[UUID]) -> None:
+    """Record that `user` was shown cells of other, signed `reports` beside one of this analysis."""
+    image = analysis.image
+    record(
+        Actor.user(user),
+        "cell.compared",
+        analysis,
+        clinic_id=image.clinic_id,
+        patient_id=image.patient_id,
+        cell=cell,
+        reports=[str(report) for report in reports],
+    )
 
 
 def note_receipt(*, user: Any, report: DiagnosticReport) -> None:

@@ -218,6 +218,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "collect-references": {
+        "task": "diagnostics.tasks.collect_references",
+        "schedule": env.float("REFERENCES_SECONDS", 120.0),
+        "options": {"expires": 120},
+    },
     "tally": {
         "task": "diagnostics.tasks.tally",
         "schedule": env.float("TALLY_SECONDS", 1800.0),

@@ -174,6 +174,9 @@ function choose(field, number) {
   }
   mark(chosen?.field === shown ? chosen.number : -1);
   tell();
+  const cells = chosen && document.getElementById(`pick-${chosen.field}`).dataset.cells;
+  const detail = cells ? `${cells}${chosen.number}/alike/` : "";
+  document.dispatchEvent(new CustomEvent("leukolens:alike", { detail }));
 }
 
 function tell() {
