@@ -17,7 +17,7 @@ from diagnostics.pages import listing
 from diagnostics.pages.choice import AGES, TABS, Choice
 from diagnostics.pages.presenting import Row
 from diagnostics.selectors import mix_ups_to_settle_in, readers_and_views, reports_in
-from diagnostics.services import gate
+from diagnostics.services import gate, reading
 from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event
 
@@ -66,6 +66,7 @@ def _context(request: HttpRequest, clinics: list[Any], choice: Choice) -> dict[s
     devices = devices_visible_to(request.user, "diagnostics.view_fieldimage")
     figures = listing.figures_of(own, devices)
     page = listing.page_of(reports_in(own), choice.clinics_of(clinics), choice, figures)
+    reading.note_listed(user=request.user, reports=page.reports)
     scopes = listing.microscopes_of(devices)
     heard = [device for device in scopes if device.last][:CHIPS]  # type: ignore[attr-defined]
     tiles = [{"name": n, "icon": icon, "count": c} for (n, icon), c in page.figures.items()]
