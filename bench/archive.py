@@ -318,6 +318,7 @@ def statements(size: int, clinics: dict[str, Any]) -> list[str]:
                 "created_at": w.at("epoch"),
                 "updated_at": w.at("epoch + 300"),
                 "last_picture": last,
+                "microscope_id": device,
                 "findings": w.json(findings),
                 "impression": leading,
                 "certainty": _pick("kind", [f"'{kind.certainty}'" for kind in KINDS]),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -30,13 +30,15 @@ from diagnostics.models import (
     ReleaseRule,
     ReleaseWish,
     ReportVersion,
+    SavedView,
     Side,
     Specimen,
     Upload,
 )
 from diagnostics.services import release
 from diagnostics.services.snapshots import SHORT
-from hospital.accounts.selectors import clinic_ids_where
+from hospital.accounts.models import User
+from hospital.accounts.selectors import clinic_ids_where, people_who
 from hospital.audit.models import Entry
 from patients.selectors import patients_in_portal_of
 
@@ -196,6 +198,35 @@ def calls_visible_to(user: Any) -> QuerySet[CellCall]:
     clinics = clinic_ids_where(user, "diagnostics.view_analysis")
     calls = CellCall.objects.filter(analysis__image__specimen__clinic__in=clinics)
     return calls.select_related("analysis__image__specimen")
+
+
+def views_for(user: Any, clinics: Sequence[UUID]) -> QuerySet[SavedView]:
+    """The saved views of the worklist: `user`'s own, and those lent to one of their `clinics`."""
+    return SavedView.objects.filter(Q(owner=user) | Q(clinic__in=clinics)).select_related("owner")
+
+
+def readers_and_views(
+    user: Any, clinics: Sequence[UUID]
+) -> tuple[dict[UUID, str], list[SavedView]]:
+    """Who reads in `clinics`, by name, and `views_for` them: in one question.
+
+    A view that somebody lent goes with them when they leave.
+    """
+    seen = Q(worklist_views__owner=user) | Q(worklist_views__clinic__in=clinics)
+    readers = people_who("diagnostics.verify_diagnosticreport", clinics).order_by()
+    people = User.objects.filter(Q(pk__in=readers.values("pk")) | Q(pk=user.pk))
+    rows = people.annotate(view=FilteredRelation("worklist_views", condition=seen))
+    columns = "pk", "name", "query", "clinic_id", "opens_first"
+    found = rows.order_by("last_name", "username", "view__name").values_list(
+        *("pk", "first_name", "last_name", "username"), *(f"view__{column}" for column in columns)
+    )
+    names: dict[UUID, str] = {}
+    views = []
+    for pk, first, last, username, *view in found:
+        names[pk] = f"{first} {last}".strip() or username
+        if view[0]:
+            views.append(SavedView(owner_id=pk, **dict(zip(columns, view, strict=True))))
+    return names, views
 
 
 def earlier_reports(report: DiagnosticReport) -> QuerySet[DiagnosticReport]:

@@ -9,6 +9,7 @@ from diagnostics.services import (
     gate,
     heat,
     notices,
+    references,
     release,
     tallies,
     uploads,
@@ -31,6 +32,12 @@ def sweep() -> dict[str, int]:
     slide is overdue, release what has its time."""
     swept = analyses.sweep() | uploads.sweep() | gate.sweep() | release.sweep()
     return swept | {"heat_maps": heat.nudge_forgotten()}
+
+
+@shared_task(name="diagnostics.tasks.collect_references")
+def collect_references() -> int:
+    """Measure cells of the cases signed lately, for readers to compare others with."""
+    return references.collect()
 
 
 @shared_task(name="diagnostics.tasks.watch")

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from diagnostics.pages import (
+    ahead,
     card,
     case,
     cells,
@@ -17,13 +18,15 @@ from diagnostics.pages import (
     pictures,
     portal,
     verify,
-    wishes,
+    views,
     worklist,
 )
 
 urlpatterns = [
     path("worklist/", worklist.worklist, name="worklist"),
     path("worklist/live/", worklist.worklist_rows, name="worklist-live"),
+    path("worklist/views/", views.save, name="view-save"),
+    path("worklist/views/<uuid:view_id>/<slug:deed>/", views.deed, name="view-deed"),
     path("fleet/", fleet.fleet, name="fleet"),
     path("fleet/live/", fleet.fleet_live, name="fleet-live"),
     path("fleet/<uuid:device_id>/", fleet.fleet_device, name="fleet-device"),
@@ -49,6 +52,8 @@ urlpatterns = [
     path("cases/<uuid:report_id>/live/", case.case_live, name="case-live"),
     path("cases/<uuid:report_id>/fields/<uuid:image_id>/", case.case_field, name="case-field"),
     path("cases/<uuid:report_id>/<slug:where>-case/", case.beside, name="case-beside"),
+    path("cases/<uuid:report_id>/ahead/", ahead.ahead, name="case-ahead"),
+    path("cases/<uuid:report_id>/next-case/ahead/", ahead.ahead_of, name="next-case-ahead"),
     path("cases/<uuid:report_id>/verify/", case.verify, name="case-verify"),
     path("cases/<uuid:report_id>/sign/", case.sign, name="case-sign"),
     path("cases/<uuid:report_id>/told/", family.told, name="case-told"),
@@ -63,6 +68,14 @@ urlpatterns = [
     path("analyses/<uuid:analysis_id>/retry/", case.retry, name="analysis-retry"),
     path("pictures/<uuid:image_id>/<slug:kind>", pictures.picture, name="picture"),
     path("pictures/<uuid:image_id>/cells/", cells.cells, name="picture-cells"),
+    path(
+        "pictures/<uuid:image_id>/cells/<int:cell>/alike/",
+        cells.alike_cells,
+        name="picture-alike",
+    ),
+    path(
+        "reference/<uuid:reference_id>/<int:cell>", pictures.reference_cell, name="reference-cell"
+    ),
     path("pictures/<uuid:image_id>/calls/", cells.call, name="picture-call"),
     path("pictures/<uuid:image_id>/heat-map/", cells.ask_heat, name="picture-ask-heat"),
     path("calls/<uuid:call_id>/undo/", cells.undo, name="call-undo"),

@@ -24,13 +24,16 @@ from diagnostics.models import (
     DiagnosticReport,
     DicomInstance,
     FieldImage,
+    FoundCells,
     Hold,
     HoldReason,
     MixUp,
+    ReferenceField,
+    SavedView,
     Specimen,
     Upload,
 )
-from diagnostics.services import analyses, dicom, looking, reports, uploads
+from diagnostics.services import analyses, dicom, looking, references, reports, uploads, views
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts import emergency
 from hospital.accounts.models import BreakGlass, SignIn
@@ -71,6 +74,7 @@ class Scene:
     held: FieldImage
     mix_up: MixUp
     call: CellCall
+    view: SavedView
 
 
 @pytest.fixture
@@ -134,6 +138,7 @@ def scene(world: World) -> Scene:
         released=released,
         released_image=released_image,
         access=PortalAccess.objects.get(user=world.guardian),
+        view=views.save_view(user=world.haematologist, name="Mornings", query="show=review"),
         call=looking.call_cell(user=world.haematologist, analysis=outlined, cell=0, label="pre_b"),
         upload=uploads.begin(
             device=world.device,
@@ -325,6 +330,15 @@ def a_package(scene: Scene) -> dict[str, Any]:
     return {"package_id": uuid.uuid4()}
 
 
+def a_reference(scene: Scene) -> Any:
+    """Cells of the signed report, measured."""
+    analysis = Analysis.objects.get(image=scene.released_image)
+    if not FoundCells.objects.filter(analysis=analysis).exists():
+        scene.world.outline(analysis)
+    references.collect()
+    return ReferenceField.objects.get(report=scene.released).pk
+
+
 def an_upload(scene: Scene) -> dict[str, Any]:
     return {"upload_id": scene.upload.pk}
 
@@ -385,12 +399,22 @@ TABLE = [
     # the worklist and the case
     Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist"),
     Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist-live"),
+    Line(" in 403 403 302 302 403 403 302  in", "POST", "view-save",
+         body=lambda s: {"name": "Nights"}),
+    Line(" in 403 403 404 302 403 403 404  in", "POST", "view-deed",
+         lambda s: {"view_id": s.view.pk, "deed": "forget"}, note="of the haematologist"),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case", report),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-live", report),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-field", field),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "picture-cells", sent_picture),
     Line(" in 404 404 302 302 404 404 404  in", "GET", "case-beside",
          lambda s: {**report(s), "where": "next"}),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "picture-alike",
+         lambda s: {**sent_picture(s), "cell": 0}),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "reference-cell",
+         lambda s: {"reference_id": a_reference(s), "cell": 0}),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case-ahead", report),
+    Line(" in 404 404 302 302 404 404 404  in", "GET", "next-case-ahead", report),
     Line(" in 404 404 201 201 404 404 404  in", "POST", "picture-call", sent_picture, named_cell),
     Line(" in 404 404 202 202 404 404 404  in", "POST", "picture-ask-heat", sent_picture),
     Line(" in 404 404 403 200 404 404 404  in", "POST", "call-undo",

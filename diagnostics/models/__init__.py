@@ -8,6 +8,7 @@ from diagnostics.models.image import FieldImage, ImageState
 from diagnostics.models.looking import CellCall, CellLabel, FieldSeen, HeatMap, HeatMapState
 from diagnostics.models.package import ModelPackage, PackageState
 from diagnostics.models.receipt import Receipt
+from diagnostics.models.reference import ReferenceField
 from diagnostics.models.release import (
     ConclusionGroup,
     ReleaseRule,
@@ -19,6 +20,7 @@ from diagnostics.models.report import (
     Certainty,
     Conclusion,
     DiagnosticReport,
+    ModelReading,
     ReportStatus,
     ReportVersion,
     Stage,
@@ -27,6 +29,7 @@ from diagnostics.models.report import (
 from diagnostics.models.specimen import Specimen, Stain
 from diagnostics.models.tally import DayTally
 from diagnostics.models.upload import Upload
+from diagnostics.models.view import SavedView
 
 __all__ = [
     "Analysis",
@@ -52,15 +55,18 @@ __all__ = [
     "ImageState",
     "MixUp",
     "ModelPackage",
+    "ModelReading",
     "Outcome",
     "PackageState",
     "Priority",
     "Receipt",
+    "ReferenceField",
     "ReleaseRule",
     "ReleaseWay",
     "ReleaseWish",
     "ReportStatus",
     "ReportVersion",
+    "SavedView",
     "Settlement",
     "Side",
     "Specimen",

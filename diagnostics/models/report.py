@@ -6,9 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from devices.models import Device
 from diagnostics.models.analysis import CLASS_NAMES, probability_bars
 from diagnostics.models.specimen import Specimen
 from hospital.accounts.models import Clinic
@@ -71,10 +73,25 @@ class Urgency(models.IntegerChoices):
 
     UNREADABLE = 0, "Nobody can read it"
     ORDINARY = 1, "In its turn"
-    ATTENTION = 2, "First"
+    ATTENTION = 2, "The model is not sure"
+    CRITICAL = 3, "Malignant pattern"
 
 
-# What a person should look at first: all but a clear and unanimous benign, and pictures on which
+class ModelReading(models.TextChoices):
+    """What the model makes of a report's pictures, as the worklist is filtered by it."""
+
+    BENIGN = "benign", CLASS_NAMES["benign"]
+    EARLY_PRE_B = "early_pre_b", CLASS_NAMES["early_pre_b"]
+    PRE_B = "pre_b", CLASS_NAMES["pre_b"]
+    PRO_B = "pro_b", CLASS_NAMES["pro_b"]
+    UNCERTAIN = "uncertain", "Uncertain"
+    UNFAMILIAR = "unfamiliar", "Unfamiliar"
+
+
+# A malignant pattern that the model is clear about, or leans to.
+_MALIGNANT = Q(status__in=UNSIGNED) & ~Q(impression__in=["", "benign"])
+CRITICAL_PATTERN = _MALIGNANT & ~Q(certainty=Certainty.UNCERTAIN)
+# What a person should look at next: all but a clear and unanimous benign, and pictures on which
 # the model has no opinion.
 NEEDS_ATTENTION = Q(status__in=UNSIGNED) & (
     (~Q(impression="") & ~Q(impression="benign", certainty=Certainty.CLEAR))
@@ -161,8 +178,18 @@ class DiagnosticReport(models.Model):
     last_picture = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When the specimen's newest one arrived."
     )
+    microscope = models.ForeignKey(
+        Device,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="+",
+        db_index=False,  # report_by_microscope serves
+        help_text="That sent the newest one.",
+    )
     urgency = models.GeneratedField(
         expression=Case(
+            When(CRITICAL_PATTERN, then=Value(Urgency.CRITICAL.value)),
             When(NEEDS_ATTENTION, then=Value(Urgency.ATTENTION.value)),
             When(_WAITS, then=Value(Urgency.ORDINARY.value)),
             When(_NOTHING_USABLE, then=Value(Urgency.UNREADABLE.value)),
@@ -178,6 +205,33 @@ class DiagnosticReport(models.Model):
             default=Value(Stage.REVIEW.value),
         ),
         output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
+    # What the list is filtered by.
+    reading = models.GeneratedField(
+        expression=Case(
+            When(
+                impression="",
+                findings__fields__unfamiliar__gt=0,
+                then=Value(ModelReading.UNFAMILIAR.value),
+            ),
+            When(certainty=Certainty.UNCERTAIN, then=Value(ModelReading.UNCERTAIN.value)),
+            default=F("impression"),
+        ),
+        output_field=models.CharField(max_length=20),
+        db_persist=True,
+    )
+    read_by = models.GeneratedField(
+        expression=Coalesce("signed_by", "verified_by"),
+        output_field=models.UUIDField(null=True),
+        db_persist=True,
+    )
+    failing = models.GeneratedField(
+        expression=Case(
+            When(status__in=UNSIGNED, findings__fields__failed__gt=0, then=Value(True)),
+            default=Value(False),
+        ),
+        output_field=models.BooleanField(),
         db_persist=True,
     )
 
@@ -198,6 +252,25 @@ class DiagnosticReport(models.Model):
             ),
             models.Index(
                 fields=["clinic", "-urgency", "-last_picture", "-id"], name="report_worklist_all"
+            ),
+            # Its filters, each within a stage; see diagnostics.pages.filters.
+            models.Index(
+                fields=["clinic", "stage", "reading", "-urgency", "-last_picture", "-id"],
+                name="report_by_reading",
+            ),
+            models.Index(
+                fields=["clinic", "stage", "microscope", "-urgency", "-last_picture", "-id"],
+                name="report_by_microscope",
+            ),
+            models.Index(
+                fields=["clinic", "stage", "read_by", "-urgency", "-last_picture", "-id"],
+                condition=Q(read_by__isnull=False),
+                name="report_by_reader",
+            ),
+            models.Index(
+                fields=["clinic", "-urgency", "-last_picture", "-id"],
+                condition=Q(failing=True),
+                name="report_failing",
             ),
             models.Index(
                 fields=["clinic", "signed_at"],

@@ -5,11 +5,14 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, JsonResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from diagnostics import alike
 from diagnostics.models import Analysis, CellCall, CellLabel, DiagnosticReport, FieldImage, Outcome
 from diagnostics.models.report import UNSIGNED, Certainty
+from diagnostics.pages import ahead
 from diagnostics.selectors import (
     calls_visible_to,
     images_visible_to,
@@ -33,7 +36,7 @@ def cells(request: HttpRequest, image_id: UUID) -> JsonResponse:
     """
     image, analysis = _of(request, image_id)
     report = get_object_or_404(reports_visible_to(request.user), specimen=image.specimen_id)
-    reading.note_seen(user=request.user, report=report)
+    reading.note_seen(user=request.user, report=report, action=ahead.reading_of(request))
     try:
         found = drawing.cells(analysis)
     except FileNotFoundError as missing:
@@ -47,6 +50,27 @@ def cells(request: HttpRequest, image_id: UUID) -> JsonResponse:
             **found,
         }
     )
+
+
+@never_cache
+@require_safe
+def alike_cells(request: HttpRequest, image_id: UUID, cell: int) -> JsonResponse:
+    """Signed cells that look like one of a picture's: `picture` and `conclusion` of each."""
+    _, analysis = _of(request, image_id)
+    try:
+        found = alike.alike(request.user, analysis, cell)
+    except (FileNotFoundError, IndexError) as missing:
+        raise Http404 from missing
+    reports = [one.report for one in found]
+    reading.note_compared(user=request.user, analysis=analysis, cell=cell, reports=reports)
+    shown = [
+        {
+            "picture": reverse("reference-cell", args=[one.reference, one.cell]),
+            "conclusion": one.conclusion,
+        }
+        for one in found
+    ]
+    return JsonResponse({"alike": shown})
 
 
 @require_POST

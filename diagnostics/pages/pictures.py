@@ -11,6 +11,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
+from diagnostics.alike import references_visible_to
 from diagnostics.models import (
     Analysis,
     DiagnosticReport,
@@ -19,6 +20,7 @@ from diagnostics.models import (
     HeatMapState,
     ImageState,
 )
+from diagnostics.pages import ahead
 from diagnostics.selectors import (
     control_images_visible_to,
     images_visible_to,
@@ -52,8 +54,21 @@ def picture(request: HttpRequest, image_id: UUID, kind: str) -> HttpResponse:
         image = get_object_or_404(control_images_visible_to(request.user), pk=image_id)
     report = DiagnosticReport.objects.filter(specimen=image.specimen).first()
     if image.specimen and report is not None:
-        reading.note_seen(user=request.user, report=report)
+        reading.note_seen(user=request.user, report=report, action=ahead.reading_of(request))
     return _answer(request, image, kind, name=f"{image.label}-{kind}")
+
+
+@require_safe
+def reference_cell(request: HttpRequest, reference_id: UUID, cell: int) -> HttpResponse:
+    """A cell of a signed case, for comparison: without whose it is. Who asked is noted there."""
+    field = get_object_or_404(references_visible_to(request.user), pk=reference_id)
+    try:
+        response = HttpResponse(drawing.cell(field.analysis, cell), content_type="image/jpeg")
+    except FileNotFoundError as missing:
+        raise Http404 from missing
+    for header, value in _ARMOUR.items():
+        response[header] = value
+    return response
 
 
 @require_safe

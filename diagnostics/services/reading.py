@@ -1,12 +1,13 @@
 """Reads of patient data leave a trace too: who opened what, when, at which version."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
-from diagnostics.models import DiagnosticReport, Receipt, Specimen
+from diagnostics.models import Analysis, DiagnosticReport, Receipt, Specimen
 from diagnostics.selectors import newest_version
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, record, record_listed
@@ -17,6 +18,9 @@ ONE_READING = timedelta(minutes=15)
 BY_STAFF = "report.read"
 IN_PORTAL = "report.read_in_portal"
 PRINTED = "report.printed"
+# A browser has fetched pictures of the case that comes next. Nobody has looked: when the case is
+# opened, that is an entry of its own.
+AHEAD = "report.fetched_ahead"
 
 
 def note_opened(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) -> None:
@@ -42,6 +46,20 @@ def note_seen(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) ->
     )
     if not recent.exists():
         note_opened(user=user, report=report, action=action)
+
+
+def note_compared(*, user: Any, analysis: Analysis, cell: int, reports: Sequence[UUID]) -> None:
+    """Record that `user` was shown cells of other, signed `reports` beside one of this analysis."""
+    image = analysis.image
+    record(
+        Actor.user(user),
+        "cell.compared",
+        analysis,
+        clinic_id=image.clinic_id,
+        patient_id=image.patient_id,
+        cell=cell,
+        reports=[str(report) for report in reports],
+    )
 
 
 def note_listed(*, user: Any, reports: Iterable[DiagnosticReport]) -> None:

@@ -37,7 +37,7 @@ LEANING_FROM = 0.70
 
 # What changes without a step of the table; the rest is written by `advance`, with the step.
 MOVING = (
-    *("findings", "impression", "certainty", "last_picture"),
+    *("findings", "impression", "certainty", "last_picture", "microscope"),
     *("version", "updated_at", *release.SETTLED),
 )
 
@@ -71,7 +71,9 @@ def count_in(specimen: Specimen, images: Sequence[FieldImage]) -> DiagnosticRepo
         standing = "held" if image.held else "pending"
         fields[standing] = fields.get(standing, 0) + 1
     synthetic = report.findings["synthetic"] or any(image.synthetic for image in images)
-    report.last_picture = max(report.last_picture, *(image.received_at for image in images))
+    newest = _newest(images)
+    if newest.received_at >= report.last_picture:
+        _date_by(report, newest)
     return _renew(report, {**report.findings, "fields": fields, "synthetic": synthetic})
 
 
@@ -96,9 +98,21 @@ def _opened(specimen: Specimen, *with_: str) -> DiagnosticReport:
 
 def _rebuilt(report: DiagnosticReport, specimen: Specimen) -> DiagnosticReport:
     pictures = FieldImage.objects.filter(specimen=specimen)
-    images = list(pictures.only("sha256", "synthetic", "received_at", "held", "rejection"))
-    report.last_picture = max((i.received_at for i in images), default=report.created_at)
+    columns = "sha256", "synthetic", "received_at", "held", "rejection", "device"
+    images = list(pictures.only(*columns))
+    report.last_picture = report.created_at
+    if images:
+        _date_by(report, _newest(images))
     return _renew(report, findings_of(specimen, images))
+
+
+def _newest(images: Sequence[FieldImage]) -> FieldImage:
+    return max(images, key=lambda image: image.received_at)
+
+
+def _date_by(report: DiagnosticReport, newest: FieldImage) -> None:
+    """Note when the newest picture came, and from which microscope."""
+    report.last_picture, report.microscope_id = newest.received_at, newest.device_id
 
 
 def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> DiagnosticReport:
@@ -306,7 +320,7 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
     if report.status == ReportStatus.PRELIMINARY and not changed:
         return
     if report.status != wanted:
-        names = ("findings", "impression", "certainty", "last_picture")
+        names = ("findings", "impression", "certainty", "last_picture", "microscope_id")
         findings = {name: getattr(report, name) for name in names}
         advance(report, wanted, field="status", verified_by=None, verified_at=None, **findings)
 

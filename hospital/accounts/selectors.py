@@ -1,5 +1,6 @@
 """Who may do what, where. Every scoped read in the product stands on `clinics_where`."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -93,6 +94,12 @@ def staff_mails(clinic: Clinic, role: Role) -> list[str]:
     held = Membership.objects.filter(clinic=clinic, role=role)
     people = User.objects.filter(pk__in=held.values("user_id"), is_active=True).exclude(email="")
     return sorted(set(people.values_list("email", flat=True)))
+
+
+def people_who(permission: str, clinics: Collection[UUID]) -> QuerySet[User]:
+    """Who holds `permission` in some of `clinics`, given by id, by name; no superusers."""
+    held = Membership.objects.filter(clinic__in=clinics, role__in=roles_granting(permission))
+    return User.objects.filter(pk__in=held.values("user_id")).order_by("last_name", "username")
 
 
 def memberships_visible_to(user: User) -> QuerySet[Membership]:

@@ -231,6 +231,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "collect-references": {
+        "task": "diagnostics.tasks.collect_references",
+        "schedule": env.float("REFERENCES_SECONDS", 120.0),
+        "options": {"expires": 120},
+    },
     "seal-audit": {
         "task": "hospital.audit.tasks.seal",
         "schedule": env.float("AUDIT_SEAL_SECONDS", 10.0),

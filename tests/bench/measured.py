@@ -57,6 +57,11 @@ RESULTS = {
         },
     },
     "preprocessing": {"224 x 224": {"decode": 1.0, "open + prepare": 3.0}},
+    "case": {
+        "fields": 100,
+        "cells": 2000,
+        "asked": {"the page": {**PAGE, "p95": 210.0, "cpu": 150.0, "kilobytes": 90.0}},
+    },
     "memory": {
         "workers": {
             CHOSEN: {

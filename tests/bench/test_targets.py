@@ -57,6 +57,10 @@ def test_a_subject_that_failed_is_not_measured(results):
             "durable uploads, 4 clients, hospital",
         ),
         (
+            lambda r: r["case"]["asked"]["the page"].update(p95=301.0),
+            "case page, 100 fields and 2,000 cells, p95",
+        ),
+        (
             lambda r: r["worklist"]["postgresql"]["1000000"].update(
                 asked={"one: first page": {**PAGE, "median": 30.0}}
             ),
