@@ -1,8 +1,9 @@
 """Reports: rebuilt from what the model found, verified, signed, released."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -26,8 +27,9 @@ from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Forbidden, Refusal
+from hospital.base.rows import rows_by
 from hospital.base.states import StaleState, advance
-from hospital.live.services import publish
+from hospital.live.services import publish, published_together
 from ml.classes import CLASSES
 from patients.selectors import patient_topic
 
@@ -52,19 +54,37 @@ def rebuild(specimen: Specimen) -> DiagnosticReport:
     A signed report keeps its status, conclusion and frozen version; only its findings move on, so
     that the clinic sees that pictures came after the signature.
     """
-    return _rebuilt(_opened(specimen, "clinic"), specimen)
+    [report] = _opened([specimen])
+    return _rebuilt(report)
 
 
 @transaction.atomic(savepoint=False)
-def count_in(specimen: Specimen, images: Sequence[FieldImage]) -> DiagnosticReport:
-    """Do what `rebuild` does when nothing has changed but that `images` are new and unanalysed.
+def count_in(images: Sequence[FieldImage], *, anew: Iterable[Specimen] = ()) -> None:
+    """Do what `rebuild` does for the specimens of `images`, which are new and unanalysed.
 
     Without reading what is there already: under the report's lock its findings are what the
     other analyses say, and a picture without a result changes nothing but the counts.
+
+    Args:
+        images: those of control slides are passed over.
+        anew: specimens in which something else has changed as well; these are rebuilt.
     """
-    report = _opened(specimen)
-    if not report.findings:
-        return _rebuilt(report, specimen)
+    again = {specimen.pk: specimen for specimen in anew}
+    arrived: dict[UUID, list[FieldImage]] = {}
+    specimens = dict(again)
+    for image in images:
+        if image.specimen:
+            specimens[image.specimen.pk] = image.specimen
+            arrived.setdefault(image.specimen.pk, []).append(image)
+    with published_together():
+        for report in _opened(specimens.values()):
+            if report.specimen_id in again or not report.findings:
+                _rebuilt(report)
+            else:
+                _counted(report, arrived[report.specimen_id])
+
+
+def _counted(report: DiagnosticReport, images: Sequence[FieldImage]) -> DiagnosticReport:
     fields = dict(report.findings["fields"])
     fields["total"] += len(images)
     for image in images:
@@ -77,33 +97,33 @@ def count_in(specimen: Specimen, images: Sequence[FieldImage]) -> DiagnosticRepo
     return _renew(report, {**report.findings, "fields": fields, "synthetic": synthetic})
 
 
-def _opened(specimen: Specimen, *with_: str) -> DiagnosticReport:
-    """The specimen's report, locked; made now if this is its first picture.
-
-    Args:
-        with_: what is read in the same statement; what is not is read when it is asked for.
-    """
-    try:
-        report = _locked(*with_, specimen_id=specimen.pk)
-    except DiagnosticReport.DoesNotExist:
-        report = DiagnosticReport(
-            specimen=specimen, clinic_id=specimen.clinic_id, patient_id=specimen.patient_id
+def _opened(specimens: Iterable[Specimen]) -> list[DiagnosticReport]:
+    """The specimens' reports, locked in one order everywhere; made now where there is none."""
+    by_pk = {specimen.pk: specimen for specimen in specimens}
+    reports = rows_by(DiagnosticReport, "specimen", by_pk, locked=True)
+    if missing := by_pk.keys() - {report.specimen_id for report in reports}:
+        # Two first pictures may race to make one: one of them does, and both lock the same row.
+        DiagnosticReport.objects.bulk_create(
+            (
+                DiagnosticReport(specimen=s, clinic_id=s.clinic_id, patient_id=s.patient_id)
+                for s in (by_pk[pk] for pk in sorted(missing))
+            ),
+            ignore_conflicts=True,
         )
-        # Two first pictures may race to make it: one of them does, and both lock the same row.
-        DiagnosticReport.objects.bulk_create([report], ignore_conflicts=True)
-        report = _locked(*with_, specimen_id=specimen.pk)
-    report.specimen = specimen
-    return report
+        reports = rows_by(DiagnosticReport, "specimen", by_pk, locked=True)
+    for report in reports:
+        report.specimen = by_pk[report.specimen_id]
+    return reports
 
 
-def _rebuilt(report: DiagnosticReport, specimen: Specimen) -> DiagnosticReport:
-    pictures = FieldImage.objects.filter(specimen=specimen)
+def _rebuilt(report: DiagnosticReport) -> DiagnosticReport:
+    pictures = FieldImage.objects.filter(specimen=report.specimen)
     columns = "sha256", "synthetic", "received_at", "held", "rejection", "device"
     images = list(pictures.only(*columns))
     report.last_picture = report.created_at
     if images:
         _date_by(report, _newest(images))
-    return _renew(report, findings_of(specimen, images))
+    return _renew(report, findings_of(report.specimen, images))
 
 
 def _newest(images: Sequence[FieldImage]) -> FieldImage:

@@ -93,6 +93,12 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
 ]
 
+# For the device API, whose views ask for a key and for nothing else.
+DEVICE_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+
 ROOT_URLCONF = "hospital.config.urls"
 ASGI_APPLICATION = "hospital.config.asgi.application"
 

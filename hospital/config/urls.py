@@ -11,5 +11,4 @@ urlpatterns = [
     path("", include("hospital.accounts.urls")),
     path("", include("patients.urls")),
     path("", include("diagnostics.urls")),
-    path("api/", include("hospital.config.api")),
 ]

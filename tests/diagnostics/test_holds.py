@@ -21,7 +21,7 @@ from diagnostics.models import (
     ReportVersion,
     Specimen,
 )
-from diagnostics.services import analyses, gate, holds, intake, reports
+from diagnostics.services import analyses, capacity, gate, holds, intake, reports
 from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
@@ -98,8 +98,10 @@ def test_a_failure_decided_late_does_not_undo_a_newer_pass(gated: World, show: S
 
 
 def test_the_gate_costs_one_question_and_none_where_nothing_is_asked(
-    world: World, show: Show
+    world: World, show: Show, monkeypatch: Any
 ) -> None:
+    # What is free is counted once, not anew when a second has passed.
+    monkeypatch.setattr(capacity, "_allowance", capacity.Allowance(seconds=3600.0))
     show()
 
     def questions(seed: int) -> int:
