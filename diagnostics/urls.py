@@ -19,6 +19,7 @@ from diagnostics.pages import (
     portal,
     verify,
     views,
+    wishes,
     worklist,
 )
 

@@ -43,7 +43,7 @@ def found_again() -> World:
             cursor.executemany(
                 f"INSERT INTO {connection.ops.quote_name(table)} ({names}) VALUES ({places})", rows
             )
-    world = pickle.loads(_kept.world)  # noqa: S301 - our own
+    world = pickle.loads(_kept.world)
     assert isinstance(world, World)
     return world
 

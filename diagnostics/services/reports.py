@@ -1,7 +1,7 @@
 """Reports: rebuilt from what the model found, verified, signed, released."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,9 +26,10 @@ from diagnostics.services import release, signed_words
 from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
+from hospital.base.logs import followed, following
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.base.rows import rows_by
-from hospital.base.states import StaleState, advance
+from hospital.base.states import StaleState, advance, ensure_step
 from hospital.live.services import publish, published_together
 from ml.classes import CLASSES
 from patients.selectors import patient_topic
@@ -37,8 +38,9 @@ from patients.selectors import patient_topic
 CLEAR_FROM = 0.90
 LEANING_FROM = 0.70
 
-# What changes without a step of the table; the rest is written by `advance`, with the step.
+# What moves with the findings; what people decide is written by `advance`, with the step.
 MOVING = (
+    *("status", "verified_by", "verified_at"),
     *("findings", "impression", "certainty", "last_picture", "microscope"),
     *("version", "updated_at", *release.SETTLED),
 )
@@ -47,20 +49,33 @@ MOVING = (
 UNSETTLED = frozenset({"pending", "failed", "held", "set_aside"})
 
 
-@transaction.atomic(savepoint=False)
 def rebuild(specimen: Specimen) -> DiagnosticReport:
-    """Bring the specimen's report up to what its analyses say now, and tell the open screens.
+    """Do for one specimen what `rebuild_all` does."""
+    (report,) = rebuild_all({specimen: followed()})
+    return report
 
-    A signed report keeps its status, conclusion and frozen version; only its findings move on, so
+
+@transaction.atomic(savepoint=False)
+def rebuild_all(causes: Mapping[Specimen, object]) -> list[DiagnosticReport]:
+    """Bring the specimens' reports up to what their analyses say now, and tell the open screens.
+
+    Each once, locked in one order everywhere, and in as many statements however many there are. A
+    signed report keeps its status, conclusion and frozen version; only its findings move on, so
     that the clinic sees that pictures came after the signature.
+
+    Args:
+        causes: the specimens, each with the id by which its change is followed
+            (`hospital.base.logs`): that of a picture, or of a request.
     """
-    [report] = _opened([specimen])
-    return _rebuilt(report)
+    reports = _opened(causes)
+    _rebuild(reports)
+    _save_and_tell(*reports, causes=causes)
+    return reports
 
 
 @transaction.atomic(savepoint=False)
 def count_in(images: Sequence[FieldImage], *, anew: Iterable[Specimen] = ()) -> None:
-    """Do what `rebuild` does for the specimens of `images`, which are new and unanalysed.
+    """Do what `rebuild_all` does for the specimens of `images`, which are new and unanalysed.
 
     Without reading what is there already: under the report's lock its findings are what the
     other analyses say, and a picture without a result changes nothing but the counts.
@@ -69,22 +84,21 @@ def count_in(images: Sequence[FieldImage], *, anew: Iterable[Specimen] = ()) -> 
         images: those of control slides are passed over.
         anew: specimens in which something else has changed as well; these are rebuilt.
     """
-    again = {specimen.pk: specimen for specimen in anew}
-    arrived: dict[UUID, list[FieldImage]] = {}
-    specimens = dict(again)
+    again: dict[Specimen, object] = dict.fromkeys(anew, followed())
+    arrived: dict[Specimen, list[FieldImage]] = {}
     for image in images:
         if image.specimen:
-            specimens[image.specimen.pk] = image.specimen
-            arrived.setdefault(image.specimen.pk, []).append(image)
-    with published_together():
-        for report in _opened(specimens.values()):
-            if report.specimen_id in again or not report.findings:
-                _rebuilt(report)
-            else:
-                _counted(report, arrived[report.specimen_id])
+            arrived.setdefault(image.specimen, []).append(image)
+    causes = again | {specimen: new[0].pk for specimen, new in arrived.items()}
+    reports = _opened(causes)
+    _rebuild([r for r in reports if r.specimen in again or not r.findings])
+    for report in reports:
+        if report.specimen not in again and report.findings:
+            _count(report, arrived[report.specimen])
+    _save_and_tell(*reports, causes=causes)
 
 
-def _counted(report: DiagnosticReport, images: Sequence[FieldImage]) -> DiagnosticReport:
+def _count(report: DiagnosticReport, images: Sequence[FieldImage]) -> None:
     fields = dict(report.findings["fields"])
     fields["total"] += len(images)
     for image in images:
@@ -94,7 +108,7 @@ def _counted(report: DiagnosticReport, images: Sequence[FieldImage]) -> Diagnost
     newest = _newest(images)
     if newest.received_at >= report.last_picture:
         _date_by(report, newest)
-    return _renew(report, {**report.findings, "fields": fields, "synthetic": synthetic})
+    _renew(report, {**report.findings, "fields": fields, "synthetic": synthetic})
 
 
 def _opened(specimens: Iterable[Specimen]) -> list[DiagnosticReport]:
@@ -116,14 +130,22 @@ def _opened(specimens: Iterable[Specimen]) -> list[DiagnosticReport]:
     return reports
 
 
-def _rebuilt(report: DiagnosticReport) -> DiagnosticReport:
-    pictures = FieldImage.objects.filter(specimen=report.specimen)
-    columns = "sha256", "synthetic", "received_at", "held", "rejection", "device"
-    images = list(pictures.only(*columns))
-    report.last_picture = report.created_at
-    if images:
-        _date_by(report, _newest(images))
-    return _renew(report, findings_of(report.specimen, images))
+def _rebuild(reports: Sequence[DiagnosticReport]) -> None:
+    """Put the findings of `reports`, which are locked, together anew; their caller saves them."""
+    if not reports:
+        return
+    specimens = [report.specimen_id for report in reports]
+    images: dict[UUID | None, list[FieldImage]] = defaultdict(list)
+    columns = "specimen", "sha256", "synthetic", "received_at", "held", "rejection", "device"
+    for image in FieldImage.objects.filter(specimen__in=specimens).only(*columns):
+        images[image.specimen_id].append(image)
+    latest = _latest_analyses(specimens)
+    for report in reports:
+        pictures = images[report.specimen_id]
+        report.last_picture = report.created_at
+        if pictures:
+            _date_by(report, _newest(pictures))
+        _renew(report, findings_of(pictures, latest))
 
 
 def _newest(images: Sequence[FieldImage]) -> FieldImage:
@@ -135,18 +157,19 @@ def _date_by(report: DiagnosticReport, newest: FieldImage) -> None:
     report.last_picture, report.microscope_id = newest.received_at, newest.device_id
 
 
-def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> DiagnosticReport:
+def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> None:
     changed = findings != report.findings
     report.findings = findings
     report.impression = findings["leading"]
     report.certainty = findings["certainty"]
     _follow_findings(report, changed=changed)
-    _save_and_tell(report)
-    return report
 
 
-def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, Any]:
-    """What the latest analysis of each of the specimen's pictures says, put together.
+def findings_of(images: Sequence[FieldImage], latest: Mapping[UUID, Analysis]) -> dict[str, Any]:
+    """What the latest analysis of each of a specimen's pictures says, put together.
+
+    Args:
+        latest: the analyses by the ids of their pictures; those of others do not matter.
 
     Returns:
         fields: how many pictures there are, by what became of them. A picture that is the same
@@ -159,7 +182,6 @@ def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, A
         packages: name and digest of every model package involved.
         synthetic: whether any picture was made by a program.
     """
-    latest = _latest_analyses(specimen)
     fields: Counter[str] = Counter()
     classified = []
     seen: set[str] = set()
@@ -303,8 +325,9 @@ def _locked(*with_: str, **which: Any) -> DiagnosticReport:
     return (reports.select_related(*with_) if with_ else reports).get(**which)
 
 
-def _latest_analyses(specimen: Specimen) -> dict[Any, Analysis]:
-    rows = Analysis.objects.filter(image__specimen=specimen, speaks=True).order_by("queued_at")
+def _latest_analyses(specimens: Sequence[UUID]) -> dict[UUID, Analysis]:
+    rows = Analysis.objects.filter(image__specimen__in=specimens, speaks=True)
+    rows = rows.order_by("queued_at")
     rows = rows.only(
         "image_id", "state", "outcome", "label", "probabilities", "package_name", "package_digest"
     )
@@ -340,24 +363,36 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
     if report.status == ReportStatus.PRELIMINARY and not changed:
         return
     if report.status != wanted:
-        names = ("findings", "impression", "certainty", "last_picture", "microscope_id")
-        findings = {name: getattr(report, name) for name in names}
-        advance(report, wanted, field="status", verified_by=None, verified_at=None, **findings)
+        # Locked since it was read, and saved with the rest: no compare-and-swap is needed.
+        ensure_step(report, wanted, field="status")
+        report.status = wanted
+        report.verified_by = report.verified_at = None
 
 
-def _save_and_tell(report: DiagnosticReport, *, bump: bool = True) -> None:
-    """Store the report's new version and publish it to those who may see it, or could so far."""
-    if bump:
-        report.version += 1
-    report.updated_at = timezone.now()
-    was_open = release.is_open(report)
-    release.settle(report)
-    report.save(update_fields=MOVING)
-    topics = [clinic_topic(report.clinic_id)]
-    # Also a page that has to let go of the report is told.
-    if was_open or release.is_open(report):
-        topics.append(patient_topic(report.patient_id))
-    publish("report.changed", report.pk, version=report.version, topics=topics)
+def _save_and_tell(
+    *reports: DiagnosticReport, bump: bool = True, causes: Mapping[Specimen, object] | None = None
+) -> None:
+    """Store the reports' new versions and publish them to those who may see them, or could."""
+    was_open = {report.pk for report in reports if release.is_open(report)}
+    for report in reports:
+        report.version += bump
+        report.updated_at = timezone.now()
+    release.settle_all(reports)
+    if len(reports) == 1:
+        reports[0].save(update_fields=MOVING)
+    elif reports:
+        # An upsert of rows that exist and are locked: an UPDATE with other values for each row.
+        DiagnosticReport.objects.bulk_create(
+            reports, update_conflicts=True, unique_fields=["id"], update_fields=MOVING
+        )
+    with published_together():
+        for report in reports:
+            topics = [clinic_topic(report.clinic_id)]
+            # Also a page that has to let go of the report is told.
+            if report.pk in was_open or release.is_open(report):
+                topics.append(patient_topic(report.patient_id))
+            with following(causes[report.specimen] if causes else followed()):
+                publish("report.changed", report.pk, version=report.version, topics=topics)
 
 
 def tell_changed(specimen: Specimen) -> None:

@@ -46,7 +46,11 @@ def test_a_subject_that_failed_is_not_measured(results):
         ),
         (
             lambda r: r["preprocessing"]["224 x 224"].update({"open + prepare": 3.3}),
-            "preprocessing, share of inference",
+            "preprocessing on one core, over inference on all",
+        ),
+        (
+            lambda r: r["engines"]["rows"][0].update(core_ms=14.9),
+            "preprocessing, share of inference, core time",
         ),
         (
             lambda r: r["intake"]["sqlite"][0].update(p99_ms=100.0),
