@@ -12,7 +12,7 @@ from devices.selectors import devices_visible_to
 from diagnostics.pages import listing
 from diagnostics.pages.presenting import Row
 from diagnostics.selectors import mix_ups_to_settle_in, reports_in
-from diagnostics.services import gate
+from diagnostics.services import gate, own_call
 from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event_id
 
@@ -60,7 +60,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
             }
             for tab, name in listing.TABS.items()
         ],
-        "rows": [Row(report) for report in page.reports],
+        "rows": [Row(report) for report in own_call.veil(request.user, page.reports)],
         "older": page.older,
         "partly": page.partly,
         "tiles": tiles,
