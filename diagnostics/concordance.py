@@ -1,7 +1,7 @@
 """How readers and models agree: on what readers said before the model's word was shown to them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import sqrt
@@ -171,13 +171,14 @@ def concordance_of(calls: QuerySet[OwnCall], *, days: int = 0) -> Concordance:
     )
 
 
-def _counted(calls: QuerySet[OwnCall]) -> Iterable[dict[str, Any]]:
+def _counted(calls: QuerySet[OwnCall]) -> list[dict[str, Any]]:
     keys = (
         *("by", "by__first_name", "by__last_name", "by__username", "package", "call"),
         *("impression", "certainty"),
         *("report__status", "report__conclusion", "report__signed_by"),
     )
-    return calls.order_by().values(*keys).annotate(n=Count("pk"))
+    rows: Any = calls.order_by().values(*keys)
+    return list(rows.annotate(n=Count("pk")))
 
 
 def _of_class(one: Conclusion, pairs: Pairs) -> OfClass:

@@ -98,7 +98,7 @@ class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveMod
 
     def paginate_queryset(self, queryset: Any) -> Any:
         """A page of them, each as the user may be shown it."""
-        return own_call.veil(self.request.user, super().paginate_queryset(queryset))
+        return own_call.veil(self.request.user, super().paginate_queryset(queryset) or [])
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One report, with a note in the audit trail of who looked."""

@@ -34,23 +34,20 @@ def concordance(request: HttpRequest) -> HttpResponse:
     calls = own_calls_visible_to(user)
     readers = calls.order_by("by__username").values_list("by", "by__first_name", "by__last_name")
     packages = list(calls.order_by("package").values_list("package", flat=True).distinct())
-    days = request.GET.get("days", "")
-    asked = {
-        "days": int(days) if days in map(str, RANGES) else 0,
-        "reader": request.GET.get("reader", ""),
-        "package": request.GET.get("package", ""),
-    }
     known = {str(pk): f"{first} {last}" for pk, first, last in readers.distinct()}
+    asked = {name: request.GET.get(name, "") for name in ("days", "reader", "package")}
     if asked["reader"] in known:
-        calls = calls.filter(by=asked["reader"])
+        calls = calls.filter(by_id=UUID(asked["reader"]))
     if asked["package"] in packages:
         calls = calls.filter(package=asked["package"])
+    days = int(asked["days"]) if asked["days"] in map(str, RANGES) else 0
     context = {
-        "concordance": concordance_of(calls, days=asked["days"]),
+        "concordance": concordance_of(calls, days=days),
         "classes": Conclusion.choices,
         "readers": known,
         "packages": packages,
         "asked": asked,
+        "days": days,
         "ranges": RANGES,
         "enough": ENOUGH,
         "sees_all": sees_all,
