@@ -21,7 +21,8 @@ from diagnostics.models import (
 )
 from diagnostics.models.image import SET_ASIDE
 from diagnostics.models.report import UNSIGNED
-from diagnostics.services import release, signed_words
+from diagnostics.services import own_call, release, signed_words
+from diagnostics.services.reading_rules import rule_of
 from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
@@ -52,7 +53,7 @@ def rebuild(specimen: Specimen) -> DiagnosticReport:
     A signed report keeps its status, conclusion and frozen version; only its findings move on, so
     that the clinic sees that pictures came after the signature.
     """
-    return _rebuilt(_opened(specimen, "clinic"), specimen)
+    return _rebuilt(_opened(specimen, "clinic__reading_rule"), specimen)
 
 
 @transaction.atomic(savepoint=False)
@@ -186,11 +187,13 @@ def verify(*, user: Any, report: DiagnosticReport, version: int) -> DiagnosticRe
 
     Raises:
         Forbidden, StaleState, hospital.base.states.IllegalTransition: as for `sign`.
-        Conflict: every picture is held ('all_held').
+        Conflict: every picture is held ('all_held'), or `user` has not made the own call that the
+            clinic wants first ('own_call_first').
     """
     _ensure_may(user, "diagnostics.verify_diagnosticreport", report)
     report = _locked("clinic", "specimen", pk=report.pk)
     _ensure_current(report, version)
+    own_call.ensure_called(user, report)
     _ensure_something_counts(report)
     advance(
         report,
@@ -226,8 +229,8 @@ def sign(
     Raises:
         Forbidden: `user` may not sign in this clinic (403), or the password is wrong.
         StaleState: the report changed since the page was loaded.
-        Refusal: pictures are still being analysed, all are held, the conclusion is none, or the
-            family's words hold what they must not.
+        Refusal: pictures are still being analysed, all are held, the conclusion is none, the
+            family's words hold what they must not, or the own call is missing.
         hospital.base.states.IllegalTransition: it is signed already.
     """
     _ensure_may(user, "diagnostics.sign_diagnosticreport", report)
@@ -237,6 +240,7 @@ def sign(
         raise Refusal("Choose a conclusion before signing.", code="conclusion_missing")
     report = _locked("clinic", "specimen", pk=report.pk)
     _ensure_current(report, version)
+    own_call.ensure_called(user, report)
     _ensure_something_counts(report)
     if report.findings["fields"].get("pending"):
         raise Conflict(
@@ -322,6 +326,8 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
     if report.status != wanted:
         names = ("findings", "impression", "certainty", "last_picture", "microscope_id")
         findings = {name: getattr(report, name) for name in names}
+        if wanted == ReportStatus.PARTIAL:  # the model's first word
+            findings["blind"] = rule_of(report.clinic).own_call_first
         advance(report, wanted, field="status", verified_by=None, verified_at=None, **findings)
 
 
