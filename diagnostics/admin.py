@@ -8,6 +8,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from diagnostics import (
+    reading_admin,  # noqa: F401 - registers its models
     release_admin,  # noqa: F401 - registers its models
     search,
     selectors,
@@ -21,7 +22,7 @@ from diagnostics.models import (
     Outcome,
     Specimen,
 )
-from diagnostics.services import analyses, controls
+from diagnostics.services import analyses, controls, own_call
 from diagnostics.services.analyses import FAILURES
 from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from diagnostics.wording import advice_for, impression_in_words
@@ -315,6 +316,11 @@ class AnalysisAdmin(ReadOnlyAdmin):
     ordering = ["-queued_at"]
     actions = ["retry"]
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without those that the user is not to be shown before their own call."""
+        hidden = own_call.hidden_from(request.user, "image__specimen__report__")
+        return super().get_queryset(request).exclude(hidden)
+
     @admin.display(description="Analysis", ordering="id")
     def short(self, analysis: Analysis) -> str:
         """The beginning of its id."""
@@ -383,6 +389,10 @@ class DiagnosticReportAdmin(ReadOnlyAdmin):
         ("The reader", {"fields": ["conclusion", "comment", "signed_by", "signed_at"]}),
         ("Record", {"fields": ["verified_by", "verified_at", "released_at", "updated_at"]}),
     ]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without those that the user is not to be shown before their own call."""
+        return super().get_queryset(request).exclude(own_call.hidden_from(request.user))
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str

@@ -26,6 +26,8 @@ from diagnostics.models import (
     FieldSeen,
     Hold,
     MixUp,
+    OwnCall,
+    ReadingRule,
     Receipt,
     ReleaseRule,
     ReleaseWish,
@@ -38,7 +40,7 @@ from diagnostics.models import (
 from diagnostics.services import release
 from diagnostics.services.snapshots import SHORT
 from hospital.accounts.models import User
-from hospital.accounts.selectors import clinic_ids_where, people_who
+from hospital.accounts.selectors import clinic_ids_where, clinics_where, people_who
 from hospital.audit.models import Entry
 from patients.selectors import patients_in_portal_of
 
@@ -253,6 +255,26 @@ def release_wishes_visible_to(user: Any) -> QuerySet[ReleaseWish]:
     """What families wish, of the clinics where `user` may see it."""
     clinics = clinic_ids_where(user, "diagnostics.view_releasewish")
     return ReleaseWish.objects.filter(patient__clinic__in=clinics).select_related("patient__clinic")
+
+
+def reading_rules_visible_to(user: Any) -> QuerySet[ReadingRule]:
+    """What clinics ask of their readers, of the clinics where `user` may see it."""
+    clinics = clinic_ids_where(user, "diagnostics.view_readingrule")
+    return ReadingRule.objects.filter(clinic__in=clinics).select_related("clinic")
+
+
+def own_calls_visible_to(user: Any) -> QuerySet[OwnCall]:
+    """Readers' own calls: everybody's in the clinics where `user` may see them, else their own."""
+    clinics = clinic_ids_where(user, "diagnostics.view_owncall")
+    own = Q(by=user, report__clinic__in=clinic_ids_where(user, "diagnostics.add_owncall"))
+    return OwnCall.objects.filter(Q(report__clinic__in=clinics) | own)
+
+
+def calls_come_first(user: Any) -> bool:
+    """Whether a clinic in which `user` makes or sees own calls wants them."""
+    sees, makes = (clinics_where(user, f"diagnostics.{deed}_owncall") for deed in ("view", "add"))
+    rules = ReadingRule.objects.filter(own_call_first=True)
+    return rules.filter(Q(clinic__in=sees) | Q(clinic__in=makes)).exists()
 
 
 def newest_version(report: DiagnosticReport) -> ReportVersion | None:

@@ -421,6 +421,8 @@ TABLE = [
          lambda s: {"call_id": s.call.pk}, note="of the haematologist"),
     Line(" in 403 403 200 200 403 403 200  in", "GET", "model-card",
          lambda s: {"digest": packages.describe(packages.COMMITTED).digest}),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-own-call", report),
+    Line(" in 403 403 200 200 403 200 200  in", "GET", "concordance"),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-told", released),

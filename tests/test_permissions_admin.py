@@ -23,6 +23,7 @@ WRITABLE = {
     "device": {"add", "change"},
     "releaserule": {"add", "change", "delete"},
     "releasewish": {"add", "change"},
+    "readingrule": {"add", "change"},
     "specimen": {"add", "change"},
     "controlslide": {"add", "change"},
 }

@@ -22,11 +22,12 @@ from diagnostics.models import (
     FieldImage,
     FoundCells,
     Outcome,
+    ReadingRule,
     ReleaseWay,
     Specimen,
     Wish,
 )
-from diagnostics.services import analyses, intake, release
+from diagnostics.services import analyses, intake, reading_rules, release
 from diagnostics.services.controls import save_slide
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import Clinic, User
@@ -133,6 +134,12 @@ class World:
         """The clinic's rule: when its families may read."""
         release.set_rule(actor=SETUP, clinic=self.clinic, group=group, way=way, hours=hours)
 
+    def own_call_first(self) -> None:
+        """The clinic's rule: readers call before the model's word is shown to them."""
+        rule = ReadingRule.objects.get(clinic=self.clinic)
+        rule.own_call_first = True
+        reading_rules.save_rule(actor=SETUP, rule=rule)
+
     def at_once(self) -> None:
         """The paper's rule: families read what nobody has signed."""
         self.release(ReleaseWay.AT_ONCE)
@@ -157,6 +164,7 @@ def found() -> World:
         usual = ReleaseWay.ON_SIGNATURE
         release.set_rule(actor=SETUP, clinic=clinic, group=ConclusionGroup.ANY, way=usual)
         release.set_wish(actor=SETUP, patient=who, wish=Wish.AS_RULE)
+        reading_rules.save_rule(actor=SETUP, rule=ReadingRule(clinic=clinic))
     device, other_device = _device(north, "SN-1"), _device(south, "SN-2")
     world = World(
         clinic=north,

@@ -19,6 +19,7 @@ from diagnostics.models import (
 )
 from diagnostics.patient_message import DISCLAIMER
 from diagnostics.selectors import images_with_analyses
+from diagnostics.services import own_call
 from ml.classes import CLASSES
 
 
@@ -114,6 +115,10 @@ class ReportSummarySerializer(serializers.Serializer[DiagnosticReport]):
     released_at = serializers.DateTimeField(allow_null=True)
     synthetic = serializers.SerializerMethodField()
     packages = serializers.SerializerMethodField()
+    own_call_first = serializers.BooleanField(
+        source="veiled",
+        help_text="Whether what the model says is left out until you have made your own call.",
+    )
     disclaimer = serializers.SerializerMethodField()
 
     def get_fields(self) -> dict[str, Any]:
@@ -150,7 +155,8 @@ class ReportSerializer(ReportSummarySerializer):
     @extend_schema_field(ReportImageSerializer(many=True))
     def get_images(self, report: DiagnosticReport) -> Any:
         """In order of arrival."""
-        return [_image(image) for image in images_with_analyses(report)]
+        images = images_with_analyses(report)
+        return [_image(one) for one in (own_call.veil_fields(images) if report.veiled else images)]
 
 
 class VerificationSerializer(serializers.Serializer[Any]):

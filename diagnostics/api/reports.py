@@ -23,7 +23,7 @@ from diagnostics.api.report_json import (
 from diagnostics.documents.answer import pdf_answer
 from diagnostics.models import Analysis, Certainty, DiagnosticReport, ReportStatus
 from diagnostics.selectors import analyses_visible_to, reports_visible_to
-from diagnostics.services import analyses, printing, reading, reports
+from diagnostics.services import analyses, own_call, printing, reading, reports
 from hospital.accounts.api import ScopedViewSet
 from hospital.accounts.models import Paper
 from hospital.accounts.selectors import clinic_ids_where
@@ -38,7 +38,8 @@ class ReportFilter(Filters):
     clinic = django_filters.UUIDFilter(field_name="clinic_id")
     patient = django_filters.UUIDFilter(field_name="patient_id")
     status = django_filters.MultipleChoiceFilter(choices=ReportStatus.choices)
-    certainty = django_filters.ChoiceFilter(choices=Certainty.choices)
+    certainty = django_filters.ChoiceFilter(choices=Certainty.choices, method="by_models_word")
+    impression = django_filters.CharFilter(method="by_models_word", label="The model's class")
     accession = django_filters.CharFilter(field_name="specimen__accession")
     mrn = django_filters.CharFilter(field_name="patient__mrn", lookup_expr="iexact")
     updated_after = django_filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="gt")
@@ -48,7 +49,7 @@ class ReportFilter(Filters):
 
     class Meta:
         model = DiagnosticReport
-        fields = ["impression", "conclusion"]
+        fields = ["conclusion"]
 
     def by_words(
         self, rows: QuerySet[DiagnosticReport], name: str, value: str
@@ -58,6 +59,12 @@ class ReportFilter(Filters):
             value, clinic_ids_where(self.request.user, "diagnostics.view_diagnosticreport")
         )
         return search.reports_with(rows, value, of)
+
+    def by_models_word(
+        self, rows: QuerySet[DiagnosticReport], name: str, value: str
+    ) -> QuerySet[DiagnosticReport]:
+        """Without those whose model's word is hidden: being found would tell it."""
+        return rows.exclude(own_call.hidden_from(self.request.user)).filter(**{name: value})
 
 
 @extend_schema_view(
@@ -90,12 +97,16 @@ class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveMod
         """The clinics' reports."""
         return reports_visible_to(self.request.user)
 
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """A page of them, each as the user may be shown it."""
+        return own_call.veil(self.request.user, super().paginate_queryset(queryset) or [])
+
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One report, with a note in the audit trail of who looked."""
         report = self.get_object()
         # A program that follows a report by its events reads it once, not with every event.
         reading.note_seen(user=request.user, report=report)
-        return Response(ReportSerializer(report).data)
+        return Response(ReportSerializer(*own_call.veil(request.user, [report])).data)
 
     @extend_schema(
         summary="Sign as a haematologist",

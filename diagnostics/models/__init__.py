@@ -6,7 +6,9 @@ from diagnostics.models.dicom import DicomInstance
 from diagnostics.models.hold import Hold, HoldReason, MixUp, Settlement, Side
 from diagnostics.models.image import FieldImage, ImageState
 from diagnostics.models.looking import CellCall, CellLabel, FieldSeen, HeatMap, HeatMapState
+from diagnostics.models.own_call import OwnCall
 from diagnostics.models.package import ModelPackage, PackageState
+from diagnostics.models.reading_rule import ReadingRule
 from diagnostics.models.receipt import Receipt
 from diagnostics.models.reference import ReferenceField
 from diagnostics.models.release import (
@@ -57,8 +59,10 @@ __all__ = [
     "ModelPackage",
     "ModelReading",
     "Outcome",
+    "OwnCall",
     "PackageState",
     "Priority",
+    "ReadingRule",
     "Receipt",
     "ReferenceField",
     "ReleaseRule",

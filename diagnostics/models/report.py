@@ -88,21 +88,25 @@ class ModelReading(models.TextChoices):
     UNFAMILIAR = "unfamiliar", "Unfamiliar"
 
 
-# A malignant pattern that the model is clear about, or leans to.
-_MALIGNANT = Q(status__in=UNSIGNED) & ~Q(impression__in=["", "benign"])
+# A malignant pattern that the model is clear about, or leans to. Where readers call first, a
+# report's place on a list tells nothing of what the model says.
+_MALIGNANT = Q(status__in=UNSIGNED, blind=False) & ~Q(impression__in=["", "benign"])
 CRITICAL_PATTERN = _MALIGNANT & ~Q(certainty=Certainty.UNCERTAIN)
 # What a person should look at next: all but a clear and unanimous benign, and pictures on which
 # the model has no opinion.
 NEEDS_ATTENTION = Q(status__in=UNSIGNED) & (
-    (~Q(impression="") & ~Q(impression="benign", certainty=Certainty.CLEAR))
-    | Q(findings__dissent__gt=0)
-    | Q(findings__fields__failed__gt=0)
+    Q(findings__fields__failed__gt=0)
     | Q(findings__fields__held__gt=0)
-    | Q(findings__fields__unfamiliar__gt=0)
+    | Q(blind=False)
+    & (
+        (~Q(impression="") & ~Q(impression="benign", certainty=Certainty.CLEAR))
+        | Q(findings__dissent__gt=0)
+        | Q(findings__fields__unfamiliar__gt=0)
+    )
 )
 _WAITS = Q(status=S.REGISTERED) | Q(findings__fields__pending__gt=0)
 # Nobody can read these: every picture was spoilt.
-_NOTHING_USABLE = Q(status__in=UNSIGNED, impression="")
+_NOTHING_USABLE = Q(status__in=UNSIGNED, impression="", blind=False)
 
 
 class DiagnosticReport(models.Model):
@@ -172,6 +176,13 @@ class DiagnosticReport(models.Model):
         related_name="+",
     )
     mail_due = models.BooleanField(default=False, editable=False)
+    # With a default of the database's: what fills an archive need not know it.
+    blind = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Readers make their own call before the model's is shown: see own_call.hides.",
+    )
 
     # The order of the worklist. Stored, so that an index holds the rows in it; `urgency` and
     # `stage` by the database itself, so that no write can forget them.
@@ -210,6 +221,7 @@ class DiagnosticReport(models.Model):
     # What the list is filtered by.
     reading = models.GeneratedField(
         expression=Case(
+            When(blind=True, status__in=UNSIGNED, then=Value("")),
             When(
                 impression="",
                 findings__fields__unfamiliar__gt=0,
@@ -296,6 +308,9 @@ class DiagnosticReport(models.Model):
                 name="report_signed_by_someone",
             ),
         ]
+
+    # Whether this copy is without the model's word: see services.own_call.veil.
+    veiled = False
 
     def __str__(self) -> str:
         return f"report {self.specimen_id}"

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from diagnostics.pages import listing
 from diagnostics.pages.presenting import fields_of
 from diagnostics.selectors import images_with_analyses, reports_visible_to
-from diagnostics.services import reading
+from diagnostics.services import own_call, reading
 from hospital.accounts.selectors import clinic_ids_where
 
 STRIP = 24  # thumbnails that stand on the screen before anybody scrolls
@@ -33,7 +33,9 @@ def ahead(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """Which addresses the case will show first, the largest first."""
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
     reading.note_seen(user=request.user, report=report, action=reading.AHEAD)
-    fields = fields_of(images_with_analyses(report))
+    images = images_with_analyses(report)
+    hidden = own_call.hides(request.user, report)  # then they come in the order of arrival
+    fields = fields_of(own_call.veil_fields(images) if hidden else images)
     first = [reverse("picture", args=[field.image.pk, "original"]) for field in fields[:1]]
     first += [
         reverse("picture-cells", args=[field.image.pk]) for field in fields[:1] if field.drawn

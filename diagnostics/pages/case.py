@@ -17,7 +17,8 @@ from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.pages import listing
 from diagnostics.pages.family import family_context
 from diagnostics.pages.forms import SignForm
-from diagnostics.pages.presenting import Row, age_in_words, cell_counts, fields_of
+from diagnostics.pages.own_calls import own_call_context
+from diagnostics.pages.presenting import Field, Row, age_in_words, cell_counts, fields_of
 from diagnostics.selectors import (
     analyses_visible_to,
     cells_named,
@@ -28,7 +29,15 @@ from diagnostics.selectors import (
     mix_ups_of,
     reports_visible_to,
 )
-from diagnostics.services import analyses, holds, looking, reading, reports, signed_words
+from diagnostics.services import (
+    analyses,
+    holds,
+    looking,
+    own_call,
+    reading,
+    reports,
+    signed_words,
+)
 from diagnostics.services.specimens import close_specimen, reopen_specimen
 from hospital.accounts.selectors import clinic_ids_where, may
 from hospital.audit.services import Actor
@@ -75,7 +84,8 @@ def case_live(request: HttpRequest, report_id: UUID) -> HttpResponse:
 def case_field(request: HttpRequest, report_id: UUID, image_id: UUID) -> HttpResponse:
     """One field of the case, for a page that turns to it; 404 when it is not of this case."""
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
-    fields = fields_of(images_with_analyses(report))
+    (report,) = own_call.veil(request.user, [report])
+    fields = _fields(report)
     field = next((one for one in fields if one.image.pk == image_id), None)
     if field is None:
         raise Http404
@@ -275,8 +285,9 @@ def _context(
     request: HttpRequest, report: DiagnosticReport, form: SignForm | None
 ) -> dict[str, Any]:
     user, clinic = request.user, report.clinic_id
+    (report,) = own_call.veil(user, [report])
     row = Row(report)
-    fields = fields_of(images_with_analyses(report))
+    fields = _fields(report)
     shown = request.GET.get("field", "")
     seen = fields_seen(user, report)
     chosen = next((f for f in fields if str(f.image.pk) == shown), fields[0] if fields else None)
@@ -284,6 +295,7 @@ def _context(
         looking.note_field_seen(user=user, image=chosen.image)
         seen.add(chosen.image.pk)
     signable = report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY}
+    reviewable = not report.veiled
     return {
         "report": report,
         "row": row,
@@ -297,20 +309,30 @@ def _context(
         "nobody": UUID(int=0),
         "keys": KEYS,
         "labels": CellLabel.choices,
-        "earlier": [Row(other) for other in earlier_reports(report)[:EARLIER]],
+        "earlier": [Row(one) for one in own_call.veil(user, earlier_reports(report)[:EARLIER])],
         "chosen": chosen,
         "form": form or SignForm(initial={"version": report.version}),
         "conclusions": Conclusion.choices,
         "word_templates": signed_words.templates(report.clinic) if signable else {},
         "versions": report.versions.select_related("signed_by"),
         "may_retry": may(user, "diagnostics.retry_analysis", clinic),
-        "may_verify": report.status == ReportStatus.PARTIAL
+        "may_verify": reviewable
+        and report.status == ReportStatus.PARTIAL
         and may(user, "diagnostics.verify_diagnosticreport", clinic),
-        "may_sign": signable and may(user, "diagnostics.sign_diagnosticreport", clinic),
+        "may_sign": reviewable
+        and signable
+        and may(user, "diagnostics.sign_diagnosticreport", clinic),
         "waits": row.fields["pending"],
         "held": [field for field in fields if field.held],
         "mix_ups": mix_ups_of(user, report),
         "may_release": may(user, "diagnostics.release_hold", clinic),
         "may_close": may(user, "diagnostics.change_specimen", clinic),
         **family_context(user, report),
+        **own_call_context(user, report),
     }
+
+
+def _fields(report: DiagnosticReport) -> list[Field]:
+    """The fields, without the model's word where the report is without it."""
+    images = images_with_analyses(report)
+    return fields_of(own_call.veil_fields(images) if report.veiled else images)

@@ -20,7 +20,7 @@ from diagnostics.selectors import (
     spoken_of,
     standing_calls,
 )
-from diagnostics.services import drawing, heat, looking, reading
+from diagnostics.services import drawing, heat, looking, own_call, reading
 from diagnostics.services.reports import certainty_of
 from hospital.accounts.selectors import may
 from hospital.base.problems import Refusal
@@ -32,7 +32,8 @@ def cells(request: HttpRequest, image_id: UUID) -> JsonResponse:
     """Outlines and measures of the cells found in a picture, and what readers say of them.
 
     `cells` is that of `services.drawing.cells`. There is no reading of single cells: `group` is
-    what the model says of the whole field, 'uncertain' where it says nothing firm.
+    what the model says of the whole field, 'uncertain' where it says nothing firm or its word is
+    hidden from who asks (`own_call_first`).
     """
     image, analysis = _of(request, image_id)
     report = get_object_or_404(reports_visible_to(request.user), specimen=image.specimen_id)
@@ -41,10 +42,12 @@ def cells(request: HttpRequest, image_id: UUID) -> JsonResponse:
         found = drawing.cells(analysis)
     except FileNotFoundError as missing:
         raise Http404 from missing
+    hidden = own_call.hides(request.user, report)
     return JsonResponse(
         {
             "analysis": str(analysis.pk),
-            "group": _group_of(analysis),
+            "group": CellLabel.UNCERTAIN if hidden else _group_of(analysis),
+            "own_call_first": hidden,
             "may_call": _may_call(request.user, report),
             "calls": [_told(call, request.user) for call in standing_calls([analysis.pk])],
             **found,

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from diagnostics.models import DiagnosticReport
@@ -37,11 +38,13 @@ def family_context(user: Any, report: DiagnosticReport) -> dict[str, Any]:
         and not release.was_told(report)
         and may(user, "diagnostics.tell_family", report.clinic_id),
         "was_told": release.was_told(report),
-        "receipts": receipts_of(report)[:20],
+        "receipts": [] if report.veiled else receipts_of(report)[:20],
     }
 
 
 def _standing(report: DiagnosticReport) -> Standing:
+    if report.veiled:  # the rule that holds follows from what the model says
+        return Standing("closed", _("Shown after your own call"), None, "")
     return standing_in_words(
         report,
         rule=release.rule_for(report),

@@ -27,7 +27,7 @@ from diagnostics.selectors import (
     portal_reports,
     spoken_of,
 )
-from diagnostics.services import drawing, reading
+from diagnostics.services import drawing, own_call, reading
 from hospital.base import files
 from ml import images
 
@@ -55,6 +55,8 @@ def picture(request: HttpRequest, image_id: UUID, kind: str) -> HttpResponse:
     report = DiagnosticReport.objects.filter(specimen=image.specimen).first()
     if image.specimen and report is not None:
         reading.note_seen(user=request.user, report=report, action=ahead.reading_of(request))
+        if kind == "heat" and own_call.hides(request.user, report):
+            raise Http404
     return _answer(request, image, kind, name=f"{image.label}-{kind}")
 
 

@@ -17,7 +17,7 @@ from diagnostics.pages import listing
 from diagnostics.pages.choice import AGES, TABS, Choice
 from diagnostics.pages.presenting import Row
 from diagnostics.selectors import mix_ups_to_settle_in, readers_and_views, reports_in
-from diagnostics.services import gate, reading
+from diagnostics.services import gate, own_call, reading
 from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event
 
@@ -88,7 +88,7 @@ def _context(request: HttpRequest, clinics: list[Any], choice: Choice) -> dict[s
             }
             for tab, name in TABS.items()
         ],
-        "rows": [Row(report) for report in page.reports],
+        "rows": [Row(report) for report in own_call.veil(request.user, page.reports)],
         "newest": choice.from_("").query() if choice.after else "",
         "older": choice.from_(page.older).query() if page.older else "",
         "partly": page.partly,

@@ -15,7 +15,7 @@ from diagnostics.documents.statement import Statement, as_it_stands, of_version
 from diagnostics.models import DiagnosticReport, ReportStatus, ReportVersion
 from diagnostics.models.report import WITHDRAWN
 from diagnostics.plain_words import PLAIN
-from diagnostics.services import reading
+from diagnostics.services import own_call, reading
 from diagnostics.services.snapshots import SHORT, is_whole
 from hospital.accounts.models import Paper
 from hospital.base.problems import Conflict, NotFound, Refusal
@@ -41,10 +41,11 @@ def for_staff(
 
     Raises:
         Conflict: it was withdrawn, there is nothing to print yet, or the stored snapshot is no
-            longer what was signed.
+            longer what was signed; or it is hidden from `user` as yet ('own_call_first').
         NotFound: nobody has signed a version of that number.
         Refusal: no such paper.
     """
+    own_call.ensure_called(user, report)
     return _printed(user, report, clinical, site=site, version=version, paper=paper)
 
 

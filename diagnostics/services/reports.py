@@ -22,7 +22,8 @@ from diagnostics.models import (
 )
 from diagnostics.models.image import SET_ASIDE
 from diagnostics.models.report import UNSIGNED
-from diagnostics.services import release, signed_words
+from diagnostics.services import own_call, release, signed_words
+from diagnostics.services.reading_rules import rule_of
 from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
@@ -117,17 +118,22 @@ def _opened(specimens: Iterable[Specimen]) -> list[DiagnosticReport]:
     reports = rows_by(DiagnosticReport, "specimen", by_pk, locked=True)
     if missing := by_pk.keys() - {report.specimen_id for report in reports}:
         # Two first pictures may race to make one: one of them does, and both lock the same row.
-        DiagnosticReport.objects.bulk_create(
-            (
-                DiagnosticReport(specimen=s, clinic_id=s.clinic_id, patient_id=s.patient_id)
-                for s in (by_pk[pk] for pk in sorted(missing))
-            ),
-            ignore_conflicts=True,
-        )
+        new = [by_pk[pk] for pk in sorted(missing)]
+        DiagnosticReport.objects.bulk_create(map(_first, new), ignore_conflicts=True)
         reports = rows_by(DiagnosticReport, "specimen", by_pk, locked=True)
     for report in reports:
         report.specimen = by_pk[report.specimen_id]
     return reports
+
+
+def _first(specimen: Specimen) -> DiagnosticReport:
+    """A specimen's report before anything is known."""
+    return DiagnosticReport(
+        specimen=specimen,
+        clinic_id=specimen.clinic_id,
+        patient_id=specimen.patient_id,
+        blind=rule_of(specimen.clinic).own_call_first,
+    )
 
 
 def _rebuild(reports: Sequence[DiagnosticReport]) -> None:
@@ -228,11 +234,13 @@ def verify(*, user: Any, report: DiagnosticReport, version: int) -> DiagnosticRe
 
     Raises:
         Forbidden, StaleState, hospital.base.states.IllegalTransition: as for `sign`.
-        Conflict: every picture is held ('all_held').
+        Conflict: every picture is held ('all_held'), or `user` has not made the own call that the
+            clinic wants first ('own_call_first').
     """
     _ensure_may(user, "diagnostics.verify_diagnosticreport", report)
     report = _locked("clinic", "specimen", pk=report.pk)
     _ensure_current(report, version)
+    own_call.ensure_called(user, report)
     _ensure_something_counts(report)
     advance(
         report,
@@ -268,8 +276,8 @@ def sign(
     Raises:
         Forbidden: `user` may not sign in this clinic (403), or the password is wrong.
         StaleState: the report changed since the page was loaded.
-        Refusal: pictures are still being analysed, all are held, the conclusion is none, or the
-            family's words hold what they must not.
+        Refusal: pictures are still being analysed, all are held, the conclusion is none, the
+            family's words hold what they must not, or the own call is missing.
         hospital.base.states.IllegalTransition: it is signed already.
     """
     _ensure_may(user, "diagnostics.sign_diagnosticreport", report)
@@ -279,6 +287,7 @@ def sign(
         raise Refusal("Choose a conclusion before signing.", code="conclusion_missing")
     report = _locked("clinic", "specimen", pk=report.pk)
     _ensure_current(report, version)
+    own_call.ensure_called(user, report)
     _ensure_something_counts(report)
     if report.findings["fields"].get("pending"):
         raise Conflict(

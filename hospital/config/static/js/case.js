@@ -56,7 +56,7 @@ document.addEventListener("htmx:afterSettle", () => {
 
 /** Chooses a conclusion; `undo` brings the one before back. */
 function conclude(value) {
-  const form = document.getElementById("sign");
+  const form = document.getElementById("own-call") ?? document.getElementById("sign");
   const choice = form?.querySelector(`input[name=conclusion][value="${value}"]`);
   if (!choice) return;
   const before = form.querySelector("input[name=conclusion]:checked");
@@ -80,7 +80,7 @@ keys({
   heat: () => toggle("heat"),
   ...Object.fromEntries(classes),
   undo: () => undoing.pop()?.(),
-  sign: () => document.getElementById("sign-password")?.focus(),
+  sign: () => document.querySelector("#sign-password, #own-call-button")?.focus(),
 });
 
 // "Try again" is gone once pressed; the one who pressed it stays where they were.

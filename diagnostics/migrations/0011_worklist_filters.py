@@ -28,7 +28,7 @@ def generated(expression, output_field):
 
 URGENCY = models.Case(
     When(
-        Q(("status__in", UNSIGNED))
+        Q(("blind", False), ("status__in", UNSIGNED))
         & ~Q(("impression__in", ["", "benign"]))
         & ~Q(("certainty", "uncertain")),
         then=Value(3),
@@ -36,19 +36,23 @@ URGENCY = models.Case(
     When(
         Q(("status__in", UNSIGNED))
         & (
-            (~Q(("impression", "")) & ~Q(("certainty", "clear"), ("impression", "benign")))
-            | Q(("findings__dissent__gt", 0))
-            | Q(("findings__fields__failed__gt", 0))
+            Q(("findings__fields__failed__gt", 0))
             | Q(("findings__fields__held__gt", 0))
-            | Q(("findings__fields__unfamiliar__gt", 0))
+            | Q(("blind", False))
+            & (
+                (~Q(("impression", "")) & ~Q(("certainty", "clear"), ("impression", "benign")))
+                | Q(("findings__dissent__gt", 0))
+                | Q(("findings__fields__unfamiliar__gt", 0))
+            )
         ),
         then=Value(2),
     ),
     When(Q(("status", "registered")) | Q(("findings__fields__pending__gt", 0)), then=Value(1)),
-    When(Q(("impression", ""), ("status__in", UNSIGNED)), then=Value(0)),
+    When(Q(("blind", False), ("impression", ""), ("status__in", UNSIGNED)), then=Value(0)),
     default=Value(1),
 )
 READING = models.Case(
+    When(blind=True, status__in=UNSIGNED, then=Value("")),
     When(impression="", findings__fields__unfamiliar__gt=0, then=Value("unfamiliar")),
     When(certainty="uncertain", then=Value("uncertain")),
     default=models.F("impression"),
@@ -70,7 +74,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_initial"),
         ("devices", "0002_fleet"),
-        ("diagnostics", "0009_models"),
+        ("diagnostics", "0010_own_call"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
     operations = [

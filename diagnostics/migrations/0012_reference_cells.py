@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0004_portal'),
-        ('diagnostics', '0010_worklist_filters'),
+        ('diagnostics', '0011_worklist_filters'),
     ]
 
     operations = [
