@@ -5,6 +5,7 @@ from celery import shared_task
 from diagnostics import heating, pipeline
 from diagnostics.services import (
     analyses,
+    escalation,
     fleet,
     gate,
     heat,
@@ -35,8 +36,8 @@ def sweep() -> dict[str, int]:
 
 @shared_task(name="diagnostics.tasks.watch")
 def watch() -> dict[str, int]:
-    """Look after the microscopes, and mail families that there is something new."""
-    return fleet.watch_fleet() | notices.mail_families()
+    """Look after the microscopes, escalate what nobody has told, mail families of what is new."""
+    return fleet.watch_fleet() | escalation.sweep() | notices.mail_families()
 
 
 @shared_task(name="diagnostics.tasks.watch_drift")

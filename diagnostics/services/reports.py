@@ -21,7 +21,7 @@ from diagnostics.models import (
 )
 from diagnostics.models.image import SET_ASIDE
 from diagnostics.models.report import UNSIGNED
-from diagnostics.services import own_call, release, signed_words
+from diagnostics.services import critical, own_call, release, signed_words
 from diagnostics.services.reading_rules import rule_of
 from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.selectors import clinic_topic, may
@@ -325,6 +325,7 @@ def _save_and_tell(report: DiagnosticReport, *, bump: bool = True) -> None:
     was_open = release.is_open(report)
     release.settle(report)
     report.save(update_fields=MOVING)
+    critical.judge(report)
     topics = [clinic_topic(report.clinic_id)]
     # Also a page that has to let go of the report is told.
     if was_open or release.is_open(report):
