@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -17,11 +17,16 @@ from django.utils.crypto import constant_time_compare
 from devices.models import Device
 from diagnostics.models import (
     Analysis,
+    CallBack,
+    CallBackState,
     CellCall,
     ControlRun,
     ControlSlide,
+    CriticalFinding,
+    CriticalSource,
     DiagnosticReport,
     DicomInstance,
+    EscalationStep,
     FieldImage,
     FieldSeen,
     Hold,
@@ -37,7 +42,7 @@ from diagnostics.models import (
     Specimen,
     Upload,
 )
-from diagnostics.services import release
+from diagnostics.services import own_call, release
 from diagnostics.services.snapshots import SHORT
 from hospital.accounts.models import User
 from hospital.accounts.selectors import clinic_ids_where, clinics_where, people_who
@@ -275,6 +280,29 @@ def calls_come_first(user: Any) -> bool:
     sees, makes = (clinics_where(user, f"diagnostics.{deed}_owncall") for deed in ("view", "add"))
     rules = ReadingRule.objects.filter(own_call_first=True)
     return rules.filter(Q(clinic__in=sees) | Q(clinic__in=makes)).exists()
+
+
+def open_call_backs(user: Any) -> list[CallBack]:
+    """What waits to be told in the clinics whose cases `user` may see, the oldest first.
+
+    Each with what of it `user` may be `shown`: nothing of the model's before their own call.
+    """
+    clinics = clinics_where(user, "diagnostics.view_diagnosticreport")
+    hidden = own_call.hidden_from(user, "report__") & Q(source=CriticalSource.MODEL)
+    findings = CriticalFinding.objects.exclude(hidden).select_related("report__specimen")
+    rows = CallBack.objects.filter(state=CallBackState.OPEN, clinic__in=clinics)
+    counted = rows.annotate(
+        tries=Count("contacts", distinct=True), escalated=Count("escalations", distinct=True)
+    )
+    shown = Prefetch("findings", findings.order_by("-at"), to_attr="shown")
+    found = counted.select_related("patient").prefetch_related(shown).order_by("raised_at")
+    return [row for row in found if row.shown]
+
+
+def escalation_steps_visible_to(user: Any) -> QuerySet[EscalationStep]:
+    """Who is told when nobody calls, of the clinics where `user` may see it."""
+    clinics = clinic_ids_where(user, "diagnostics.view_escalationstep")
+    return EscalationStep.objects.filter(clinic__in=clinics).select_related("clinic", "person")
 
 
 def newest_version(report: DiagnosticReport) -> ReportVersion | None:

@@ -5,6 +5,7 @@ from celery import shared_task
 from diagnostics import heating, pipeline
 from diagnostics.services import (
     analyses,
+    escalation,
     fleet,
     gate,
     heat,
@@ -42,8 +43,8 @@ def collect_references() -> int:
 
 @shared_task(name="diagnostics.tasks.watch")
 def watch() -> dict[str, int]:
-    """Look after the microscopes, and mail families that there is something new."""
-    return fleet.watch_fleet() | notices.mail_families()
+    """Look after the microscopes, escalate what nobody has told, mail families of what is new."""
+    return fleet.watch_fleet() | escalation.sweep() | notices.mail_families()
 
 
 @shared_task(name="diagnostics.tasks.watch_drift")

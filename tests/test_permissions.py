@@ -425,7 +425,7 @@ TABLE = [
     Line(" in 403 403 200 200 403 200 200  in", "GET", "concordance"),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
-    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-told", released),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-contact", released),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",
          lambda s: {"analysis_id": s.failed.pk}),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-release", held_report, why),

@@ -24,6 +24,7 @@ WRITABLE = {
     "releaserule": {"add", "change", "delete"},
     "releasewish": {"add", "change"},
     "readingrule": {"add", "change"},
+    "escalationstep": {"add", "change", "delete"},
     "specimen": {"add", "change"},
     "controlslide": {"add", "change"},
 }

@@ -19,6 +19,7 @@ from diagnostics.models import (
     ConclusionGroup,
     ControlSlide,
     DiagnosticReport,
+    EscalationStep,
     FieldImage,
     FoundCells,
     Outcome,
@@ -27,7 +28,7 @@ from diagnostics.models import (
     Specimen,
     Wish,
 )
-from diagnostics.services import analyses, intake, reading_rules, release
+from diagnostics.services import analyses, contacts, escalation, intake, reading_rules, release
 from diagnostics.services.controls import save_slide
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import Clinic, User
@@ -140,6 +141,23 @@ class World:
         rule.own_call_first = True
         reading_rules.save_rule(actor=SETUP, rule=rule)
 
+    def critical_from(self, critical: str) -> None:
+        """The clinic's rule: from when on a malignant pattern is critical."""
+        rule = ReadingRule.objects.get(clinic=self.clinic)
+        rule.critical = critical
+        reading_rules.save_rule(actor=SETUP, rule=rule)
+
+    def call(self, report: DiagnosticReport, **given: str) -> Any:
+        """The haematologist notes a call; unless said otherwise to a guardian, not read back."""
+        usual = {"relation": "guardian", "outcome": "reached", "name": "Nadia Rahman"}
+        report = DiagnosticReport.objects.get(pk=report.pk)
+        return contacts.note(
+            user=self.haematologist,
+            report=report,
+            value=contacts.value_of(report),
+            call=contacts.Call(**(usual | given)),
+        )
+
     def at_once(self) -> None:
         """The paper's rule: families read what nobody has signed."""
         self.release(ReleaseWay.AT_ONCE)
@@ -165,6 +183,8 @@ def found() -> World:
         release.set_rule(actor=SETUP, clinic=clinic, group=ConclusionGroup.ANY, way=usual)
         release.set_wish(actor=SETUP, patient=who, wish=Wish.AS_RULE)
         reading_rules.save_rule(actor=SETUP, rule=ReadingRule(clinic=clinic))
+        step = EscalationStep(clinic=clinic, minutes=0, role=Role.HAEMATOLOGIST)
+        escalation.save_step(actor=SETUP, step=step)
     device, other_device = _device(north, "SN-1"), _device(south, "SN-2")
     world = World(
         clinic=north,

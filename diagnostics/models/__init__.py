@@ -2,13 +2,24 @@
 
 from diagnostics.models.analysis import Analysis, AnalysisState, FoundCells, Outcome, Priority
 from diagnostics.models.control import ControlRun, ControlSlide, ControlState
+from diagnostics.models.critical import (
+    CallBack,
+    CallBackState,
+    CallEnd,
+    ContactTry,
+    CriticalFinding,
+    CriticalSource,
+    Escalation,
+    EscalationStep,
+    Recipient,
+)
 from diagnostics.models.dicom import DicomInstance
 from diagnostics.models.hold import Hold, HoldReason, MixUp, Settlement, Side
 from diagnostics.models.image import FieldImage, ImageState
 from diagnostics.models.looking import CellCall, CellLabel, FieldSeen, HeatMap, HeatMapState
 from diagnostics.models.own_call import OwnCall
 from diagnostics.models.package import ModelPackage, PackageState
-from diagnostics.models.reading_rule import ReadingRule
+from diagnostics.models.reading_rule import CriticalFrom, ReadingRule
 from diagnostics.models.receipt import Receipt
 from diagnostics.models.reference import ReferenceField
 from diagnostics.models.release import (
@@ -36,17 +47,26 @@ from diagnostics.models.view import SavedView
 __all__ = [
     "Analysis",
     "AnalysisState",
+    "CallBack",
+    "CallBackState",
+    "CallEnd",
     "CellCall",
     "CellLabel",
     "Certainty",
     "Conclusion",
     "ConclusionGroup",
+    "ContactTry",
     "ControlRun",
     "ControlSlide",
     "ControlState",
+    "CriticalFinding",
+    "CriticalFrom",
+    "CriticalSource",
     "DayTally",
     "DiagnosticReport",
     "DicomInstance",
+    "Escalation",
+    "EscalationStep",
     "FieldImage",
     "FieldSeen",
     "FoundCells",
@@ -64,6 +84,7 @@ __all__ = [
     "Priority",
     "ReadingRule",
     "Receipt",
+    "Recipient",
     "ReferenceField",
     "ReleaseRule",
     "ReleaseWay",

@@ -165,16 +165,6 @@ class DiagnosticReport(models.Model):
     released_at = models.DateTimeField(
         null=True, help_text="When the family was let in to what stands now, or stood before."
     )
-    told_at = models.DateTimeField(
-        null=True, editable=False, help_text="When somebody had told the family what is signed."
-    )
-    told_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
-        null=True,
-        editable=False,
-        related_name="+",
-    )
     mail_due = models.BooleanField(default=False, editable=False)
     # With a default of the database's: what fills an archive need not know it.
     blind = models.BooleanField(

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from diagnostics.models import CellLabel, Conclusion, DiagnosticReport, FieldImage, ReportStatus
 from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.pages import listing
+from diagnostics.pages.contacts import contacts_context
 from diagnostics.pages.family import family_context
 from diagnostics.pages.forms import SignForm
 from diagnostics.pages.own_calls import own_call_context
@@ -329,6 +330,7 @@ def _context(
         "may_close": may(user, "diagnostics.change_specimen", clinic),
         **family_context(user, report),
         **own_call_context(user, report),
+        **contacts_context(user, report),
     }
 
 

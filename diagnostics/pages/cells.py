@@ -22,6 +22,7 @@ from diagnostics.selectors import (
 )
 from diagnostics.services import drawing, heat, looking, own_call, reading
 from diagnostics.services.reports import certainty_of
+from diagnostics.wording import DISCLAIMER
 from hospital.accounts.selectors import may
 from hospital.base.problems import Refusal
 
@@ -48,6 +49,7 @@ def cells(request: HttpRequest, image_id: UUID) -> JsonResponse:
             "analysis": str(analysis.pk),
             "group": CellLabel.UNCERTAIN if hidden else _group_of(analysis),
             "own_call_first": hidden,
+            "disclaimer": str(DISCLAIMER),
             "may_call": _may_call(request.user, report),
             "calls": [_told(call, request.user) for call in standing_calls([analysis.pk])],
             **found,

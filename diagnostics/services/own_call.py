@@ -23,6 +23,7 @@ from diagnostics.models import (
     ReportStatus,
 )
 from diagnostics.models.report import UNSIGNED
+from diagnostics.services import critical
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Forbidden, Refusal
@@ -159,6 +160,7 @@ def commit(*, user: Any, report: DiagnosticReport, call: str) -> OwnCall:
         call=call,
         version=report.version,
     )
+    critical.judge(report)
     topics = [clinic_topic(report.clinic_id)]
     publish("report.looked_at", report.pk, version=report.version, topics=topics)
     return made

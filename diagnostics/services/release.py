@@ -8,7 +8,6 @@ the page after it sees the report, the sweep only tells of it.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -19,6 +18,7 @@ from diagnostics.models import (
     Certainty,
     Conclusion,
     ConclusionGroup,
+    ContactTry,
     DiagnosticReport,
     ReleaseRule,
     ReleaseWay,
@@ -26,11 +26,11 @@ from diagnostics.models import (
     ReportStatus,
     Wish,
 )
+from diagnostics.models.critical import FAMILY, TOLD
 from diagnostics.models.report import SIGNED, UNSIGNED, WITHDRAWN
 from hospital.accounts.models import Clinic
-from hospital.accounts.selectors import clinic_topic, may
+from hospital.accounts.selectors import clinic_topic
 from hospital.audit.services import Actor, record
-from hospital.base.problems import Conflict, Forbidden
 from hospital.live.services import publish
 from patients.models import Patient
 from patients.selectors import patient_topic
@@ -60,8 +60,8 @@ def opens_at(report: DiagnosticReport, rule: ReleaseRule | None, wish: str) -> d
         return report.created_at if way == ReleaseWay.AT_ONCE else None
     signed_at = report.signed_at or report.updated_at
     if way == ReleaseWay.AFTER_CALL:
-        # Whoever told the family told it what stood signed then.
-        return report.told_at if report.told_at and report.told_at >= signed_at else None
+        call = told(report)
+        return call.at if call else None
     hours = (rule.hours if rule else None) or 0
     return signed_at + timedelta(hours=hours) if way == ReleaseWay.AFTER_HOURS else signed_at
 
@@ -110,6 +110,14 @@ def is_open(report: DiagnosticReport) -> bool:
     if report.portal_from is None or report.status in WITHDRAWN:
         return False
     return report.portal_from <= timezone.now()
+
+
+def told(report: DiagnosticReport) -> ContactTry | None:
+    """The first call by which the family was told what stands signed now, of `contacts`."""
+    if not report.is_signed or report.signed_at is None:
+        return None
+    calls = report.contacts.filter(relation__in=FAMILY, outcome__in=TOLD, at__gte=report.signed_at)
+    return calls.select_related("by").order_by("at").first()
 
 
 def _says_something(report: DiagnosticReport) -> bool:
@@ -272,33 +280,11 @@ def save_wish(*, actor: Actor, wish: ReleaseWish) -> ReleaseWish:
     return wish
 
 
-@transaction.atomic
-def mark_told(*, user: Any, report: DiagnosticReport) -> DiagnosticReport:
-    """A clinician has spoken with the family about what stands signed.
-
-    Raises:
-        Forbidden: `user` may not mark this in the clinic.
-        Conflict: nothing is signed yet, or it is marked already.
-    """
-    if not may(user, "diagnostics.tell_family", report.clinic_id):
-        raise Forbidden("Your role does not let you do this in this clinic.")
-    rows = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
-    report = rows.get(pk=report.pk)
-    if not report.is_signed:
-        raise Conflict("Sign the report first, then tell the family.", code="not_signed")
-    if was_told(report):
-        raise Conflict("It is marked already that the family was told.", code="told_already")
-    report.told_at, report.told_by = timezone.now(), user
+def follow_call(report: DiagnosticReport) -> None:
+    """Decide anew about `report`, locked by the caller, after a call about it was noted."""
     settle(report)
-    report.save(update_fields=["told_at", "told_by", *SETTLED])
-    _audit(Actor.user(user), "report.family_told", report)
+    report.save(update_fields=SETTLED)
     _tell(report, family=is_open(report))
-    return report
-
-
-def was_told(report: DiagnosticReport) -> bool:
-    """Whether the family was told what stands signed now."""
-    return bool(report.told_at and report.signed_at and report.told_at >= report.signed_at)
 
 
 def _waiting_in(clinic_id: UUID) -> list[UUID]:

@@ -22,7 +22,7 @@ from diagnostics.models import (
 )
 from diagnostics.models.image import SET_ASIDE
 from diagnostics.models.report import UNSIGNED
-from diagnostics.services import own_call, release, signed_words
+from diagnostics.services import critical, own_call, release, signed_words
 from diagnostics.services.reading_rules import rule_of
 from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.selectors import clinic_topic, may
@@ -396,6 +396,7 @@ def _save_and_tell(
         )
     with published_together():
         for report in reports:
+            critical.judge(report)
             topics = [clinic_topic(report.clinic_id)]
             # Also a page that has to let go of the report is told.
             if report.pk in was_open or release.is_open(report):
