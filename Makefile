@@ -20,7 +20,7 @@ apart := env $(addprefix -u ,$(installation))
 
 .NOTPARALLEL:
 .PHONY: help demo stack test quick lint format fast-tests database-tests stack-tests \
-        browser-tests words bench drill runtime dev
+        browser-tests words screenshots lighthouse bench drill runtime dev
 
 help:
 	@echo "make demo                  the whole product on this machine, with demonstration data"
@@ -30,6 +30,8 @@ help:
 	@echo "make quick                 lint, types, layers and the fast tests"
 	@echo "make lint / make format    check / repair the style"
 	@echo "make words                 the portal's catalogues, after a sentence has changed"
+	@echo "make screenshots           every page, wide, narrow, dark and from right to left, as pictures"
+	@echo "make lighthouse            Lighthouse on the portal's report: at least 95 in all four"
 	@echo "make stack                 the product without demonstration data, in var/"
 	@echo "make drill                 microscopes on a bad network, servers that fail: is all still there"
 	@echo "make bench                 measure engines, pipeline, intake, worklist; ARGS=--quick"
@@ -81,6 +83,18 @@ stack-tests: dev
 browser-tests: dev
 	@LEUKOLENS_CHROMIUM="$$(sh bin/browser)" && export LEUKOLENS_CHROMIUM && \
 		$(apart) $(python) -m pytest -m browser
+
+# Every page of test_every_page.py in screenshots/pages/, to be looked at.
+screenshots: dev
+	@LEUKOLENS_CHROMIUM="$$(sh bin/browser)" && export LEUKOLENS_CHROMIUM && \
+		$(apart) SCREENSHOTS=1 $(python) -m pytest tests/browser/test_every_page.py $(ARGS)
+
+# Needs node and npm; brings Lighthouse, as tests/browser/package.json pins it, into .tools.
+lighthouse: dev
+	@mkdir -p .tools/lighthouse && cp tests/browser/package.json .tools/lighthouse/ && \
+		npm install --prefix .tools/lighthouse --no-audit --no-fund --no-package-lock --silent
+	@LEUKOLENS_CHROMIUM="$$(sh bin/browser)" && export LEUKOLENS_CHROMIUM && \
+		$(apart) $(python) -m pytest -s tests/browser/lighthouse.py
 
 # Without what loads TensorFlow: under two minutes.
 quick: lint

@@ -79,6 +79,11 @@ class Scene:
 
 @pytest.fixture
 def scene(world: World) -> Scene:
+    """See `furnished`."""
+    return furnished(world)
+
+
+def furnished(world: World) -> Scene:
     """One unsigned report, one signed and released, one failed analysis."""
     report = world.reported()
     outlined = Analysis.objects.get()

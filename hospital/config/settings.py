@@ -169,7 +169,11 @@ STORAGES = {
 FILES_BY_PROXY = bool(_S3_BUCKET) and env.bool("FILES_BY_PROXY", False)
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(VAR_DIR / "static")))
-STATICFILES_DIRS = [BASE_DIR / "hospital" / "config" / "static"]
+STATICFILES_DIRS = [
+    BASE_DIR / "hospital" / "config" / "static",
+    # The same letters on the screen as on paper.
+    ("fonts", BASE_DIR / "diagnostics" / "documents" / "fonts"),
+]
 
 # --- the wire -------------------------------------------------------------------------------
 

@@ -1,0 +1,208 @@
+"""Every page there is: accessible by WCAG 2.2 AA wide, narrow and in between, by day and by night.
+
+Which pages those are says the table of permissions, which knows every address of the product:
+whatever it lets somebody GET is opened here as that person, and counts if it is a page. So a page
+without a scene fails there, and none is forgotten here. The portal and the door are looked at from
+right to left as well. `make screenshots` keeps the pictures in screenshots/pages/.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
+from axe_playwright_python.base import AXE_SCRIPT
+from django.contrib import admin
+from django.contrib.sessions.backends.db import SessionStore
+from django.urls import reverse
+from playwright.sync_api import Page
+
+from hospital.accounts.models import User
+from tests.browser.conftest import NARROW, PICTURES, WIDE
+from tests.browser.test_looks import STANDARD
+from tests.browser.test_signin import sheet, type_birth_date
+from tests.test_permissions import HANDS, TABLE, Line, furnished
+from tests.world import PASSWORD
+
+MIDDLE = 768
+WIDTHS = (WIDE, MIDDLE, NARROW)
+# What a theme changes.
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+# Of Django's own pages in the admin one model stands for all: they come from the same templates.
+ADMIN = "patients_patient"
+
+
+class Looked:
+    """What was found, page by page; one page of a browser for each person."""
+
+    def __init__(self, photos: bool) -> None:
+        self.trouble: list[str] = []
+        self.names: set[str] = set()
+        self.photos = photos
+
+    def at(self, page: Page, name: str, *, language: str = "") -> None:
+        """Look at what stands on `page` in every width and theme."""
+        page.wait_for_load_state("networkidle")
+        page.evaluate(AXE_SCRIPT)
+        self.names.add(name)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900 if width > NARROW else 844})
+            for theme in ("light", "dark"):
+                page.emulate_media(color_scheme=theme)
+                what = f"{name}-{width}{'-dark' if theme == 'dark' else ''}{language}"
+                self._judge(page, what, STANDARD if theme == "light" else COLOURS)
+                if self.photos and width != MIDDLE:
+                    PICTURES.joinpath("pages").mkdir(parents=True, exist_ok=True)
+                    page.screenshot(path=PICTURES / "pages" / f"{what}.png", full_page=True)
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                self.trouble.append(f"{name} scrolls sideways at {width}{language}")
+        page.emulate_media(color_scheme="light")
+
+    def _judge(self, page: Page, what: str, options: Any) -> None:
+        found = page.evaluate("options => axe.run(document, options)", options)
+        for violation in found["violations"]:
+            where = [node["html"][:160] for node in violation["nodes"][:3]]
+            self.trouble.append(f"{what}: {violation['id']} ({violation['help']}) {where}")
+
+
+@pytest.fixture
+def looked() -> Iterator[Looked]:
+    found = Looked(photos=bool(os.environ.get("SCREENSHOTS")))
+    yield found
+    assert not found.trouble, "\n".join(found.trouble)
+
+
+def pages(hand: str) -> list[Line]:
+    """What `hand` is the first to be let in at, by a plain GET."""
+    mine = [
+        line
+        for line in TABLE
+        if line.method == "GET" and _first(line) == hand and not line.route.startswith("api:")
+    ]
+    return [*mine, *(line for line in TABLE if line.route == "api:docs" and _first(line) == hand)]
+
+
+def _first(line: Line) -> str:
+    let_in = [hand for hand, got in zip(HANDS, line.statuses.split(), strict=True) if got == "200"]
+    return let_in[0] if let_in else "superuser"
+
+
+def visit(page: Page, path: str) -> bool:
+    """Whether there is a page at `path`: a whole one, not a part, a picture or a paper."""
+    if path.endswith(".pdf"):
+        return False
+    answer = page.request.get(path)
+    kind = answer.headers.get("content-type", "")
+    if answer.status != 200 or not kind.startswith("text/html") or "<html" not in answer.text():
+        return False
+    page.goto(path)
+    return True
+
+
+def addressed(hospital: Any, scene: Any, line: Line) -> str:
+    query = "&".join(f"{k}={v}" for k, v in line.body(scene).items()) if line.body(scene) else ""
+    path = hospital.do(lambda: reverse(line.route, kwargs=line.args(scene)))
+    return f"{path}?{query}" if query else path
+
+
+def own_language(hospital: Any, user: User, language: str) -> None:
+    hospital.do(User.objects.filter(pk=user.pk).update, language=language)
+
+
+def just_proved(hospital: Any, page: Page) -> None:
+    """The person on `page` has typed their password a moment ago."""
+
+    def note() -> None:
+        key = next(c["value"] for c in page.context.cookies() if "session" in c["name"])
+        session = SessionStore(key)
+        session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
+        session.save()
+
+    hospital.do(note)
+
+
+@pytest.mark.parametrize("hand", [h for h in (*HANDS[:-1], "superuser") if pages(h)])
+def test_every_page(hospital: Any, screen: Any, looked: Looked, hand: str) -> None:
+    scene = hospital.do(furnished, hospital.world)
+    user = None if hand == "anonymous" else getattr(hospital.world, hand)
+    page = screen(user, "/login/")
+    by_path = {addressed(hospital, scene, line): line for line in reversed(pages(hand))}
+    for path, line in by_path.items():
+        if visit(page, path):
+            looked.at(page, line.route.replace(":", "-"))
+            if hand == "guardian":
+                own_language(hospital, user, "fa")
+                page.goto(path)
+                looked.at(page, line.route, language="-fa")
+                own_language(hospital, user, "")
+
+
+def test_the_door_and_an_invitation_from_both_sides(
+    hospital: Any, screen: Any, looked: Looked
+) -> None:
+    for language in ("", "fa"):
+        tail = f"-{language}" if language else ""
+        page = screen(None, "/login/")
+        if language:
+            page.get_by_role("button", name="فارسی").click()
+        looked.at(page, "login", language=tail)
+        page.goto(sheet(hospital))
+        looked.at(page, "invitation-birth", language=tail)
+        if not language:
+            type_birth_date(page)
+            looked.at(page, "invitation-account")
+        for name, path in [("invitation-over", "/invitation/never/"), ("not-found", "/nothing/")]:
+            page.goto(path)
+            looked.at(page, name, language=tail)
+
+
+def test_second_factors_from_both_sides(hospital: Any, screen: Any, looked: Looked) -> None:
+    user = hospital.world.guardian
+
+    def protect() -> None:
+        TOTP.activate(user, "JBSWY3DPEHPK3PXP")
+        RecoveryCodes.activate(user)
+        kind = Authenticator.Type.WEBAUTHN
+        data = {"name": "Telephone", "credential": {}}
+        Authenticator.objects.create(user=user, type=kind, data=data)
+
+    page = screen(user, "/portal/")
+    just_proved(hospital, page)
+    for language in ("", "fa"):
+        own_language(hospital, user, language)
+        tail = f"-{language}" if language else ""
+        page.goto("/account/app/")
+        looked.at(page, "mfa_activate_totp", language=tail)
+        page.goto("/account/passkeys/add/")
+        looked.at(page, "mfa_add_webauthn", language=tail)
+    hospital.do(protect)
+    for language in ("", "fa"):
+        own_language(hospital, user, language)
+        tail = f"-{language}" if language else ""
+        for route in [
+            "account",
+            "mfa_deactivate_totp",
+            "mfa_view_recovery_codes",
+            "mfa_generate_recovery_codes",
+            "mfa_reauthenticate",
+        ]:
+            page.goto(hospital.do(reverse, route))
+            looked.at(page, route, language=tail)
+    door = screen(None, "/login/")
+    door.get_by_label("User name").fill(user.username)
+    door.get_by_label("Password").fill(PASSWORD)
+    door.get_by_role("button", name="Sign in", exact=True).click()
+    looked.at(door, "mfa_authenticate")
+
+
+def test_the_admins_lists_and_forms(hospital: Any, screen: Any, looked: Looked) -> None:
+    page = screen(hospital.world.superuser, "/admin/")
+    app, _, model = ADMIN.partition("_")
+    assert any(m._meta.label_lower == f"{app}.{model}" for m in admin.site._registry)
+    for what in ("", "add/", f"{hospital.world.patient.pk}/change/"):
+        page.goto(f"/admin/{app}/{model}/{what}")
+        looked.at(page, f"admin-{ADMIN}-{what.strip('/').rpartition('/')[2] or 'list'}")
