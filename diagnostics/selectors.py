@@ -5,7 +5,8 @@ holds their rows in order; told to look them up itself, it reads the whole archi
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from diagnostics.models import (
     FieldImage,
     FieldSeen,
     Hold,
+    ImageState,
     MixUp,
     Receipt,
     ReleaseRule,
@@ -169,6 +171,35 @@ def fields_seen(user: Any, report: DiagnosticReport) -> set[UUID]:
     """Which of the report's pictures `user` has been shown on the case page."""
     seen = FieldSeen.objects.filter(user=user, image__specimen=report.specimen_id)
     return set(seen.values_list("image_id", flat=True))
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLeft:
+    """A field that somebody has not been shown: its number by arrival, from 1, and its picture."""
+
+    number: int
+    image_id: UUID
+
+
+def fields_left(user: Any, report: DiagnosticReport) -> list[FieldLeft]:
+    """The usable fields of the report that `user` has not been shown, in order of arrival."""
+    images = FieldImage.objects.filter(specimen_id=report.specimen_id)
+    return left_of(images.only("sha256", "held", "state"), fields_seen(user, report))
+
+
+def left_of(images: Iterable[FieldImage], seen: Collection[UUID]) -> list[FieldLeft]:
+    """Which of a case's pictures, in order of arrival, are usable and not among `seen`.
+
+    Usable is what is neither held nor rejected, whether the model could read it or not. The same
+    picture sent again, to the byte, was shown with the other.
+    """
+    images = list(images)
+    known = {image.sha256 for image in images if image.pk in seen}
+    return [
+        FieldLeft(number, image.pk)
+        for number, image in enumerate(images, start=1)
+        if not image.held and image.state != ImageState.REJECTED and image.sha256 not in known
+    ]
 
 
 def standing_calls(analyses: Sequence[UUID]) -> list[CellCall]:

@@ -16,6 +16,7 @@ from diagnostics.pages import (
     papers,
     pictures,
     portal,
+    signing,
     verify,
     worklist,
 )
@@ -49,7 +50,8 @@ urlpatterns = [
     path("cases/<uuid:report_id>/fields/<uuid:image_id>/", case.case_field, name="case-field"),
     path("cases/<uuid:report_id>/<slug:where>-case/", case.beside, name="case-beside"),
     path("cases/<uuid:report_id>/verify/", case.verify, name="case-verify"),
-    path("cases/<uuid:report_id>/sign/", case.sign, name="case-sign"),
+    path("cases/<uuid:report_id>/seen/", signing.seen, name="case-seen"),
+    path("cases/<uuid:report_id>/sign/", signing.sign, name="case-sign"),
     path("cases/<uuid:report_id>/told/", family.told, name="case-told"),
     path("cases/<uuid:report_id>/report.pdf", papers.case_pdf, name="case-pdf"),
     path("cases/<uuid:report_id>/release/", case.release_all, name="case-release"),

@@ -30,7 +30,7 @@ from diagnostics.models import (
     Specimen,
     Upload,
 )
-from diagnostics.services import analyses, dicom, looking, reports, uploads
+from diagnostics.services import analyses, dicom, looking, uploads
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import SignIn
 from ml import packages
@@ -38,7 +38,7 @@ from patients.models import Invitation, Patient, PortalAccess
 from patients.services import register_patient
 from tests.dicom_objects import dataset, part10
 from tests.tus import PIECE, metadata, particulars
-from tests.world import PASSWORD, SETUP, World, content_digest
+from tests.world import PASSWORD, SETUP, World, content_digest, look, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -86,7 +86,7 @@ def scene(world: World) -> Scene:
     )
     released_image = world.receive(11, specimen=second)
     world.succeed(released_image)
-    released = reports.sign(
+    released = look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=second.report,
@@ -123,6 +123,8 @@ def scene(world: World) -> Scene:
     )
     world.receive(14, specimen=mixed)
     world.receive(14, specimen=_specimen(another, "N-6"))
+    for hand in (world.technician, world.haematologist):
+        look(hand, DiagnosticReport.objects.get(pk=report.pk))
     return Scene(
         held=held_image,
         mix_up=MixUp.objects.get(),
@@ -384,6 +386,7 @@ TABLE = [
     Line(" in 403 403 200 200 403 403 200  in", "GET", "model-card",
          lambda s: {"digest": packages.describe(packages.COMMITTED).digest}),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-seen", report),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-told", released),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",
@@ -517,6 +520,8 @@ TABLE = [
          lambda s: {**why(s), "keep": None}),
     Line("401 403 403 200 200 403 403 200 401", "GET", "api:report-list"),
     Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-detail", pk("report")),
+    Line("401 403 403 200 200 403 403 404 401", "POST", "api:report-seen", pk("report"),
+         lambda s: {"images": []}),
     Line("401 403 403 403 200 403 403 404 401", "POST", "api:report-sign", pk("report"), signature),
     Line("401 403 403 200 200 403 403 404 401", "POST", "api:report-verify", pk("report"), version),
     Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-pdf", pk("report")),

@@ -26,7 +26,7 @@ from diagnostics.models import (
     Specimen,
     Wish,
 )
-from diagnostics.services import analyses, intake, release
+from diagnostics.services import analyses, intake, looking, release, signing
 from diagnostics.services.controls import save_slide
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import Clinic, User
@@ -189,6 +189,18 @@ def found() -> World:
     for user in (world.technician, world.outsider):
         lockouts.begin(user.username)  # somebody has mistyped a password
     return world
+
+
+def look(user: User, report: DiagnosticReport) -> None:
+    """Every field of the report is on `user`'s screen for long enough."""
+    images = FieldImage.objects.filter(specimen=report.specimen_id).values_list("pk", flat=True)
+    looking.note_fields_seen(user=user, report=report, images=images)
+
+
+def look_and_sign(*, user: User, report: DiagnosticReport, **given: Any) -> DiagnosticReport:
+    """`signing.sign`, by somebody who has been shown every field."""
+    look(user, report)
+    return signing.sign(user=user, report=report, **given)
 
 
 def content_digest(body: bytes) -> str:

@@ -159,7 +159,41 @@ class VerificationSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(min_value=1)
 
 
-class SignatureSerializer(VerificationSerializer):
+class SeenSerializer(serializers.Serializer[Any]):
+    """Pictures of the report that were on the reader's screen."""
+
+    images = serializers.ListField(child=serializers.UUIDField(), max_length=1000)
+
+
+class FieldLeftSerializer(serializers.Serializer[Any]):
+    """A usable picture that the reader has not been shown."""
+
+    number = serializers.IntegerField(help_text="By arrival, from 1.")
+    image = serializers.UUIDField(source="image_id")
+
+
+class LeftSerializer(serializers.Serializer[Any]):
+    """What the reader has yet to be shown before they sign."""
+
+    left = FieldLeftSerializer(many=True)
+
+
+class ProofSerializer(VerificationSerializer):
+    """The version that was looked at, and once more who one is: by password, or by code."""
+
+    password = serializers.CharField(
+        write_only=True, required=False, default="", trim_whitespace=False, max_length=200
+    )
+    code = serializers.CharField(
+        write_only=True,
+        required=False,
+        default="",
+        max_length=40,
+        help_text="Of the authenticator app, or a recovery code; good once.",
+    )
+
+
+class SignatureSerializer(ProofSerializer):
     """A haematologist's conclusion, under their password."""
 
     conclusion = serializers.ChoiceField(Conclusion.choices)
@@ -171,7 +205,6 @@ class SignatureSerializer(VerificationSerializer):
         help_text="What the family reads, where it is not the house's words: by reading level "
         "('simple', 'plain', 'detailed'), then by part ('means', 'means_not', 'next').",
     )
-    password = serializers.CharField(write_only=True, trim_whitespace=False, max_length=200)
 
 
 def _image(image: FieldImage) -> dict[str, Any]:

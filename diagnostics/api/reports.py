@@ -15,15 +15,17 @@ from rest_framework.response import Response
 from diagnostics import search
 from diagnostics.api.report_json import (
     AnalysisStandingSerializer,
+    LeftSerializer,
     ReportSerializer,
     ReportSummarySerializer,
+    SeenSerializer,
     SignatureSerializer,
     VerificationSerializer,
 )
 from diagnostics.documents.answer import pdf_answer
 from diagnostics.models import Analysis, Certainty, DiagnosticReport, ReportStatus
-from diagnostics.selectors import analyses_visible_to, reports_visible_to
-from diagnostics.services import analyses, printing, reading, reports
+from diagnostics.selectors import analyses_visible_to, fields_left, reports_visible_to
+from diagnostics.services import analyses, looking, printing, reading, reports, signing
 from hospital.accounts.api import ScopedViewSet
 from hospital.accounts.models import Paper
 from hospital.accounts.selectors import clinic_ids_where
@@ -76,6 +78,7 @@ class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveMod
     permissions = {
         "list": "diagnostics.view_diagnosticreport",
         "retrieve": "diagnostics.view_diagnosticreport",
+        "seen": "diagnostics.view_diagnosticreport",
         "sign": "diagnostics.sign_diagnosticreport",
         "verify": "diagnostics.verify_diagnosticreport",
         "pdf": "diagnostics.view_diagnosticreport",
@@ -97,9 +100,24 @@ class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveMod
         return Response(ReportSerializer(report).data)
 
     @extend_schema(
+        summary="Say which pictures were on the reader's screen",
+        request=SeenSerializer,
+        responses={200: LeftSerializer, **problems(400, 401, 403, 404)},
+    )
+    @action(detail=True, methods=["post"])
+    def seen(self, request: Request, pk: str) -> Response:
+        """For programs that show the pictures themselves. Answers with what is left."""
+        report = self.get_object()
+        shown = SeenSerializer(data=request.data)
+        shown.is_valid(raise_exception=True)
+        images = shown.validated_data["images"]
+        looking.note_fields_seen(user=request.user, report=report, images=images)
+        return Response(LeftSerializer({"left": fields_left(request.user, report)}).data)
+
+    @extend_schema(
         summary="Sign as a haematologist",
         request=SignatureSerializer,
-        responses={200: ReportSerializer, **problems(400, 401, 403, 404, 409)},
+        responses={200: ReportSerializer, **problems(400, 401, 403, 404, 409, 429)},
     )
     @action(detail=True, methods=["post"])
     def sign(self, request: Request, pk: str) -> Response:
@@ -107,7 +125,7 @@ class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveMod
         report = self.get_object()
         signature = SignatureSerializer(data=request.data)
         signature.is_valid(raise_exception=True)
-        signed = reports.sign(user=request.user, report=report, **signature.validated_data)
+        signed = signing.sign(user=request.user, report=report, **signature.validated_data)
         return Response(ReportSerializer(signed).data)
 
     @extend_schema(

@@ -11,7 +11,7 @@ from diagnostics.documents.sheet import Part, Sheet, day, framed, moment, named,
 from diagnostics.documents.statement import Field, Statement, conclusion_of
 from diagnostics.documents.text import isolated
 from diagnostics.models import Outcome, ReportStatus
-from diagnostics.services.reports import CLEAR_FROM, LEANING_FROM, certainty_of
+from diagnostics.services.findings import CLEAR_FROM, LEANING_FROM, certainty_of
 
 # More would bury the report; the case page has them all.
 MOST_PICTURES = 12

@@ -44,7 +44,7 @@ class Conclusion(models.TextChoices):
 
 
 class Certainty(models.TextChoices):
-    """How sure the model is, in words; see `services.reports.certainty_of`."""
+    """How sure the model is, in words; see `services.findings.certainty_of`."""
 
     CLEAR = "clear", "Clear"
     LEANING = "leaning", "Leaning"
@@ -117,7 +117,7 @@ class DiagnosticReport(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
 
-    # What the model found, over all fields: see services.reports.findings_of.
+    # What the model found, over all fields: see services.findings.findings_of.
     findings = models.JSONField(default=dict)
     impression = models.CharField(max_length=20, blank=True, help_text="The model's leading class.")
     certainty = models.CharField(max_length=20, choices=Certainty.choices, blank=True)

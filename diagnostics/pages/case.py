@@ -17,7 +17,7 @@ from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.pages import listing
 from diagnostics.pages.family import family_context
 from diagnostics.pages.forms import SignForm
-from diagnostics.pages.presenting import Row, age_in_words, cell_counts, fields_of
+from diagnostics.pages.presenting import Field, Row, age_in_words, cell_counts, fields_of
 from diagnostics.selectors import (
     analyses_visible_to,
     cells_named,
@@ -25,12 +25,15 @@ from diagnostics.selectors import (
     fields_seen,
     images_visible_to,
     images_with_analyses,
+    left_of,
     mix_ups_of,
     reports_visible_to,
 )
-from diagnostics.services import analyses, holds, looking, reading, reports, signed_words
+from diagnostics.services import analyses, holds, reading, reports, signed_words
 from diagnostics.services.specimens import close_specimen, reopen_specimen
+from hospital.accounts.models import FieldsToSee
 from hospital.accounts.selectors import clinic_ids_where, may
+from hospital.accounts.signin.factors import has_app
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
 from hospital.live.selectors import newest_event_id
@@ -41,6 +44,7 @@ KEYS = [
     ("previous_case", "k", _("Previous case")),
     ("next_field", "f", _("Next field")),
     ("previous_field", "d", _("Previous field")),
+    ("sheet", "a", _("All fields at once, and back")),
     ("outlines", "o", _("Outlines on and off")),
     ("heat", "h", _("Heat map on and off")),
     *((f"class{n}", str(n), name) for n, name in enumerate(CLASS_NAMES.values(), start=1)),
@@ -58,7 +62,7 @@ def case(request: HttpRequest, report_id: UUID) -> HttpResponse:
     since = newest_event_id()
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
     reading.note_opened(user=request.user, report=report)
-    return _page(request, report, since=since)
+    return case_page(request, report, since=since)
 
 
 @never_cache
@@ -80,7 +84,6 @@ def case_field(request: HttpRequest, report_id: UUID, image_id: UUID) -> HttpRes
     if field is None:
         raise Http404
     reading.note_seen(user=request.user, report=report)
-    looking.note_field_seen(user=request.user, image=field.image)
     context = {
         "report": report,
         "field": field,
@@ -119,28 +122,6 @@ def verify(request: HttpRequest, report_id: UUID) -> HttpResponse:
     else:
         messages.success(request, "Verified. It now waits for a haematologist.")
     return redirect("case", report_id)
-
-
-@never_cache
-@require_POST
-def sign(request: HttpRequest, report_id: UUID) -> HttpResponse:
-    """A haematologist concludes. What was typed comes back with a refusal, but the password."""
-    report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
-    form = SignForm(request.POST)
-    status = 422
-    if form.is_valid():
-        try:
-            reports.sign(user=request.user, report=report, **form.cleaned_data)
-        except Refusal as refusal:
-            form.refuse(refusal.code, refusal.detail)
-            status = refusal.status
-        else:
-            messages.success(request, "Signed. The report is final.")
-            return redirect("case", report_id)
-    since = newest_event_id()
-    report = reports_visible_to(request.user).get(pk=report_id)
-    form.about_present_version(report.version)
-    return _page(request, report, since=since, form=form, status=status)
 
 
 @require_POST
@@ -254,7 +235,7 @@ def _done(
     return redirect("case", report.pk)
 
 
-def _page(
+def case_page(
     request: HttpRequest,
     report: DiagnosticReport,
     *,
@@ -262,8 +243,23 @@ def _page(
     form: SignForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    """The whole page, with `form` as it was sent if it was."""
     context = _context(request, report, form) | {"since": since, "live": "/ws/clinic/"}
     return render(request, "diagnostics/case.html", context, status=status)
+
+
+def left_context(report: DiagnosticReport, fields: list[Field], seen: set[UUID]) -> dict[str, Any]:
+    """How many fields the reader has not been shown, and which to look at next."""
+    in_order = sorted(fields, key=lambda field: field.number)
+    left = left_of([field.image for field in in_order], seen)
+    ids = {one.image_id for one in left}
+    return {
+        "report": report,
+        "left": left,
+        "next_left": next((field for field in fields if field.image.pk in ids), None),
+        "usable": len(left_of([field.image for field in in_order], ())),
+        "all_needed": report.clinic.fields_to_see == FieldsToSee.EVERY,
+    }
 
 
 def _live(request: HttpRequest, report: DiagnosticReport) -> HttpResponse:
@@ -280,9 +276,8 @@ def _context(
     shown = request.GET.get("field", "")
     seen = fields_seen(user, report)
     chosen = next((f for f in fields if str(f.image.pk) == shown), fields[0] if fields else None)
-    if chosen and chosen.image.pk not in seen:
-        looking.note_field_seen(user=user, image=chosen.image)
-        seen.add(chosen.image.pk)
+    may_sign = may(user, "diagnostics.sign_diagnosticreport", clinic)
+    left = left_context(report, fields, seen)
     signable = report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY}
     return {
         "report": report,
@@ -293,6 +288,9 @@ def _context(
         "microscopes": sorted({f.image.device.name for f in fields}),
         "fields": fields,
         "seen": seen,
+        **left,
+        "as_sheet": signable and may_sign and len(left["left"]) > 1 and row.clear,
+        "has_app": may_sign and has_app(user),
         "counts": cell_counts(fields, cells_named(report)),
         "nobody": UUID(int=0),
         "keys": KEYS,
@@ -306,7 +304,7 @@ def _context(
         "may_retry": may(user, "diagnostics.retry_analysis", clinic),
         "may_verify": report.status == ReportStatus.PARTIAL
         and may(user, "diagnostics.verify_diagnosticreport", clinic),
-        "may_sign": signable and may(user, "diagnostics.sign_diagnosticreport", clinic),
+        "may_sign": signable and may_sign,
         "waits": row.fields["pending"],
         "held": [field for field in fields if field.held],
         "mix_ups": mix_ups_of(user, report),

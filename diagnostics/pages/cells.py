@@ -18,7 +18,7 @@ from diagnostics.selectors import (
     standing_calls,
 )
 from diagnostics.services import drawing, heat, looking, reading
-from diagnostics.services.reports import certainty_of
+from diagnostics.services.findings import certainty_of
 from hospital.accounts.selectors import may
 from hospital.base.problems import Refusal
 

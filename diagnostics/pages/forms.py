@@ -11,6 +11,8 @@ from diagnostics.services.signed_words import LONGEST
 # Which part of the form a refusal belongs to, by its code; the rest concerns the whole.
 _PLACES = {
     "wrong_password": "password",
+    "locked_out": "password",
+    "wrong_code": "code",
     "conclusion_missing": "conclusion",
     "words_too_long": "words",
     "figure_in_words": "words",
@@ -30,11 +32,8 @@ class SignForm(forms.Form):
         },
     )
     comment = forms.CharField(required=False, max_length=4000, widget=forms.Textarea)
-    password = forms.CharField(
-        widget=forms.PasswordInput,
-        strip=False,
-        error_messages={"required": "Type your password: it is your signature."},
-    )
+    password = forms.CharField(widget=forms.PasswordInput, strip=False, required=False)
+    code = forms.CharField(required=False, max_length=40)
     version = forms.IntegerField(min_value=1)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,6 +51,8 @@ class SignForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """What was typed, with the family's words together under 'words'."""
         cleaned = {**(super().clean() or {})}
+        if not cleaned.get("password") and not cleaned.get("code"):
+            self.add_error("password", "Type your password: it is your signature.")
         cleaned["words"] = {
             level: {part: cleaned.pop(f"{level}_{part}", "") for part in PARTS} for level in LEVELS
         }

@@ -5,7 +5,6 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from diagnostics.models import DiagnosticReport, FieldImage
-from diagnostics.services import reports
 from patients.models import PortalAccess
 from patients.services import revoke_portal_access
 from tests.browser.conftest import NARROW, WIDE
@@ -13,7 +12,7 @@ from tests.browser.scenes import released
 from tests.browser.test_live import live
 from tests.browser.test_looks import check
 from tests.diagnostics.test_portal_news import amend
-from tests.world import PASSWORD, SETUP
+from tests.world import PASSWORD, SETUP, look_and_sign
 
 
 def shown(hospital: Any) -> None:
@@ -142,7 +141,7 @@ def test_the_call_opens_the_report_on_the_familys_open_page(hospital: Any, scree
     hospital.do(world.release, "after_call")
     report = hospital.report()
     hospital.do(
-        reports.sign,
+        look_and_sign,
         user=world.haematologist,
         password=PASSWORD,
         report=hospital.do(_loaded, report),

@@ -15,7 +15,7 @@ from diagnostics.selectors import readers_of
 from diagnostics.services import notices, reports
 from patients.models import PortalAccess, Relation
 from patients.services import grant_portal_access, revoke_portal_access
-from tests.world import PASSWORD, SETUP, World
+from tests.world import PASSWORD, SETUP, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ def _mails(settings: Any, world: World) -> None:
 
 def sign(world: World, conclusion: str = "pre_b") -> DiagnosticReport:
     report = world.reported()
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,
@@ -172,7 +172,7 @@ def test_what_was_read_before_the_signature_is_replaced_by_it(world: World) -> N
     world.at_once()
     report = world.reported()
     assert "This replaces" not in open_page(world.guardian, report)
-    report = reports.sign(
+    report = look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

@@ -17,7 +17,7 @@ from diagnostics.plain_words import LEVELS, PARTS, template
 from diagnostics.services import reports, signed_words
 from diagnostics.services.snapshots import digest_of, is_whole
 from hospital.base.problems import Refusal
-from tests.world import PASSWORD, World
+from tests.world import PASSWORD, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +26,7 @@ OWN = "Amina's cells need a second look, and we shall call you on Monday."
 
 def sign(world: World, conclusion: str = "pre_b", **more: Any) -> DiagnosticReport:
     report = world.reported()
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

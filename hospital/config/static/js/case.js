@@ -3,6 +3,7 @@
 
 import { name, undoing } from "./gallery.js";
 import { keys } from "./keys.js";
+import { toggleSheet } from "./seen.js";
 import { show, toggle } from "./viewer.js";
 
 const page = document.getElementById("case");
@@ -41,13 +42,13 @@ function step(by) {
 }
 
 page.addEventListener("click", (event) => {
-  const pick = event.target.closest(".pick");
+  const link = event.target.closest(".pick, #next-left");
+  const pick = link?.id === "next-left" ? picks().find((one) => one.dataset.field === link.dataset.next) : link;
   if (!pick || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   choose(pick);
 });
 document.addEventListener("htmx:afterSettle", () => {
-  picks().find((pick) => pick.dataset.field === current)?.setAttribute("data-seen", "yes");
   current ??= document.getElementById("case-field").dataset.field;
   show();
 });
@@ -76,6 +77,7 @@ keys({
   previous_case: () => document.getElementById("previous-case").click(),
   next_field: () => step(1),
   previous_field: () => step(-1),
+  sheet: toggleSheet,
   outlines: () => toggle("outlines"),
   heat: () => toggle("heat"),
   ...Object.fromEntries(classes),

@@ -1,0 +1,82 @@
+"""What must hold before anybody puts a name to a report; each refuses with a stable code."""
+
+from typing import Any
+
+from diagnostics.models import DiagnosticReport
+from diagnostics.selectors import fields_left
+from diagnostics.services.findings import counting
+from hospital.accounts.models import FieldsToSee
+from hospital.accounts.selectors import may
+from hospital.base.problems import Conflict, Forbidden
+from hospital.base.states import StaleState
+
+
+def ensure_may(user: Any, permission: str, report: DiagnosticReport) -> None:
+    """Pass whoever holds `permission` in the report's clinic.
+
+    Raises:
+        Forbidden: `user` does not.
+    """
+    if not may(user, permission, report.clinic_id):
+        raise Forbidden("Your role does not let you do this in this clinic.")
+
+
+def ensure_current(report: DiagnosticReport, version: int) -> None:
+    """Pass whoever has seen the report as it stands.
+
+    Raises:
+        StaleState: it is not at `version` any more.
+    """
+    if report.version != version:
+        raise StaleState(
+            "The report has changed since this page was loaded. Look at it again, then sign."
+        )
+
+
+def ensure_something_counts(report: DiagnosticReport) -> None:
+    """Pass a report of which not every picture is held.
+
+    Raises:
+        Conflict: every one is (`all_held`).
+    """
+    fields = report.findings["fields"]
+    if fields.get("held") and not counting(fields):
+        raise Conflict(
+            "Every picture of this report is held. Release those that you trust, or have them "
+            "taken again; then go on.",
+            code="all_held",
+        )
+
+
+def ensure_signable(user: Any, report: DiagnosticReport, version: int) -> None:
+    """Pass `user` with what they have seen as `version`: all of it, and nothing still to come.
+
+    Raises:
+        Forbidden: `user` may not sign in this clinic.
+        StaleState: the report is not at `version` any more.
+        Conflict: every picture is held (`all_held`), some are still being analysed
+            (`pending_images`), or were never shown to `user` (`fields_unseen`).
+    """
+    ensure_may(user, "diagnostics.sign_diagnosticreport", report)
+    ensure_current(report, version)
+    ensure_something_counts(report)
+    if report.findings["fields"].get("pending"):
+        raise Conflict(
+            "Pictures are still being analysed. Wait for them, then sign.", code="pending_images"
+        )
+    _ensure_seen(user, report)
+
+
+def _ensure_seen(user: Any, report: DiagnosticReport) -> None:
+    if report.clinic.fields_to_see != FieldsToSee.EVERY:
+        return
+    left = fields_left(user, report)
+    if not left:
+        return
+    numbers = ", ".join(str(field.number) for field in left[:8]) + (", …" if left[8:] else "")
+    raise Conflict(
+        f"You have not been shown every field yet: {numbers} {'is' if len(left) == 1 else 'are'} "
+        "left. Look at what is left, then sign.",
+        code="fields_unseen",
+        fields=[str(field.image_id) for field in left],
+    )
