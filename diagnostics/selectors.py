@@ -21,6 +21,7 @@ from diagnostics.models import (
     CellCall,
     ControlRun,
     ControlSlide,
+    Deed,
     DiagnosticReport,
     DicomInstance,
     FieldImage,
@@ -32,6 +33,7 @@ from diagnostics.models import (
     ReleaseRule,
     ReleaseWish,
     ReportVersion,
+    Rereading,
     Side,
     Specimen,
     Upload,
@@ -235,7 +237,10 @@ def earlier_reports(report: DiagnosticReport) -> QuerySet[DiagnosticReport]:
 
 
 def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
-    """The reports `user` may read as a patient or guardian: those that `release` has opened."""
+    """The reports `user` may read as a patient or guardian: those that `release` has opened.
+
+    A withdrawn one is among them to be told of; nothing that it said may be shown.
+    """
     reports = DiagnosticReport.objects.filter(
         release.open_now(), patient__in=patients_in_portal_of(user)
     )
@@ -257,6 +262,27 @@ def release_wishes_visible_to(user: Any) -> QuerySet[ReleaseWish]:
 def newest_version(report: DiagnosticReport) -> ReportVersion | None:
     """What stands signed; None while nobody has signed."""
     return report.versions.first() if report.is_signed else None
+
+
+def rereadings_of(report: DiagnosticReport) -> QuerySet[Rereading]:
+    """Who had read what the newest version replaced, and whether they have read again; for staff.
+
+    `report` has been found to be theirs.
+    """
+    last = report.signatures.exclude(deed__in=[Deed.READ, Deed.SENT_BACK]).first()
+    rows = report.rereadings.filter(version=last.version if last else 0)
+    return rows.select_related("user")
+
+
+def changed_since_read(user: Any) -> QuerySet[DiagnosticReport]:
+    """The reports that `user` has read as staff and may see, which were changed since."""
+    asked = Rereading.objects.filter(user=user, in_portal=False, read_at=None)
+    return reports_visible_to(user).filter(pk__in=asked.values("report"))
+
+
+def was_asked_again(user: Any, report: DiagnosticReport) -> Rereading | None:
+    """That `user`, as staff, had read a version which was changed since, and not what stands."""
+    return report.rereadings.filter(user=user, in_portal=False, read_at=None).first()
 
 
 def readers_of(report: DiagnosticReport, version: int) -> QuerySet[Receipt]:

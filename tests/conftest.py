@@ -50,7 +50,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _flush_leaves_triggers_alone() -> Iterator[None]:
-    """Let SQLite's flush between transactional tests empty the append-only audit trail.
+    """Let SQLite's flush between transactional tests empty the tables that only grow.
 
     PostgreSQL truncates, which row triggers do not see; SQLite deletes, which they refuse.
     """
@@ -58,13 +58,9 @@ def _flush_leaves_triggers_alone() -> Iterator[None]:
 
     def sql_flush(self: Any, style: Any, tables: Any, **options: Any) -> list[str]:
         statements = original(self, style, tables, **options)
-        if "audit_entry" not in tables:
-            return statements
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT sql FROM sqlite_master WHERE type='trigger' AND tbl_name='audit_entry'"
-            )
-            triggers = [row[0] for row in cursor.fetchall()]
+            cursor.execute("SELECT sql, tbl_name FROM sqlite_master WHERE type='trigger'")
+            triggers = [sql for sql, table in cursor.fetchall() if table in tables]
         drops = [f"DROP TRIGGER IF EXISTS {sql.split()[2]};" for sql in triggers]
         return [*drops, *statements, *triggers]
 

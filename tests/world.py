@@ -4,11 +4,14 @@ import base64
 import hashlib
 import io
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
+from django.db import connection
 from PIL import Image
 
 from devices.models import Device
@@ -201,6 +204,26 @@ def look_and_sign(*, user: User, report: DiagnosticReport, **given: Any) -> Diag
     """`signing.sign`, by somebody who has been shown every field."""
     look(user, report)
     return signing.sign(user=user, report=report, **given)
+
+
+@contextmanager
+def by_hand(table: str) -> Iterator[None]:
+    """Somebody with the database's own password, who has taken the guards off `table`."""
+    with connection.cursor() as cursor:
+        if connection.vendor != "sqlite":
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            yield
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+            return
+        cursor.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type='trigger' AND tbl_name=%s", [table]
+        )
+        guards = cursor.fetchall()
+        for name, _ in guards:
+            cursor.execute(f"DROP TRIGGER {name}")
+        yield
+        for _, sql in guards:
+            cursor.execute(sql)
 
 
 def content_digest(body: bytes) -> str:

@@ -10,12 +10,14 @@ from diagnostics.models import (
     AnalysisState,
     Certainty,
     Conclusion,
+    Deed,
     DiagnosticReport,
     FieldImage,
     HoldReason,
     ImageState,
     Outcome,
     ReportStatus,
+    Signature,
 )
 from diagnostics.selectors import images_with_analyses
 from diagnostics.wording import DISCLAIMER
@@ -142,10 +144,37 @@ class ReportSummarySerializer(serializers.Serializer[DiagnosticReport]):
         return str(DISCLAIMER)
 
 
+class NameSerializer(serializers.Serializer[Signature]):
+    """A name put to a report."""
+
+    deed = serializers.ChoiceField(Deed.choices)
+    becomes = serializers.ChoiceField(ReportStatus.choices)
+    conclusion = serializers.ChoiceField(Conclusion.choices, allow_blank=True)
+    comment = serializers.CharField(allow_blank=True)
+    reason = serializers.CharField(allow_blank=True)
+    version = serializers.IntegerField()
+    by = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
 class ReportSerializer(ReportSummarySerializer):
     """A report with its pictures."""
 
+    read_by = serializers.SerializerMethodField()
+    waiting = NameSerializer(
+        allow_null=True, help_text="A first reading that a second reader has yet to confirm."
+    )
+    signatures = serializers.SerializerMethodField()
     images = serializers.SerializerMethodField()
+
+    def get_read_by(self, report: DiagnosticReport) -> str | None:
+        """Whose reading the signer confirmed as second reader."""
+        return str(report.read_by) if report.read_by else None
+
+    @extend_schema_field(NameSerializer(many=True))
+    def get_signatures(self, report: DiagnosticReport) -> Any:
+        """Every name that was put to it, the newest first."""
+        return NameSerializer(report.signatures.select_related("by"), many=True).data
 
     @extend_schema_field(ReportImageSerializer(many=True))
     def get_images(self, report: DiagnosticReport) -> Any:
@@ -205,6 +234,28 @@ class SignatureSerializer(ProofSerializer):
         help_text="What the family reads, where it is not the house's words: by reading level "
         "('simple', 'plain', 'detailed'), then by part ('means', 'means_not', 'next').",
     )
+
+
+class ChangeSerializer(SignatureSerializer):
+    """Another version of a signed report, and why."""
+
+    becomes = serializers.ChoiceField(
+        [ReportStatus.AMENDED.value, ReportStatus.CORRECTED.value],
+        help_text="'amended': there is more to say; 'corrected': it was wrong.",
+    )
+    reason = serializers.CharField(max_length=2000, help_text="For colleagues, on paper too.")
+
+
+class SendingBackSerializer(VerificationSerializer):
+    """Why the reading that waits is not confirmed."""
+
+    reason = serializers.CharField(max_length=2000)
+
+
+class WithdrawalSerializer(ProofSerializer):
+    """Why a signed report does not hold at all."""
+
+    reason = serializers.CharField(max_length=2000, help_text="For colleagues.")
 
 
 def _image(image: FieldImage) -> dict[str, Any]:

@@ -67,6 +67,9 @@ def _conclusion(statement: Statement) -> dict[str, Any]:
         {"kind": "lead", "text": report.get_conclusion_display()},
         {"kind": "text", "text": _("Signed by %(who)s, %(at)s.") % signed},
     ]
+    if statement.read_by:
+        both = _("As second reader, confirming the reading of %(who)s.")
+        parts.append({"kind": "text", "text": both % {"who": isolated(statement.read_by)}})
     if lines := [isolated(line) for line in report.comment.splitlines() if line.strip()]:
         parts.append({"kind": "label", "text": _("Comment")})
         parts += [{"kind": "text", "text": line} for line in lines]

@@ -24,6 +24,7 @@ from diagnostics.models.report import (
     Stage,
     Urgency,
 )
+from diagnostics.models.signature import Deed, Rereading, Signature
 from diagnostics.models.specimen import Specimen, Stain
 from diagnostics.models.tally import DayTally
 from diagnostics.models.upload import Upload
@@ -40,6 +41,7 @@ __all__ = [
     "ControlSlide",
     "ControlState",
     "DayTally",
+    "Deed",
     "DiagnosticReport",
     "DicomInstance",
     "FieldImage",
@@ -61,8 +63,10 @@ __all__ = [
     "ReleaseWish",
     "ReportStatus",
     "ReportVersion",
+    "Rereading",
     "Settlement",
     "Side",
+    "Signature",
     "Specimen",
     "Stage",
     "Stain",

@@ -20,7 +20,7 @@ class ReportStatus(models.TextChoices):
 
     REGISTERED = "registered", "Registered"
     PARTIAL = "partial", "Unverified (computer only)"
-    PRELIMINARY = "preliminary", "Verified by a technician"
+    PRELIMINARY = "preliminary", "Preliminary"
     FINAL = "final", "Signed"
     AMENDED = "amended", "Amended"
     CORRECTED = "corrected", "Corrected"
@@ -95,8 +95,8 @@ class DiagnosticReport(models.Model):
         S.PARTIAL: frozenset(
             {S.REGISTERED, S.PRELIMINARY, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}
         ),
-        # New pictures take a technician's verification back: it did not cover them. So does a
-        # hold; when it leaves no picture that counts, there is nothing to verify.
+        # New pictures take a technician's verification and a first reading back: they did not cover
+        # them. So does a hold; when it leaves no picture that counts, there is nothing to verify.
         S.PRELIMINARY: frozenset(
             {S.REGISTERED, S.PARTIAL, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}
         ),
@@ -136,6 +136,13 @@ class DiagnosticReport(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     signed_at = models.DateTimeField(null=True)
+    # Where the clinic wants two: whose reading `signed_by` confirmed, and what waits for that.
+    read_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    waiting = models.ForeignKey(
+        "Signature", on_delete=models.PROTECT, null=True, editable=False, related_name="+"
+    )
     # The portal: see services.release.
     portal_from = models.DateTimeField(
         null=True, editable=False, help_text="From when the family may read it as it stands."
@@ -220,6 +227,10 @@ class DiagnosticReport(models.Model):
                 condition=~Q(status__in=SIGNED)
                 | (Q(signed_by__isnull=False, signed_at__isnull=False) & ~Q(conclusion="")),
                 name="report_signed_by_someone",
+            ),
+            models.CheckConstraint(
+                condition=Q(read_by=None) | Q(signed_by=None) | ~Q(read_by=F("signed_by")),
+                name="report_nobody_confirms_their_own",
             ),
         ]
 

@@ -12,11 +12,18 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from diagnostics.models import CellLabel, Conclusion, DiagnosticReport, FieldImage, ReportStatus
+from diagnostics.models import (
+    CellLabel,
+    Conclusion,
+    DiagnosticReport,
+    FieldImage,
+    ReportStatus,
+    Rereading,
+)
 from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.pages import listing
 from diagnostics.pages.family import family_context
-from diagnostics.pages.forms import SignForm
+from diagnostics.pages.forms import ProofForm, SignForm
 from diagnostics.pages.presenting import Field, Row, age_in_words, cell_counts, fields_of
 from diagnostics.selectors import (
     analyses_visible_to,
@@ -28,6 +35,8 @@ from diagnostics.selectors import (
     left_of,
     mix_ups_of,
     reports_visible_to,
+    rereadings_of,
+    was_asked_again,
 )
 from diagnostics.services import analyses, holds, reading, reports, signed_words
 from diagnostics.services.specimens import close_specimen, reopen_specimen
@@ -61,8 +70,9 @@ def case(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """The page. Opening it is noted in the audit trail."""
     since = newest_event_id()
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    again = was_asked_again(request.user, report)
     reading.note_opened(user=request.user, report=report)
-    return case_page(request, report, since=since)
+    return case_page(request, report, since=since, again=again)
 
 
 @never_cache
@@ -241,10 +251,17 @@ def case_page(
     *,
     since: int,
     form: SignForm | None = None,
+    second_form: ProofForm | None = None,
+    again: Rereading | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """The whole page, with `form` as it was sent if it was."""
+    """The whole page, with a form as it was sent if it was.
+
+    Args:
+        again: that the reader had read a version which was changed since.
+    """
     context = _context(request, report, form) | {"since": since, "live": "/ws/clinic/"}
+    context |= {"second_form": second_form or ProofForm(), "again": again}
     return render(request, "diagnostics/case.html", context, status=status)
 
 
@@ -304,7 +321,13 @@ def _context(
         "may_retry": may(user, "diagnostics.retry_analysis", clinic),
         "may_verify": report.status == ReportStatus.PARTIAL
         and may(user, "diagnostics.verify_diagnosticreport", clinic),
-        "may_sign": signable and may_sign,
+        "may_sign": signable and may_sign and report.waiting_id is None,
+        "may_change": report.is_signed and may_sign and report.waiting_id is None,
+        "may_second": may_sign and report.waiting is not None,
+        "own_reading": report.waiting is not None and report.waiting.by_id == user.pk,
+        "second_wanted": report.clinic.second_reader,
+        "signatures": report.signatures.select_related("by"),
+        "rereadings": rereadings_of(report),
         "waits": row.fields["pending"],
         "held": [field for field in fields if field.held],
         "mix_ups": mix_ups_of(user, report),

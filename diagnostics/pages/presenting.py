@@ -78,6 +78,8 @@ class Row:
         self.all_held = bool(self.fields["held"]) and not self.counting
         if self.all_held and report.status == ReportStatus.REGISTERED:
             self.status_icon, self.status_word = "pause", "Held"
+        if report.waiting_id is not None:
+            self.status_icon, self.status_word = "clock", "Second reader"
         self.synthetic = synthetic_of(report)
         self.dissent = report.findings.get("dissent", 0)
 

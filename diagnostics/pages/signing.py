@@ -9,12 +9,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from diagnostics.pages.case import case_page, left_context
-from diagnostics.pages.forms import SignForm
+from diagnostics.pages.forms import ProofForm, SignForm
 from diagnostics.pages.presenting import fields_of
 from diagnostics.selectors import fields_seen, images_with_analyses, reports_visible_to
 from diagnostics.services import looking, signing
 from hospital.base.problems import Refusal
 from hospital.live.selectors import newest_event_id
+
+_SIGNED = {
+    True: "Signed. The report is final.",
+    False: "Signed as first reader. It waits for a second haematologist.",
+}
 
 
 @require_POST
@@ -40,17 +45,65 @@ def sign(request: HttpRequest, report_id: UUID) -> HttpResponse:
     status = 422
     if form.is_valid():
         try:
-            signing.sign(user=request.user, report=report, **form.cleaned_data)
+            signed = signing.sign(user=request.user, report=report, **form.cleaned_data)
         except Refusal as refusal:
             form.refuse(refusal.code, refusal.detail)
             status = refusal.status
         else:
-            messages.success(request, "Signed. The report is final.")
+            messages.success(request, _SIGNED[signed.is_signed])
             return redirect("case", report_id)
     since = newest_event_id()
     report = reports_visible_to(request.user).get(pk=report_id)
     form.about_present_version(report.version)
     return case_page(request, report, since=since, form=form, status=status)
+
+
+@never_cache
+@require_POST
+def confirm(request: HttpRequest, report_id: UUID) -> HttpResponse:
+    """A second haematologist agrees with the reading that waits."""
+    report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    form = ProofForm(request.POST)
+    status = 422
+    if form.is_valid():
+        try:
+            signing.confirm(user=request.user, report=report, **form.cleaned_data)
+        except Refusal as refusal:
+            form.refuse(refusal.code, refusal.detail)
+            status = refusal.status
+        else:
+            messages.success(request, "Confirmed and signed, under both names.")
+            return redirect("case", report_id)
+    since = newest_event_id()
+    report = reports_visible_to(request.user).get(pk=report_id)
+    form.about_present_version(report.version)
+    return case_page(request, report, since=since, second_form=form, status=status)
+
+
+@require_POST
+def send_back(request: HttpRequest, report_id: UUID) -> HttpResponse:
+    """The reading that waits is not confirmed, for the reason given."""
+    report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    try:
+        signing.send_back(
+            user=request.user,
+            report=report,
+            version=version_of(request),
+            reason=request.POST.get("reason", "")[:2000],
+        )
+    except Refusal as refusal:
+        messages.error(request, refusal.detail)
+    else:
+        messages.success(request, "Sent back. Whoever read it first sees why in the history.")
+    return redirect("case", report_id)
+
+
+def version_of(request: HttpRequest) -> int:
+    """The report's version on the page that was sent; 0 for none that makes sense."""
+    try:
+        return int(request.POST.get("version", ""))
+    except ValueError:
+        return 0
 
 
 def _ids(request: HttpRequest) -> list[UUID]:

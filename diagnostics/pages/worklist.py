@@ -11,10 +11,12 @@ from django.views.decorators.http import require_safe
 from devices.selectors import devices_visible_to
 from diagnostics.pages import listing
 from diagnostics.pages.presenting import Row
-from diagnostics.selectors import mix_ups_to_settle_in, reports_in
+from diagnostics.selectors import changed_since_read, mix_ups_to_settle_in, reports_in
 from diagnostics.services import gate
 from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event_id
+
+CHANGED = 10  # reports that the reader knows otherwise and are listed
 
 
 @never_cache
@@ -66,5 +68,6 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "tiles": tiles,
         "microscopes": microscopes,
         "not_in_control": gate.reasons_for(microscopes),
+        "changed": changed_since_read(request.user)[:CHANGED],
         "mix_ups": mix_ups_to_settle_in(own) if held else [],
     }

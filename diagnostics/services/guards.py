@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from diagnostics.models import DiagnosticReport
+from diagnostics.models import DiagnosticReport, Signature
 from diagnostics.selectors import fields_left
 from diagnostics.services.findings import counting
 from hospital.accounts.models import FieldsToSee
 from hospital.accounts.selectors import may
-from hospital.base.problems import Conflict, Forbidden
+from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.base.states import StaleState
 
 
@@ -65,6 +65,46 @@ def ensure_signable(user: Any, report: DiagnosticReport, version: int) -> None:
             "Pictures are still being analysed. Wait for them, then sign.", code="pending_images"
         )
     _ensure_seen(user, report)
+
+
+def ensure_nothing_waits(report: DiagnosticReport) -> None:
+    """Pass a report of which no reading waits for a second reader.
+
+    Raises:
+        Conflict: one does (`waits_for_second_reader`).
+    """
+    if report.waiting_id is not None:
+        raise Conflict(
+            "A first reading waits for a second reader. Confirm it, or send it back.",
+            code="waits_for_second_reader",
+        )
+
+
+def ensure_others_waiting(user: Any, report: DiagnosticReport) -> Signature:
+    """The reading that waits for a second reader, if `user` can be that.
+
+    Raises:
+        Conflict: none waits (`nothing_waits`).
+        Forbidden: it is `user`'s own (`own_work`).
+    """
+    if report.waiting is None:
+        raise Conflict("No reading waits for a second reader.", code="nothing_waits")
+    if report.waiting.by_id == user.pk:
+        raise Forbidden(
+            "This is your own reading: another haematologist confirms it.", code="own_work"
+        )
+    return report.waiting
+
+
+def ensure_reason(reason: str) -> str:
+    """The reason, tidied.
+
+    Raises:
+        Refusal: there is none (`reason_missing`).
+    """
+    if not reason.strip():
+        raise Refusal("Say why, for those who read it later.", code="reason_missing")
+    return reason.strip()
 
 
 def _ensure_seen(user: Any, report: DiagnosticReport) -> None:

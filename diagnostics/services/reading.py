@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from diagnostics.models import DiagnosticReport, Receipt
 from diagnostics.selectors import newest_version
+from diagnostics.services import rereading
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, record
 
@@ -19,7 +20,9 @@ PRINTED = "report.printed"
 
 
 def note_opened(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) -> None:
-    """Record that `user` opened the report's page."""
+    """Record that `user` opened the report's page, and what it says now."""
+    if action == BY_STAFF:
+        rereading.done(user=user, report=report, in_portal=False)
     record(
         Actor.user(user),
         action,
@@ -39,6 +42,8 @@ def note_seen(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) ->
         action=action,
         at__gt=timezone.now() - ONE_READING,
     )
+    if action == BY_STAFF:
+        rereading.done(user=user, report=report, in_portal=False)
     if not recent.exists():
         note_opened(user=user, report=report, action=action)
 
@@ -49,6 +54,7 @@ def note_receipt(*, user: Any, report: DiagnosticReport) -> None:
     number = version.version if version else report.version
     receipt = Receipt(report=report, version=number, signed=bool(version), user=user)
     Receipt.objects.bulk_create([receipt], ignore_conflicts=True)
+    rereading.done(user=user, report=report, in_portal=True)
 
 
 def note_printed(

@@ -19,14 +19,16 @@ from diagnostics.models import (
     Certainty,
     Conclusion,
     ConclusionGroup,
+    Deed,
     DiagnosticReport,
     ReleaseRule,
     ReleaseWay,
     ReleaseWish,
     ReportStatus,
+    Signature,
     Wish,
 )
-from diagnostics.models.report import SIGNED, UNSIGNED, WITHDRAWN
+from diagnostics.models.report import SIGNED, UNSIGNED
 from hospital.accounts.models import Clinic
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
@@ -93,13 +95,13 @@ def wish_of(patient_id: UUID) -> str:
 
 
 def open_now() -> Q:
-    """The reports that their families may read, for a query."""
-    return Q(portal_from__lte=timezone.now()) & ~Q(status__in=WITHDRAWN)
+    """The reports that their families may read, for a query; a withdrawn one only as being so."""
+    return Q(portal_from__lte=timezone.now()) & ~Q(status=ReportStatus.CANCELLED)
 
 
 def is_open(report: DiagnosticReport) -> bool:
     """Whether its family may read `report`: what `open_now` says of one in memory."""
-    if report.portal_from is None or report.status in WITHDRAWN:
+    if report.portal_from is None or report.status == ReportStatus.CANCELLED:
         return False
     return report.portal_from <= timezone.now()
 
@@ -122,12 +124,22 @@ def settle(report: DiagnosticReport) -> None:
 
 def _decided(report: DiagnosticReport) -> datetime | None:
     # First what costs no query: of a picture that has just come in, no rule need be read.
+    if report.status == ReportStatus.ENTERED_IN_ERROR:
+        return _withdrawal(report)
     if not _says_something(report):
         return None
     wish = wish_of(report.patient_id)
     if _in_hand(report) and wish != Wish.NOT_IN_PORTAL:
         return report.portal_from
     return opens_at(report, rule_for(report), wish)
+
+
+def _withdrawal(report: DiagnosticReport) -> datetime | None:
+    """Whoever was let in is told at once that what they read does not hold; nobody else."""
+    if report.released_at is None or wish_of(report.patient_id) == Wish.NOT_IN_PORTAL:
+        return None
+    told = Signature.objects.filter(report=report, deed=Deed.WITHDRAWN).first()
+    return told.at if told else report.updated_at
 
 
 def _in_hand(report: DiagnosticReport) -> bool:

@@ -16,10 +16,11 @@ from hospital.base.states import advance
 from hospital.live.services import publish
 from patients.selectors import patient_topic
 
+PIPELINE = Actor.system("pipeline")
 # What changes without a step of the table; the rest is written by `advance`, with the step.
 MOVING = (
     *("findings", "impression", "certainty", "last_picture"),
-    *("version", "updated_at", *release.SETTLED),
+    *("version", "updated_at", "waiting", *release.SETTLED),
 )
 
 
@@ -84,6 +85,10 @@ def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> DiagnosticRepo
     report.findings = findings
     report.impression = findings["leading"]
     report.certainty = findings["certainty"]
+    if changed and report.waiting_id is not None:
+        # Who read it first had not seen this.
+        audit(PIPELINE, "report.reading_lapsed", report)
+        report.waiting = None
     _follow_findings(report, changed=changed)
     save_and_tell(report)
     return report
@@ -131,7 +136,7 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
     if report.status == ReportStatus.PRELIMINARY and not changed:
         return
     if report.status != wanted:
-        names = ("findings", "impression", "certainty", "last_picture")
+        names = ("findings", "impression", "certainty", "last_picture", "waiting")
         findings = {name: getattr(report, name) for name in names}
         advance(report, wanted, field="status", verified_by=None, verified_at=None, **findings)
 
