@@ -15,6 +15,7 @@ from django.urls import reverse
 from diagnostics.models import DiagnosticReport, FieldImage, FieldSeen, Outcome
 from diagnostics.services import looking, signing
 from hospital.accounts.models import Clinic, FieldsToSee, Lockout
+from hospital.accounts.services import confirm_identity
 from hospital.accounts.signin.lockouts import LockedOut
 from hospital.base.problems import Conflict, Forbidden
 from hospital.base.states import StaleState
@@ -37,9 +38,10 @@ def sign(world: World, report: DiagnosticReport, **changes: Any) -> DiagnosticRe
 
 
 def three_fields(world: World) -> tuple[DiagnosticReport, list[FieldImage]]:
-    images = [world.receive(seed) for seed in (1, 2, 3)]
-    for image in images:
-        world.succeed(image)
+    images = []
+    for seed in (1, 2, 3):
+        images.append(world.receive(seed))
+        world.succeed(images[-1])
     return DiagnosticReport.objects.get(specimen=world.specimen), images
 
 
@@ -153,6 +155,7 @@ def test_wrong_passwords_at_the_signature_count_as_at_the_door(world: World, set
     settings.SIGNIN_TRIES = 2
     report = world.reported()
     look(world.haematologist, report)
+    client = client_of(world.haematologist)  # whoever has signed in is forgiven earlier tries
     for _ in range(2):
         with pytest.raises(Forbidden) as wrong:
             sign(world, report, password="guess")
@@ -160,7 +163,7 @@ def test_wrong_passwords_at_the_signature_count_as_at_the_door(world: World, set
     with pytest.raises(LockedOut):
         sign(world, report)
     assert Lockout.objects.get(user=world.haematologist).failures == 2
-    page = client_of(world.haematologist).post(
+    page = client.post(
         reverse("case-sign", args=[report.pk]),
         {"version": report.version, "conclusion": "pre_b", "password": PASSWORD},
     )
@@ -180,8 +183,7 @@ def test_a_wrong_password_is_counted_though_nothing_was_signed(world: World) -> 
 
 
 def test_a_code_of_the_app_signs_once(world: World) -> None:
-    app = TOTP.activate(world.haematologist, "JBSWY3DPEHPK3PXP")
-    del app
+    TOTP.activate(world.haematologist, "JBSWY3DPEHPK3PXP")
     counter = next(iter(yield_hotp_counters_from_time()))
     code = format_hotp_value(hotp_value("JBSWY3DPEHPK3PXP", counter))
     report = world.reported()
@@ -193,8 +195,6 @@ def test_a_code_of_the_app_signs_once(world: World) -> None:
         sign(world, report, password="", code=code, version=report.version - 1)
     assert sign(world, report, password="", code=code).is_signed
     with pytest.raises(Forbidden) as spent:
-        from hospital.accounts.services import confirm_identity
-
         confirm_identity(world.haematologist, code=code)
     assert spent.value.code == "wrong_code"
 

@@ -26,6 +26,7 @@ function point(root = page) {
 
 /** Turns to a field: its words come from the server, its picture as soon as they are there. */
 function choose(pick) {
+  document.getElementById("scope").scrollIntoView({ block: "nearest" });
   if (!pick || pick.dataset.field === current) return;
   current = pick.dataset.field;
   point();

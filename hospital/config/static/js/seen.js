@@ -15,6 +15,7 @@ const frame = document.getElementById("scope-frame");
 const shares = new Map(); // how much of an element is in view
 const timers = new Map(); // by field, while it is in view
 const due = new Set(); // seen, and not yet told
+const told = new Set();
 
 const picks = () => [...page.querySelectorAll(".pick")];
 const sheet = () => page.classList.contains("is-sheet");
@@ -87,7 +88,8 @@ function judge() {
 }
 
 function isKnown(field) {
-  return document.getElementById(`pick-${field}`)?.dataset.seen === "yes";
+  const pick = document.getElementById(`pick-${field}`);
+  return !pick || pick.dataset.seen === "yes";
 }
 
 // --- telling ----------------------------------------------------------------------------------
@@ -117,6 +119,7 @@ async function send() {
   }
   for (const field of fields) {
     due.delete(field);
+    told.add(field);
     document.getElementById(`pick-${field}`)?.setAttribute("data-seen", "yes");
   }
   swap(await answer.text());
@@ -134,13 +137,18 @@ function swap(html) {
 document.addEventListener("leukolens:field", judge);
 document.addEventListener("leukolens:painted", judge);
 document.addEventListener("visibilitychange", judge);
-// The strip was renewed: its pictures are others, but for those that were kept.
+// The strip was renewed: its pictures are others, but for those that were kept. What was asked for
+// before something was told may come after it: it is told again.
 document.addEventListener("htmx:afterSettle", () => {
+  for (const field of told) if (!isKnown(field)) due.add(field);
+  if (due.size) telling ||= window.setTimeout(send, 100);
   fill();
   judge();
 });
 button.addEventListener("click", toggleSheet);
 
+button.hidden = picks().length < 2;
 shares.set(scope, 0);
 eye.observe(scope);
 lay(page.dataset.sheet === "yes");
+if (sheet()) picks()[0].scrollIntoView({ block: "nearest" });
