@@ -218,6 +218,10 @@ def signature(scene: Scene) -> dict[str, Any]:
     return {**version(scene), "conclusion": "pre_b", "password": PASSWORD}
 
 
+def reason(scene: Scene) -> dict[str, Any]:
+    return {**version(scene), "reason": "looked again"}
+
+
 def new_patient(scene: Scene) -> dict[str, Any]:
     return {
         "clinic": str(scene.world.clinic.pk),
@@ -388,6 +392,13 @@ TABLE = [
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-seen", report),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
+    Line(" in 404 404 403 409 404 404 404  in", "POST", "case-confirm", report, signature,
+         note="nothing waits"),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-send-back", report, reason),
+    Line(" in 404 404 403 200 404 404 404  in", "GET", "case-amend", released),
+    Line(" in 404 404 403 200 404 404 404  in", "GET", "case-withdraw", released),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case-version",
+         lambda s: {**released(s), "number": s.released.versions.get().version}),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-told", released),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",
          lambda s: {"analysis_id": s.failed.pk}),
@@ -523,6 +534,12 @@ TABLE = [
     Line("401 403 403 200 200 403 403 404 401", "POST", "api:report-seen", pk("report"),
          lambda s: {"images": []}),
     Line("401 403 403 403 200 403 403 404 401", "POST", "api:report-sign", pk("report"), signature),
+    Line("401 403 403 403 409 403 403 404 401", "POST", "api:report-confirm", pk("report"),
+         signature, note="nothing waits"),
+    Line("401 403 403 403 409 403 403 404 401", "POST", "api:report-send-back", pk("report"),
+         reason, note="nothing waits"),
+    Line("401 403 403 403 400 403 403 404 401", "POST", "api:report-amend", pk("released")),
+    Line("401 403 403 403 400 403 403 404 401", "POST", "api:report-withdraw", pk("released")),
     Line("401 403 403 200 200 403 403 404 401", "POST", "api:report-verify", pk("report"), version),
     Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-pdf", pk("report")),
     Line("401 403 403 202 202 403 403 404 401", "POST", "api:analysis-retry", pk("failed")),
