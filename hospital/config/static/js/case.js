@@ -106,6 +106,12 @@ function begun() {
   );
 }
 
+/** Whether somebody is confirming, or writing why a reading goes back. */
+function answering() {
+  const boxes = "#case-actions form:not(#sign) :is(textarea, input:not([type=hidden]))";
+  return [...document.querySelectorAll(boxes)].some((box) => box.value || box === document.activeElement);
+}
+
 let present = null;
 
 function protect({ version, status }) {
@@ -121,7 +127,9 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   // Asked for before somebody turned to another field.
   const late = detail.fragment.querySelector("#case-field")?.dataset.field;
   if (detail.target.id === "case-field" && current && late !== current) detail.shouldSwap = false;
-  if (detail.target.id === "case-actions" && begun()) {
+  // A page that has grown old under them is refused, and shown anew.
+  if (detail.target.id === "case-actions" && answering()) detail.shouldSwap = false;
+  else if (detail.target.id === "case-actions" && begun()) {
     detail.shouldSwap = false;
     protect(detail.fragment.querySelector("#case-actions").dataset);
   }
