@@ -9,6 +9,7 @@ from patients.models import PortalAccess
 from patients.services import revoke_portal_access
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.scenes import released
+from tests.browser.test_case import look_at_all
 from tests.browser.test_live import live
 from tests.browser.test_looks import check
 from tests.diagnostics.test_portal_news import amend
@@ -115,6 +116,7 @@ def test_the_haematologist_rewrites_the_familys_words(
 ) -> None:
     report = hospital.report()
     page = screen(hospital.world.haematologist, f"/cases/{report.pk}/")
+    look_at_all(page)
     page.get_by_role("radio", name="Benign").check()
     open_words(page)
     simple = page.locator("#id_simple_means")
