@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from diagnostics.models import DiagnosticReport, Receipt, ReleaseWay
 from diagnostics.selectors import readers_of
-from diagnostics.services import notices, reports
+from diagnostics.services import notices, signing
 from patients.models import PortalAccess, Relation
 from patients.services import grant_portal_access, revoke_portal_access
-from tests.world import PASSWORD, SETUP, World, look_and_sign
+from tests.world import PASSWORD, SETUP, World, look, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -41,14 +41,15 @@ def sign(world: World, conclusion: str = "pre_b") -> DiagnosticReport:
 
 
 def amend(world: World, report: DiagnosticReport, conclusion: str) -> DiagnosticReport:
-    """A new signed version, as whatever amends a report writes it."""
     report.refresh_from_db()
-    report.status, report.conclusion = "amended", conclusion
-    report.signed_at, report.version = timezone.now(), report.version + 1
-    report.save()
-    reports._freeze(report, world.haematologist)
-    reports._save_and_tell(report, bump=False)
-    return report
+    look(world.haematologist, report)
+    return signing.amend(
+        user=world.haematologist,
+        password=PASSWORD,
+        report=report,
+        version=report.version,
+        change=signing.Change(becomes="amended", conclusion=conclusion, reason="More was seen."),
+    )
 
 
 def open_page(user: Any, report: DiagnosticReport, name: str = "portal-report") -> str:

@@ -14,7 +14,7 @@ from diagnostics.documents.statement import of_version
 from diagnostics.models import Conclusion, DiagnosticReport, ReportVersion
 from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.plain_words import LEVELS, PARTS, template
-from diagnostics.services import reports, signed_words
+from diagnostics.services import signed_words, signing
 from diagnostics.services.snapshots import digest_of, is_whole
 from hospital.base.problems import Refusal
 from tests.world import PASSWORD, World, by_hand, look_and_sign
@@ -194,8 +194,14 @@ def test_words_in_another_language_say_so_and_keep_their_direction(world: World)
 
 def test_a_new_conclusion_never_keeps_the_old_words(world: World) -> None:
     report = sign(world, "benign", words={"plain": {"means": OWN}})
-    report.conclusion, report.version = "pre_b", report.version + 1
-    reports._freeze(report, world.haematologist)
+    change = signing.Change(becomes="corrected", conclusion="pre_b", reason="Seen again.")
+    report = signing.amend(
+        user=world.haematologist,
+        password=PASSWORD,
+        report=report,
+        version=report.version,
+        change=change,
+    )
     newest = report.versions.first()
     assert newest is not None
     assert newest.content["words"]["conclusion"] == "pre_b"
