@@ -17,7 +17,7 @@ from diagnostics.plain_words import LEVELS, PARTS, template
 from diagnostics.services import signed_words, signing
 from diagnostics.services.snapshots import digest_of, is_whole
 from hospital.base.problems import Refusal
-from tests.world import PASSWORD, World, by_hand, look_and_sign
+from tests.world import PASSWORD, World, by_hand, look, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -110,6 +110,7 @@ def test_what_must_not_be_said_is_not_signed(world: World, text: str, code: str)
 
 def test_the_form_signs_the_words_and_keeps_them_with_a_refusal(world: World) -> None:
     report = world.reported()
+    look(world.haematologist, report)
     client = Client()
     client.force_login(world.haematologist)
     form = {
@@ -133,6 +134,7 @@ def test_the_form_signs_the_words_and_keeps_them_with_a_refusal(world: World) ->
 
 def test_the_api_signs_words_too(world: World) -> None:
     report = world.reported()
+    look(world.haematologist, report)
     client = Client()
     client.force_login(world.haematologist)
     body = {"version": report.version, "conclusion": "benign", "password": PASSWORD}
