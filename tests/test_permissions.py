@@ -359,6 +359,7 @@ TABLE = [
     Line(" in 200 200 200 200 200 200 200  in", "GET", "mfa_index"),
     Line(" in 200 200 200 200 200 200 200  in", "GET", "mfa_list_webauthn"),
     Line(" in 200 200 200 200 200 200 200  in", "GET", "password"),
+    Line(" in 200 200 200 200 200 200 200  in", "GET", "passkey-options"),
     Line(" in 302 302 302 302 302 302 302  in", "POST", "sessions-end"),
     Line(" in 404 404 302 404 404 404 404  in", "POST", "session-end",
          lambda s: {"pk": a_session_of(s.world.technician)}),

@@ -17,7 +17,6 @@ from diagnostics.models import (
     ImageState,
     Outcome,
     ReportStatus,
-    Signature,
 )
 from diagnostics.selectors import images_with_analyses
 from diagnostics.wording import DISCLAIMER
@@ -144,7 +143,7 @@ class ReportSummarySerializer(serializers.Serializer[DiagnosticReport]):
         return str(DISCLAIMER)
 
 
-class NameSerializer(serializers.Serializer[Signature]):
+class NameSerializer(serializers.Serializer[Any]):
     """A name put to a report."""
 
     deed = serializers.ChoiceField(Deed.choices)

@@ -42,7 +42,7 @@ from diagnostics.services import analyses, holds, reading, reports, signed_words
 from diagnostics.services.specimens import close_specimen, reopen_specimen
 from hospital.accounts.models import FieldsToSee
 from hospital.accounts.selectors import clinic_ids_where, may
-from hospital.accounts.signin.factors import has_app
+from hospital.accounts.signin.factors import has_app, has_passkey
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
 from hospital.live.selectors import newest_event_id
@@ -308,6 +308,7 @@ def _context(
         **left,
         "as_sheet": signable and may_sign and len(left["left"]) > 1 and row.clear,
         "has_app": may_sign and has_app(user),
+        "has_passkey": may_sign and has_passkey(user),
         "counts": cell_counts(fields, cells_named(report)),
         "nobody": UUID(int=0),
         "keys": KEYS,

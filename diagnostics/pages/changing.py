@@ -18,7 +18,7 @@ from diagnostics.selectors import readers_of, reports_visible_to
 from diagnostics.services import reading, signed_words, signing
 from diagnostics.services.snapshots import is_whole
 from hospital.accounts.selectors import may
-from hospital.accounts.signin.factors import has_app
+from hospital.accounts.signin.factors import has_app, has_passkey
 from hospital.base.problems import Refusal
 
 
@@ -120,5 +120,6 @@ def _context(request: HttpRequest, report: DiagnosticReport, form: ProofForm) ->
         "report": report,
         "form": form,
         "has_app": has_app(request.user),
+        "has_passkey": has_passkey(request.user),
         "readers": readers_of(report, newest.version) if newest else [],
     }

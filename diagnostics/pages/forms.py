@@ -14,6 +14,7 @@ _PLACES = {
     "wrong_password": "password",
     "locked_out": "password",
     "wrong_code": "code",
+    "wrong_passkey": "password",
     "conclusion_missing": "conclusion",
     "reason_missing": "reason",
     "words_too_long": "words",
@@ -28,11 +29,12 @@ class ProofForm(forms.Form):
     version = forms.IntegerField(min_value=1)
     password = forms.CharField(widget=forms.PasswordInput, strip=False, required=False)
     code = forms.CharField(required=False, max_length=40)
+    credential = forms.JSONField(required=False)
 
     def clean(self) -> dict[str, Any]:
         """What was typed, with a word about what is missing."""
         cleaned = {**(super().clean() or {})}
-        if not cleaned.get("password") and not cleaned.get("code"):
+        if not any(cleaned.get(name) for name in ("password", "code", "credential")):
             self.add_error("password", "Type your password: it is your signature.")
         return cleaned
 

@@ -1,7 +1,7 @@
 """Putting a name to a report: who one is, what one has seen, whether a second has to look."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from django.db import transaction
 from django.utils import timezone
@@ -27,6 +27,7 @@ from diagnostics.services.guards import (
 from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.models import Clinic, SecondReader
 from hospital.accounts.services import confirm_identity
+from hospital.accounts.signin.identity import Proof
 from hospital.audit.services import Actor
 from hospital.base.problems import Conflict, Refusal
 from hospital.base.states import IllegalTransition, advance
@@ -81,8 +82,7 @@ def sign(
     conclusion: str,
     comment: str = "",
     words: signed_words.Given | None = None,
-    password: str = "",
-    code: str = "",
+    **proof: Unpack[Proof],
 ) -> DiagnosticReport:
     """A haematologist concludes: the report becomes final and is frozen as it stands.
 
@@ -92,7 +92,7 @@ def sign(
         version: the report's version on the page that was signed.
         conclusion: a `Conclusion`; the reader's own, whatever the model said.
         words: what the family reads, see `signed_words.frozen`; None accepts the house's words.
-        password, code: who `user` is, once more: see `confirm_identity`.
+        proof: who `user` is, once more: see `confirm_identity`.
 
     Raises:
         Forbidden, hospital.accounts.signin.lockouts.LockedOut: as `confirm_identity`; or `user`
@@ -102,7 +102,7 @@ def sign(
         hospital.base.states.IllegalTransition: it is signed already.
     """
     reading = _reading(report, ReportStatus.FINAL, conclusion, comment, words)
-    return _conclude(user, report, version, reading, password=password, code=code)
+    return _conclude(user, report, version, reading, **proof)
 
 
 def amend(
@@ -111,8 +111,7 @@ def amend(
     report: DiagnosticReport,
     version: int,
     change: Change,
-    password: str = "",
-    code: str = "",
+    **proof: Unpack[Proof],
 ) -> DiagnosticReport:
     """A signed report gets a new version; what stood stays as it was, and its readers are told.
 
@@ -133,11 +132,11 @@ def amend(
         change.words,
         reason=ensure_reason(change.reason),
     )
-    return _conclude(user, report, version, reading, password=password, code=code)
+    return _conclude(user, report, version, reading, **proof)
 
 
 def confirm(
-    *, user: Any, report: DiagnosticReport, version: int, password: str = "", code: str = ""
+    *, user: Any, report: DiagnosticReport, version: int, **proof: Unpack[Proof]
 ) -> DiagnosticReport:
     """A second haematologist agrees with the reading that waits: it stands, under both names.
 
@@ -147,7 +146,7 @@ def confirm(
     """
     ensure_signable(user, report, version)
     ensure_others_waiting(user, report)
-    confirm_identity(user, password=password, code=code)
+    confirm_identity(user, **proof)
     with transaction.atomic():
         report = reports.locked("clinic", "specimen", pk=report.pk)
         ensure_signable(user, report, version)
@@ -192,8 +191,7 @@ def withdraw(
     report: DiagnosticReport,
     version: int,
     reason: str,
-    password: str = "",
-    code: str = "",
+    **proof: Unpack[Proof],
 ) -> DiagnosticReport:
     """A signed report is entered in error: printed no more, and its readers are told.
 
@@ -206,7 +204,7 @@ def withdraw(
     """
     reason = ensure_reason(reason)
     _ensure_withdrawable(user, report, version)
-    confirm_identity(user, password=password, code=code)
+    confirm_identity(user, **proof)
     with transaction.atomic():
         report = reports.locked("clinic", "specimen", pk=report.pk)
         _ensure_withdrawable(user, report, version)
@@ -245,7 +243,7 @@ def _reading(
 
 
 def _conclude(
-    user: Any, report: DiagnosticReport, version: int, reading: Reading, **proof: str
+    user: Any, report: DiagnosticReport, version: int, reading: Reading, **proof: Unpack[Proof]
 ) -> DiagnosticReport:
     """What was said stands, or waits for a second reader."""
     # Before asking who it is, which spends a code and counts a wrong try; and again under the lock.

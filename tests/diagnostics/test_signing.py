@@ -206,3 +206,15 @@ def test_neither_password_nor_code_is_nobody(world: World) -> None:
         sign(world, report, password="")
     report.refresh_from_db()
     assert not report.is_signed
+
+
+def test_what_is_no_passkey_signs_nothing_and_counts(world: World) -> None:
+    report = world.reported()
+    look(world.haematologist, report)
+    client = client_of(world.haematologist)
+    assert "request_options" in client.get(reverse("passkey-options")).json()
+    form = {"version": report.version, "conclusion": "pre_b", "credential": '{"id": "none"}'}
+    answer = client.post(reverse("case-sign", args=[report.pk]), form)
+    assert answer.status_code == 403
+    assert "The passkey was not accepted" in answer.content.decode()
+    assert Lockout.objects.get(user=world.haematologist).failures == 1

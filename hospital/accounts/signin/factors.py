@@ -33,6 +33,12 @@ def has_app(user: Any) -> bool:
     return bool(own.exists())
 
 
+def has_passkey(user: Any) -> bool:
+    """Whether `user` has made a passkey."""
+    own = Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.WEBAUTHN)
+    return bool(own.exists())
+
+
 def is_missing(user: Any, session: Any) -> bool:
     """Whether `user` must set up a second factor before anything else.
 
