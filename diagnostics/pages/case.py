@@ -80,8 +80,9 @@ def case(request: HttpRequest, report_id: UUID) -> HttpResponse:
 def case_live(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """The parts of the page that change, for a page that heard an event."""
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    again = was_asked_again(request.user, report)
     reading.note_seen(user=request.user, report=report)
-    return _live(request, report)
+    return _live(request, report, again=again)
 
 
 @never_cache
@@ -279,8 +280,10 @@ def left_context(report: DiagnosticReport, fields: list[Field], seen: set[UUID])
     }
 
 
-def _live(request: HttpRequest, report: DiagnosticReport) -> HttpResponse:
-    context = _context(request, report, None) | {"swap": True}
+def _live(
+    request: HttpRequest, report: DiagnosticReport, *, again: Rereading | None = None
+) -> HttpResponse:
+    context = _context(request, report, None) | {"swap": True, "again": again}
     return render(request, "diagnostics/case/live.html", context)
 
 

@@ -187,6 +187,18 @@ def test_whoever_has_not_read_the_second_version_is_told_of_the_third(
     assert not Rereading.objects.filter(read_at=None).exists()
 
 
+def test_a_colleague_with_the_case_open_is_told_there(
+    world: World, signed: DiagnosticReport, colleague: User
+) -> None:
+    """With the first part that arrives; the next one leaves the word standing."""
+    client = client_of(world.technician)
+    client.get(reverse("case", args=[signed.pk]))
+    amend(colleague, signed)
+    live = reverse("case-live", args=[signed.pk])
+    assert "This report was changed since you read it" in client.get(live).content.decode()
+    assert 'id="again"' not in client.get(live).content.decode()
+
+
 def test_who_only_saw_it_before_it_was_signed_is_not_told(world: World, colleague: User) -> None:
     report = world.reported()
     reading.note_opened(user=world.technician, report=report)
