@@ -1,10 +1,11 @@
 """What the pictures of a specimen say together, and how sure that is: counted, never concluded."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from diagnostics.models import Analysis, AnalysisState, Certainty, FieldImage, Outcome, Specimen
+from diagnostics.models import Analysis, AnalysisState, Certainty, FieldImage, Outcome
 from diagnostics.models.image import SET_ASIDE
 from ml.classes import CLASSES
 
@@ -16,8 +17,11 @@ LEANING_FROM = 0.70
 UNSETTLED = frozenset({"pending", "failed", "held", "set_aside"})
 
 
-def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, Any]:
-    """What the latest analysis of each of the specimen's pictures says, put together.
+def findings_of(images: Sequence[FieldImage], latest: Mapping[UUID, Analysis]) -> dict[str, Any]:
+    """What the latest analysis of each of a specimen's pictures says, put together.
+
+    Args:
+        latest: the analyses by the ids of their pictures; those of others do not matter.
 
     Returns:
         fields: how many pictures there are, by what became of them. A picture that is the same
@@ -30,7 +34,6 @@ def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, A
         packages: name and digest of every model package involved.
         synthetic: whether any picture was made by a program.
     """
-    latest = _latest_analyses(specimen)
     fields: Counter[str] = Counter()
     classified = []
     seen: set[str] = set()
@@ -71,8 +74,14 @@ def certainty_of(probabilities: dict[str, float] | None) -> str:
     return Certainty.LEANING if top >= LEANING_FROM else Certainty.UNCERTAIN
 
 
-def _latest_analyses(specimen: Specimen) -> dict[Any, Analysis]:
-    rows = Analysis.objects.filter(image__specimen=specimen, speaks=True).order_by("queued_at")
+def latest_analyses(specimens: Sequence[UUID]) -> dict[UUID, Analysis]:
+    """The newest analysis of each of the specimens' pictures that has a say, by the pictures' ids.
+
+    Args:
+        specimens: their ids.
+    """
+    rows = Analysis.objects.filter(image__specimen__in=specimens, speaks=True)
+    rows = rows.order_by("queued_at")
     rows = rows.only(
         "image_id", "state", "outcome", "label", "probabilities", "package_name", "package_digest"
     )
