@@ -40,7 +40,7 @@ class Kind:
     became: str = "classified"  # of every picture
 
     def findings(self, pictures: int) -> str:
-        """As `diagnostics.services.reports.findings_of` writes it."""
+        """As `diagnostics.services.findings.findings_of` writes it."""
         return json.dumps(
             {
                 "fields": {"total": pictures, self.became: pictures},

@@ -5,7 +5,8 @@ holds their rows in order; told to look them up itself, it reads the whole archi
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -24,12 +25,14 @@ from diagnostics.models import (
     ControlSlide,
     CriticalFinding,
     CriticalSource,
+    Deed,
     DiagnosticReport,
     DicomInstance,
     EscalationStep,
     FieldImage,
     FieldSeen,
     Hold,
+    ImageState,
     MixUp,
     OwnCall,
     ReadingRule,
@@ -37,6 +40,7 @@ from diagnostics.models import (
     ReleaseRule,
     ReleaseWish,
     ReportVersion,
+    Rereading,
     SavedView,
     Side,
     Specimen,
@@ -181,6 +185,35 @@ def fields_seen(user: Any, report: DiagnosticReport) -> set[UUID]:
     return set(seen.values_list("image_id", flat=True))
 
 
+@dataclass(frozen=True, slots=True)
+class FieldLeft:
+    """A field that somebody has not been shown: its number by arrival, from 1, and its picture."""
+
+    number: int
+    image_id: UUID
+
+
+def fields_left(user: Any, report: DiagnosticReport) -> list[FieldLeft]:
+    """The usable fields of the report that `user` has not been shown, in order of arrival."""
+    images = FieldImage.objects.filter(specimen_id=report.specimen_id)
+    return left_of(images.only("sha256", "held", "state"), fields_seen(user, report))
+
+
+def left_of(images: Iterable[FieldImage], seen: Collection[UUID]) -> list[FieldLeft]:
+    """Which of a case's pictures, in order of arrival, are usable and not among `seen`.
+
+    Usable is what is neither held nor rejected, whether the model could read it or not. The same
+    picture sent again, to the byte, was shown with the other.
+    """
+    images = list(images)
+    known = {image.sha256 for image in images if image.pk in seen}
+    return [
+        FieldLeft(number, image.pk)
+        for number, image in enumerate(images, start=1)
+        if not image.held and image.state != ImageState.REJECTED and image.sha256 not in known
+    ]
+
+
 def standing_calls(analyses: Sequence[UUID]) -> list[CellCall]:
     """What readers say of the cells of `analyses`, given by id: the latest call on each cell."""
     calls = CellCall.objects.filter(analysis__in=analyses, undone_at=None)
@@ -243,7 +276,10 @@ def earlier_reports(report: DiagnosticReport) -> QuerySet[DiagnosticReport]:
 
 
 def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
-    """The reports `user` may read as a patient or guardian: those that `release` has opened."""
+    """The reports `user` may read as a patient or guardian: those that `release` has opened.
+
+    A withdrawn one is among them to be told of; nothing that it said may be shown.
+    """
     reports = DiagnosticReport.objects.filter(
         release.open_now(), patient__in=patients_in_portal_of(user)
     )
@@ -308,6 +344,27 @@ def escalation_steps_visible_to(user: Any) -> QuerySet[EscalationStep]:
 def newest_version(report: DiagnosticReport) -> ReportVersion | None:
     """What stands signed; None while nobody has signed."""
     return report.versions.first() if report.is_signed else None
+
+
+def rereadings_of(report: DiagnosticReport) -> QuerySet[Rereading]:
+    """Who had read what the newest version replaced, and whether they have read again; for staff.
+
+    `report` has been found to be theirs.
+    """
+    last = report.signatures.exclude(deed__in=[Deed.READ, Deed.SENT_BACK]).first()
+    rows = report.rereadings.filter(version=last.version if last else 0)
+    return rows.select_related("user")
+
+
+def changed_since_read(user: Any) -> QuerySet[DiagnosticReport]:
+    """The reports that `user` has read as staff and may see, which were changed since."""
+    asked = Rereading.objects.filter(user=user, in_portal=False, read_at=None)
+    return reports_visible_to(user).filter(pk__in=asked.values("report"))
+
+
+def was_asked_again(user: Any, report: DiagnosticReport) -> Rereading | None:
+    """That `user`, as staff, had read a version which was changed since, and not what stands."""
+    return report.rereadings.filter(user=user, in_portal=False, read_at=None).first()
 
 
 def readers_of(report: DiagnosticReport, version: int) -> QuerySet[Receipt]:

@@ -56,7 +56,7 @@ def crop(found: Outlines, rgb: Rgb, number: int, side: int) -> Rgb:
     """
     x, y, width, height = cv2.boundingRect(found.measure(rgb)[number].contour)
     reach = max(8, round(0.7 * max(width, height)))
-    padded = cv2.copyMakeBorder(rgb, *[reach] * 4, cv2.BORDER_REPLICATE)
+    padded = cv2.copyMakeBorder(rgb, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
     left, top = x + width // 2, y + height // 2  # in the padded picture less `reach`
     cut = padded[top : top + 2 * reach, left : left + 2 * reach]
     return np.asarray(cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA), np.uint8)

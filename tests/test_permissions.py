@@ -33,7 +33,7 @@ from diagnostics.models import (
     Specimen,
     Upload,
 )
-from diagnostics.services import analyses, dicom, looking, references, reports, uploads, views
+from diagnostics.services import analyses, dicom, looking, references, uploads, views
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts import emergency
 from hospital.accounts.models import BreakGlass, SignIn
@@ -42,7 +42,7 @@ from patients.models import Invitation, Patient, PortalAccess
 from patients.services import register_patient
 from tests.dicom_objects import dataset, part10
 from tests.tus import PIECE, metadata, particulars
-from tests.world import PASSWORD, SETUP, World, content_digest
+from tests.world import PASSWORD, SETUP, World, content_digest, look, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -96,7 +96,7 @@ def furnished(world: World) -> Scene:
     )
     released_image = world.receive(11, specimen=second)
     world.succeed(released_image)
-    released = reports.sign(
+    released = look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=second.report,
@@ -133,6 +133,8 @@ def furnished(world: World) -> Scene:
     )
     world.receive(14, specimen=mixed)
     world.receive(14, specimen=_specimen(another, "N-6"))
+    for hand in (world.technician, world.haematologist):
+        look(hand, DiagnosticReport.objects.get(pk=report.pk))
     return Scene(
         held=held_image,
         mix_up=MixUp.objects.get(),
@@ -225,6 +227,10 @@ def version(scene: Scene) -> dict[str, Any]:
 
 def signature(scene: Scene) -> dict[str, Any]:
     return {**version(scene), "conclusion": "pre_b", "password": PASSWORD}
+
+
+def reason(scene: Scene) -> dict[str, Any]:
+    return {**version(scene), "reason": "looked again"}
 
 
 def new_patient(scene: Scene) -> dict[str, Any]:
@@ -386,6 +392,7 @@ TABLE = [
     Line(" in 403 403 403 302 403 302 302  in", "POST", "emergency"),
     Line(" in 404 404 404 404 404 302 302  in", "POST", "emergency-end",
          lambda s: {"pk": an_emergency_in(s.world).pk}),
+    Line(" in 200 200 200 200 200 200 200  in", "GET", "passkey-options"),
     Line(" in 302 302 302 302 302 302 302  in", "POST", "sessions-end"),
     Line(" in 404 404 302 404 404 404 404  in", "POST", "session-end",
          lambda s: {"pk": a_session_of(s.world.technician)}),
@@ -429,7 +436,15 @@ TABLE = [
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-own-call", report),
     Line(" in 403 403 200 200 403 200 200  in", "GET", "concordance"),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-seen", report),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
+    Line(" in 404 404 403 409 404 404 404  in", "POST", "case-confirm", report, signature,
+         note="nothing waits"),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-send-back", report, reason),
+    Line(" in 404 404 403 200 404 404 404  in", "GET", "case-amend", released),
+    Line(" in 404 404 403 200 404 404 404  in", "GET", "case-withdraw", released),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case-version",
+         lambda s: {**released(s), "number": s.released.versions.get().version}),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-contact", released),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",
          lambda s: {"analysis_id": s.failed.pk}),
@@ -570,7 +585,15 @@ TABLE = [
          lambda s: {**why(s), "keep": None}),
     Line("401 403 403 200 200 403 403 200 401", "GET", "api:report-list"),
     Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-detail", pk("report")),
+    Line("401 403 403 200 200 403 403 404 401", "POST", "api:report-seen", pk("report"),
+         lambda s: {"images": []}),
     Line("401 403 403 403 200 403 403 404 401", "POST", "api:report-sign", pk("report"), signature),
+    Line("401 403 403 403 409 403 403 404 401", "POST", "api:report-confirm", pk("report"),
+         signature, note="nothing waits"),
+    Line("401 403 403 403 409 403 403 404 401", "POST", "api:report-send-back", pk("report"),
+         reason, note="nothing waits"),
+    Line("401 403 403 403 400 403 403 404 401", "POST", "api:report-amend", pk("released")),
+    Line("401 403 403 403 400 403 403 404 401", "POST", "api:report-withdraw", pk("released")),
     Line("401 403 403 200 200 403 403 404 401", "POST", "api:report-verify", pk("report"), version),
     Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-pdf", pk("report")),
     Line("401 403 403 202 202 403 403 404 401", "POST", "api:analysis-retry", pk("failed")),

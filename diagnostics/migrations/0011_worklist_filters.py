@@ -104,7 +104,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             "diagnosticreport",
-            "read_by",
+            "last_reader",
             generated(Coalesce("signed_by", "verified_by"), models.UUIDField(null=True)),
         ),
         migrations.AddField(
@@ -122,8 +122,8 @@ class Migration(migrations.Migration):
         ),
         add_index(
             models.Index(
-                fields=["clinic", "stage", "read_by", *ORDER],
-                condition=Q(("read_by__isnull", False)),
+                fields=["clinic", "stage", "last_reader", *ORDER],
+                condition=Q(("last_reader__isnull", False)),
                 name="report_by_reader",
             )
         ),

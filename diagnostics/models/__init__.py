@@ -39,6 +39,7 @@ from diagnostics.models.report import (
     Stage,
     Urgency,
 )
+from diagnostics.models.signature import Deed, Rereading, Signature
 from diagnostics.models.specimen import Specimen, Stain
 from diagnostics.models.tally import DayTally
 from diagnostics.models.upload import Upload
@@ -63,6 +64,7 @@ __all__ = [
     "CriticalFrom",
     "CriticalSource",
     "DayTally",
+    "Deed",
     "DiagnosticReport",
     "DicomInstance",
     "Escalation",
@@ -91,9 +93,11 @@ __all__ = [
     "ReleaseWish",
     "ReportStatus",
     "ReportVersion",
+    "Rereading",
     "SavedView",
     "Settlement",
     "Side",
+    "Signature",
     "Specimen",
     "Stage",
     "Stain",

@@ -23,7 +23,7 @@ class ReportStatus(models.TextChoices):
 
     REGISTERED = "registered", _("Registered")
     PARTIAL = "partial", _("Unverified (computer only)")
-    PRELIMINARY = "preliminary", _("Verified by a technician")
+    PRELIMINARY = "preliminary", _("Preliminary")
     FINAL = "final", _("Signed")
     AMENDED = "amended", _("Amended")
     CORRECTED = "corrected", _("Corrected")
@@ -47,7 +47,7 @@ class Conclusion(models.TextChoices):
 
 
 class Certainty(models.TextChoices):
-    """How sure the model is, in words; see `services.reports.certainty_of`."""
+    """How sure the model is, in words; see `services.findings.certainty_of`."""
 
     CLEAR = "clear", "Clear"
     LEANING = "leaning", "Leaning"
@@ -117,8 +117,8 @@ class DiagnosticReport(models.Model):
         S.PARTIAL: frozenset(
             {S.REGISTERED, S.PRELIMINARY, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}
         ),
-        # New pictures take a technician's verification back: it did not cover them. So does a
-        # hold; when it leaves no picture that counts, there is nothing to verify.
+        # New pictures take a technician's verification and a first reading back: they did not cover
+        # them. So does a hold; when it leaves no picture that counts, there is nothing to verify.
         S.PRELIMINARY: frozenset(
             {S.REGISTERED, S.PARTIAL, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}
         ),
@@ -139,7 +139,7 @@ class DiagnosticReport(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
 
-    # What the model found, over all fields: see services.reports.findings_of.
+    # What the model found, over all fields: see services.findings.findings_of.
     findings = models.JSONField(default=dict)
     impression = models.CharField(max_length=20, blank=True, help_text="The model's leading class.")
     certainty = models.CharField(max_length=20, choices=Certainty.choices, blank=True)
@@ -158,6 +158,13 @@ class DiagnosticReport(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     signed_at = models.DateTimeField(null=True)
+    # Where the clinic wants two: whose reading `signed_by` confirmed, and what waits for that.
+    read_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    waiting = models.ForeignKey(
+        "Signature", on_delete=models.PROTECT, null=True, editable=False, related_name="+"
+    )
     # The portal: see services.release.
     portal_from = models.DateTimeField(
         null=True, editable=False, help_text="From when the family may read it as it stands."
@@ -223,7 +230,7 @@ class DiagnosticReport(models.Model):
         output_field=models.CharField(max_length=20),
         db_persist=True,
     )
-    read_by = models.GeneratedField(
+    last_reader = models.GeneratedField(
         expression=Coalesce("signed_by", "verified_by"),
         output_field=models.UUIDField(null=True),
         db_persist=True,
@@ -265,8 +272,8 @@ class DiagnosticReport(models.Model):
                 name="report_by_microscope",
             ),
             models.Index(
-                fields=["clinic", "stage", "read_by", "-urgency", "-last_picture", "-id"],
-                condition=Q(read_by__isnull=False),
+                fields=["clinic", "stage", "last_reader", "-urgency", "-last_picture", "-id"],
+                condition=Q(last_reader__isnull=False),
                 name="report_by_reader",
             ),
             models.Index(
@@ -296,6 +303,10 @@ class DiagnosticReport(models.Model):
                 condition=~Q(status__in=SIGNED)
                 | (Q(signed_by__isnull=False, signed_at__isnull=False) & ~Q(conclusion="")),
                 name="report_signed_by_someone",
+            ),
+            models.CheckConstraint(
+                condition=Q(read_by=None) | Q(signed_by=None) | ~Q(read_by=F("signed_by")),
+                name="report_nobody_confirms_their_own",
             ),
         ]
 

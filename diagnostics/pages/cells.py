@@ -13,6 +13,7 @@ from diagnostics import alike
 from diagnostics.models import Analysis, CellCall, CellLabel, DiagnosticReport, FieldImage, Outcome
 from diagnostics.models.report import UNSIGNED, Certainty
 from diagnostics.pages import ahead
+from diagnostics.patient_message import DISCLAIMER
 from diagnostics.selectors import (
     calls_visible_to,
     images_visible_to,
@@ -21,8 +22,7 @@ from diagnostics.selectors import (
     standing_calls,
 )
 from diagnostics.services import drawing, heat, looking, own_call, reading
-from diagnostics.services.reports import certainty_of
-from diagnostics.wording import DISCLAIMER
+from diagnostics.services.findings import certainty_of
 from hospital.accounts.selectors import may
 from hospital.base.problems import Refusal
 

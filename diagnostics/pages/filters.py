@@ -27,7 +27,7 @@ _LEVELS = {
     Stage.SIGNED: (Urgency.ORDINARY,),
     Stage.WITHDRAWN: (Urgency.ORDINARY,),
 }
-_LEADING = {"microscope": "microscope", "read_by": "reader", "reading": "reading"}
+_LEADING = {"microscope": "microscope", "last_reader": "reader", "reading": "reading"}
 
 
 def runs_of(rows: Reports, choice: Choice, tab: str) -> list[Reports]:

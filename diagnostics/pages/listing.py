@@ -84,8 +84,10 @@ def page_of(
     own = DiagnosticReport.objects.filter(clinic_id__in=clinics)
     on_tabs = {tab: filters.runs_of(own, choice, tab) for tab in TABS}
     counts: dict[Any, Count] = _counted({**on_tabs, **figures})
-    on_tab, others = ({key: counts[key] for key in keys} for keys in (TABS, figures))
-    return replace(_page(reports, places, on_tab), figures=others)
+    on_tab = {tab: counts[tab] for tab in TABS}
+    return replace(
+        _page(reports, places, on_tab), figures={figure: counts[figure] for figure in figures}
+    )
 
 
 def figures_of(clinics: Sequence[UUID], devices: QuerySet[Device]) -> Figures:

@@ -20,6 +20,7 @@ from diagnostics.models import (
     HeatMapState,
     ImageState,
 )
+from diagnostics.models.report import WITHDRAWN
 from diagnostics.pages import ahead
 from diagnostics.selectors import (
     control_images_visible_to,
@@ -80,7 +81,8 @@ def portal_picture(
     """A picture of a released report, for the patient or a guardian."""
     if kind not in _PORTAL_KINDS:
         raise Http404
-    report = get_object_or_404(portal_reports(request.user), pk=report_id)
+    standing = portal_reports(request.user).exclude(status__in=WITHDRAWN)
+    report = get_object_or_404(standing, pk=report_id)
     good = FieldImage.objects.filter(
         specimen_id=report.specimen_id, state=ImageState.ACCEPTED, held=False
     ).select_related("specimen")

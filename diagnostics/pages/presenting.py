@@ -22,8 +22,8 @@ from diagnostics.models import (
     ReportStatus,
 )
 from diagnostics.services.analyses import FAILURES
+from diagnostics.services.findings import certainty_of, counting
 from diagnostics.services.heat import FAILURES as HEAT_FAILURES
-from diagnostics.services.reports import certainty_of, counting
 
 _STATUS_ICONS = {
     ReportStatus.REGISTERED: "clock",
@@ -80,8 +80,15 @@ class Row:
         self.all_held = bool(self.fields["held"]) and not self.counting
         if self.all_held and report.status == ReportStatus.REGISTERED:
             self.status_icon, self.status_word = "pause", "Held"
+        if report.waiting_id is not None:
+            self.status_icon, self.status_word = "clock", "Second reader"
         self.synthetic = synthetic_of(report)
         self.dissent = report.findings.get("dissent", 0)
+
+    @property
+    def clear(self) -> bool:
+        """Whether the model is sure and every field that was read agrees."""
+        return self.report.certainty == Certainty.CLEAR and not self.dissent
 
     @property
     def news(self) -> str:

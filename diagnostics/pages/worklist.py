@@ -16,7 +16,12 @@ from diagnostics.models import ModelReading, SavedView, Urgency
 from diagnostics.pages import listing
 from diagnostics.pages.choice import AGES, TABS, Choice
 from diagnostics.pages.presenting import Row
-from diagnostics.selectors import mix_ups_to_settle_in, readers_and_views, reports_in
+from diagnostics.selectors import (
+    changed_since_read,
+    mix_ups_to_settle_in,
+    readers_and_views,
+    reports_in,
+)
 from diagnostics.services import gate, own_call, reading
 from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event
@@ -24,6 +29,8 @@ from hospital.live.selectors import newest_event
 # What single keys do here; as on the case page, which has more of them: see static/js/keys.js.
 KEYS = [("next_case", "j", _("Open the first case")), ("list", "?", _("This list"))]
 CHIPS = 6  # microscopes below the list
+
+CHANGED = 10  # reports that the reader knows otherwise and are listed
 
 
 @never_cache
@@ -96,6 +103,7 @@ def _context(request: HttpRequest, clinics: list[Any], choice: Choice) -> dict[s
         "devices": scopes,
         "microscopes": heard,
         "not_in_control": gate.reasons_for(heard),
+        "changed": changed_since_read(request.user)[:CHANGED],
         "mix_ups": mix_ups_to_settle_in(own) if held else [],
     }
 

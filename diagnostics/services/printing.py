@@ -89,6 +89,7 @@ def _printed(
     in_portal: bool = False,
 ) -> Printed:
     paper = _paper(paper or report.clinic.paper)
+    _ensure_printable(report, in_portal=in_portal)
     statement = _statement(report, version)
     frozen = statement.version
     address = verification_address(frozen, site=site) if frozen else ""
@@ -107,12 +108,16 @@ def _paper(paper: str) -> str:
     return paper
 
 
+def _ensure_printable(report: DiagnosticReport, *, in_portal: bool) -> None:
+    if report.status not in WITHDRAWN:
+        return
+    said = "This report was withdrawn and is not printed. See its history on the case page."
+    if in_portal:
+        said = _("This report was withdrawn: there is nothing to print. Please call the clinic.")
+    raise Conflict(said, code="report_withdrawn")
+
+
 def _statement(report: DiagnosticReport, number: str) -> Statement:
-    if report.status in WITHDRAWN:
-        raise Conflict(
-            _("This report was withdrawn and is not printed. See its history on the case page."),
-            code="report_withdrawn",
-        )
     if not number and not report.is_signed:
         if report.status == ReportStatus.REGISTERED:
             raise Conflict(

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from diagnostics.models import Analysis, DiagnosticReport, Receipt, Specimen
 from diagnostics.selectors import newest_version
+from diagnostics.services import rereading
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, record, record_listed
 
@@ -24,7 +25,9 @@ AHEAD = "report.fetched_ahead"
 
 
 def note_opened(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) -> None:
-    """Record that `user` opened the report's page."""
+    """Record that `user` opened the report's page, and what it says now."""
+    if action == BY_STAFF:
+        rereading.done(user=user, report=report, in_portal=False)
     record(
         Actor.user(user),
         action,
@@ -44,6 +47,8 @@ def note_seen(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) ->
         action=action,
         at__gt=timezone.now() - ONE_READING,
     )
+    if action == BY_STAFF:
+        rereading.done(user=user, report=report, in_portal=False)
     if not recent.exists():
         note_opened(user=user, report=report, action=action)
 
@@ -80,6 +85,7 @@ def note_receipt(*, user: Any, report: DiagnosticReport) -> None:
     number = version.version if version else report.version
     receipt = Receipt(report=report, version=number, signed=bool(version), user=user)
     Receipt.objects.bulk_create([receipt], ignore_conflicts=True)
+    rereading.done(user=user, report=report, in_portal=True)
 
 
 def note_printed(

@@ -55,7 +55,7 @@ def _of(report: DiagnosticReport) -> ReferenceField:
     return ReferenceField(
         report=report,
         clinic_id=report.clinic_id,
-        signed_at=report.signed_at,
+        signed_at=report.signed_at or timezone.now(),
         analysis=analysis,
         measures=measures,
     )

@@ -19,15 +19,17 @@ from diagnostics.models import (
     Conclusion,
     ConclusionGroup,
     ContactTry,
+    Deed,
     DiagnosticReport,
     ReleaseRule,
     ReleaseWay,
     ReleaseWish,
     ReportStatus,
+    Signature,
     Wish,
 )
 from diagnostics.models.critical import FAMILY, TOLD
-from diagnostics.models.report import SIGNED, UNSIGNED, WITHDRAWN
+from diagnostics.models.report import SIGNED, UNSIGNED
 from hospital.accounts.models import Clinic
 from hospital.accounts.selectors import clinic_topic
 from hospital.audit.services import Actor, record
@@ -101,13 +103,13 @@ def _rule_among(
 
 
 def open_now() -> Q:
-    """The reports that their families may read, for a query."""
-    return Q(portal_from__lte=timezone.now()) & ~Q(status__in=WITHDRAWN)
+    """The reports that their families may read, for a query; a withdrawn one only as being so."""
+    return Q(portal_from__lte=timezone.now()) & ~Q(status=ReportStatus.CANCELLED)
 
 
 def is_open(report: DiagnosticReport) -> bool:
     """Whether its family may read `report`: what `open_now` says of one in memory."""
-    if report.portal_from is None or report.status in WITHDRAWN:
+    if report.portal_from is None or report.status == ReportStatus.CANCELLED:
         return False
     return report.portal_from <= timezone.now()
 
@@ -143,12 +145,22 @@ def settle_all(reports: Sequence[DiagnosticReport]) -> None:
     rules = _rules(saying) if saying else {}
     for report in reports:
         wish = wishes.get(report.patient_id, Wish.AS_RULE)
-        if not _says_something(report):
+        if report.status == ReportStatus.ENTERED_IN_ERROR:
+            report.portal_from = _withdrawal(report)
+        elif not _says_something(report):
             report.portal_from = None
         elif not _in_hand(report) or wish == Wish.NOT_IN_PORTAL:
             report.portal_from = opens_at(report, _rule_among(rules, report), wish)
         if is_open(report) and not _announced(report):
             _release(report)
+
+
+def _withdrawal(report: DiagnosticReport) -> datetime | None:
+    """Whoever was let in is told at once that what they read does not hold; nobody else."""
+    if report.released_at is None or wish_of(report.patient_id) == Wish.NOT_IN_PORTAL:
+        return None
+    told = Signature.objects.filter(report=report, deed=Deed.WITHDRAWN).first()
+    return told.at if told else report.updated_at
 
 
 def _in_hand(report: DiagnosticReport) -> bool:

@@ -1,6 +1,6 @@
-"""Reports: rebuilt from what the model found, verified, signed, released."""
+"""Reports: rebuilt from what the model found, verified, stored and told of. Signing: `signing`."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -8,46 +8,26 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from diagnostics.models import (
-    Analysis,
-    AnalysisState,
-    Certainty,
-    Conclusion,
-    DiagnosticReport,
-    FieldImage,
-    Outcome,
-    ReportStatus,
-    ReportVersion,
-    Specimen,
-)
-from diagnostics.models.image import SET_ASIDE
+from diagnostics.models import DiagnosticReport, FieldImage, ReportStatus, Specimen
 from diagnostics.models.report import UNSIGNED
-from diagnostics.services import critical, own_call, release, signed_words
+from diagnostics.services import critical, guards, own_call, release
+from diagnostics.services.findings import counting, findings_of, latest_analyses
 from diagnostics.services.reading_rules import rule_of
-from diagnostics.services.snapshots import content_of, digest_of
-from hospital.accounts.selectors import clinic_topic, may
+from hospital.accounts.selectors import clinic_topic
 from hospital.audit.services import Actor, record
 from hospital.base.logs import followed, following
-from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.base.rows import rows_by
-from hospital.base.states import StaleState, advance, ensure_step
+from hospital.base.states import advance, ensure_step
 from hospital.live.services import publish, published_together
-from ml.classes import CLASSES
 from patients.selectors import patient_topic
 
-# Below these the model's leading class is not a statement, only a hint for the reader.
-CLEAR_FROM = 0.90
-LEANING_FROM = 0.70
-
+PIPELINE = Actor.system("pipeline")
 # What moves with the findings; what people decide is written by `advance`, with the step.
 MOVING = (
-    *("status", "verified_by", "verified_at"),
+    *("status", "verified_by", "verified_at", "waiting"),
     *("findings", "impression", "certainty", "last_picture", "microscope"),
     *("version", "updated_at", *release.SETTLED),
 )
-
-# What a picture can be counted as without having a say.
-UNSETTLED = frozenset({"pending", "failed", "held", "set_aside"})
 
 
 def rebuild(specimen: Specimen) -> DiagnosticReport:
@@ -70,7 +50,7 @@ def rebuild_all(causes: Mapping[Specimen, object]) -> list[DiagnosticReport]:
     """
     reports = _opened(causes)
     _rebuild(reports)
-    _save_and_tell(*reports, causes=causes)
+    save_and_tell(*reports, causes=causes)
     return reports
 
 
@@ -96,7 +76,7 @@ def count_in(images: Sequence[FieldImage], *, anew: Iterable[Specimen] = ()) -> 
     for report in reports:
         if report.specimen not in again and report.findings:
             _count(report, arrived[report.specimen])
-    _save_and_tell(*reports, causes=causes)
+    save_and_tell(*reports, causes=causes)
 
 
 def _count(report: DiagnosticReport, images: Sequence[FieldImage]) -> None:
@@ -145,7 +125,7 @@ def _rebuild(reports: Sequence[DiagnosticReport]) -> None:
     columns = "specimen", "sha256", "synthetic", "received_at", "held", "rejection", "device"
     for image in FieldImage.objects.filter(specimen__in=specimens).only(*columns):
         images[image.specimen_id].append(image)
-    latest = _latest_analyses(specimens)
+    latest = latest_analyses(specimens)
     for report in reports:
         pictures = images[report.specimen_id]
         report.last_picture = report.created_at
@@ -168,64 +148,11 @@ def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> None:
     report.findings = findings
     report.impression = findings["leading"]
     report.certainty = findings["certainty"]
+    if changed and report.waiting_id is not None:
+        # Who read it first had not seen this.
+        audit(PIPELINE, "report.reading_lapsed", report)
+        report.waiting = None
     _follow_findings(report, changed=changed)
-
-
-def findings_of(images: Sequence[FieldImage], latest: Mapping[UUID, Analysis]) -> dict[str, Any]:
-    """What the latest analysis of each of a specimen's pictures says, put together.
-
-    Args:
-        latest: the analyses by the ids of their pictures; those of others do not matter.
-
-    Returns:
-        fields: how many pictures there are, by what became of them. A picture that is the same
-            to the byte as an earlier one is 'repeated': shown, but no evidence of its own. One
-            that is 'held' does not count until it is released, one 'set_aside' by a person never.
-        probabilities: mean of the calibrated probabilities over the classified fields, or None.
-        leading: code of the most probable class, '' when no field was classified.
-        certainty: see `certainty_of`; '' when no field was classified.
-        dissent: how many classified fields lead with another class.
-        packages: name and digest of every model package involved.
-        synthetic: whether any picture was made by a program.
-    """
-    fields: Counter[str] = Counter()
-    classified = []
-    seen: set[str] = set()
-    for image in images:
-        analysis = latest.get(image.pk)
-        standing = _standing(image, analysis)
-        if standing not in UNSETTLED:
-            standing = "repeated" if image.sha256 in seen else standing
-            seen.add(image.sha256)
-        fields[standing] += 1
-        if analysis and standing == Outcome.CLASSIFIED:
-            classified.append(analysis)
-    probabilities = _mean([a.probabilities or {} for a in classified])
-    leading = max(probabilities, key=lambda c: probabilities[c]) if probabilities else ""
-    return {
-        "fields": {"total": len(images), **fields},
-        "probabilities": probabilities,
-        "leading": leading,
-        "certainty": certainty_of(probabilities),
-        "dissent": sum(a.label != leading for a in classified),
-        "packages": sorted({f"{a.package_name} {a.package_digest[:12]}" for a in classified}),
-        "synthetic": any(image.synthetic for image in images),
-    }
-
-
-def counting(fields: dict[str, int]) -> int:
-    """How many of the pictures counted in `fields` of the findings have a say, or will have."""
-    return fields.get("total", 0) - fields.get("held", 0) - fields.get("set_aside", 0)
-
-
-def certainty_of(probabilities: dict[str, float] | None) -> str:
-    """The model's sureness in words, by its largest calibrated probability; '' without any."""
-    if not probabilities:
-        return ""
-    top = max(probabilities.values())
-    if top >= CLEAR_FROM:
-        return Certainty.CLEAR
-    return Certainty.LEANING if top >= LEANING_FROM else Certainty.UNCERTAIN
 
 
 @transaction.atomic
@@ -233,15 +160,17 @@ def verify(*, user: Any, report: DiagnosticReport, version: int) -> DiagnosticRe
     """A technician has looked: the report becomes preliminary.
 
     Raises:
-        Forbidden, StaleState, hospital.base.states.IllegalTransition: as for `sign`.
+        Forbidden: `user` may not verify in this clinic.
+        hospital.base.states.StaleState: the report changed since the page was loaded.
+        hospital.base.states.IllegalTransition: it is past that.
         Conflict: every picture is held ('all_held'), or `user` has not made the own call that the
             clinic wants first ('own_call_first').
     """
-    _ensure_may(user, "diagnostics.verify_diagnosticreport", report)
-    report = _locked("clinic", "specimen", pk=report.pk)
-    _ensure_current(report, version)
+    guards.ensure_may(user, "diagnostics.verify_diagnosticreport", report)
+    report = locked("clinic", "specimen", pk=report.pk)
+    guards.ensure_current(report, version)
     own_call.ensure_called(user, report)
-    _ensure_something_counts(report)
+    guards.ensure_something_counts(report)
     advance(
         report,
         ReportStatus.PRELIMINARY,
@@ -249,117 +178,15 @@ def verify(*, user: Any, report: DiagnosticReport, version: int) -> DiagnosticRe
         verified_by=user,
         verified_at=timezone.now(),
     )
-    _audit(Actor.user(user), "report.verified", report)
-    _save_and_tell(report)
+    audit(Actor.user(user), "report.verified", report)
+    save_and_tell(report)
     return report
 
 
-@transaction.atomic
-def sign(
-    *,
-    user: Any,
-    password: str,
-    report: DiagnosticReport,
-    version: int,
-    conclusion: str,
-    comment: str = "",
-    words: signed_words.Given | None = None,
-) -> DiagnosticReport:
-    """A haematologist concludes: the report becomes final and is frozen as it stands.
-
-    Args:
-        password: typed again by `user`, for this signature.
-        version: the report's version on the page that was signed.
-        conclusion: a `Conclusion`; the reader's own, whatever the model said.
-        words: what the family reads, see `signed_words.frozen`; None accepts the house's words.
-
-    Raises:
-        Forbidden: `user` may not sign in this clinic (403), or the password is wrong.
-        StaleState: the report changed since the page was loaded.
-        Refusal: pictures are still being analysed, all are held, the conclusion is none, the
-            family's words hold what they must not, or the own call is missing.
-        hospital.base.states.IllegalTransition: it is signed already.
-    """
-    _ensure_may(user, "diagnostics.sign_diagnosticreport", report)
-    if not user.check_password(password):
-        raise Forbidden("The password is not right. Nothing was signed.", code="wrong_password")
-    if conclusion not in Conclusion.values:
-        raise Refusal("Choose a conclusion before signing.", code="conclusion_missing")
-    report = _locked("clinic", "specimen", pk=report.pk)
-    _ensure_current(report, version)
-    own_call.ensure_called(user, report)
-    _ensure_something_counts(report)
-    if report.findings["fields"].get("pending"):
-        raise Conflict(
-            "Pictures are still being analysed. Wait for them, then sign.", code="pending_images"
-        )
-    advance(
-        report,
-        ReportStatus.FINAL,
-        field="status",
-        conclusion=conclusion,
-        comment=comment,
-        words=signed_words.frozen(conclusion, report.clinic, words),
-        signed_by=user,
-        signed_at=timezone.now(),
-    )
-    report.version += 1
-    _freeze(report, user)
-    _audit(Actor.user(user), "report.signed", report, conclusion=conclusion)
-    _save_and_tell(report, bump=False)
-    return report
-
-
-def _freeze(report: DiagnosticReport, user: Any) -> ReportVersion:
-    """Keep the report as it stands, with the digest that proves it was not changed since."""
-    if report.words.get("conclusion") != report.conclusion:
-        # Whoever concludes otherwise than before does not leave the old words standing.
-        report.words = signed_words.frozen(report.conclusion, report.clinic)
-        report.save(update_fields=["words"])
-    content = content_of(report)
-    return ReportVersion.objects.create(
-        report=report,
-        version=report.version,
-        status=report.status,
-        content=content,
-        sha256=digest_of(content),
-        signed_by=user,
-        signed_at=report.signed_at or timezone.now(),
-    )
-
-
-def _locked(*with_: str, **which: Any) -> DiagnosticReport:
+def locked(*with_: str, **which: Any) -> DiagnosticReport:
     """The report under a row lock, so that concurrent rebuilds and signatures take turns."""
     reports = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
     return (reports.select_related(*with_) if with_ else reports).get(**which)
-
-
-def _latest_analyses(specimens: Sequence[UUID]) -> dict[UUID, Analysis]:
-    rows = Analysis.objects.filter(image__specimen__in=specimens, speaks=True)
-    rows = rows.order_by("queued_at")
-    rows = rows.only(
-        "image_id", "state", "outcome", "label", "probabilities", "package_name", "package_digest"
-    )
-    return {analysis.image_id: analysis for analysis in rows}
-
-
-def _standing(image: FieldImage, analysis: Analysis | None) -> str:
-    """What became of a picture, as counted in the findings."""
-    if image.rejection in SET_ASIDE:
-        return "set_aside"
-    if image.held:
-        return "held"
-    if analysis is None or analysis.state in {AnalysisState.QUEUED, AnalysisState.RUNNING}:
-        return "pending"
-    if analysis.state == AnalysisState.FAILED:
-        return "failed"
-    return analysis.outcome
-
-
-def _mean(rows: list[dict[str, float]]) -> dict[str, float] | None:
-    if not rows:
-        return None
-    return {c.value: round(sum(row[c] for row in rows) / len(rows), 6) for c in CLASSES}
 
 
 def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
@@ -378,7 +205,7 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
         report.verified_by = report.verified_at = None
 
 
-def _save_and_tell(
+def save_and_tell(
     *reports: DiagnosticReport, bump: bool = True, causes: Mapping[Specimen, object] | None = None
 ) -> None:
     """Store the reports' new versions and publish them to those who may see them, or could."""
@@ -413,29 +240,8 @@ def tell_changed(specimen: Specimen) -> None:
         publish("report.changed", report.pk, version=report.version, topics=topics)
 
 
-def _ensure_may(user: Any, permission: str, report: DiagnosticReport) -> None:
-    if not may(user, permission, report.clinic_id):
-        raise Forbidden("Your role does not let you do this in this clinic.")
-
-
-def _ensure_current(report: DiagnosticReport, version: int) -> None:
-    if report.version != version:
-        raise StaleState(
-            "The report has changed since this page was loaded. Look at it again, then sign."
-        )
-
-
-def _ensure_something_counts(report: DiagnosticReport) -> None:
-    fields = report.findings["fields"]
-    if fields.get("held") and not counting(fields):
-        raise Conflict(
-            "Every picture of this report is held. Release those that you trust, or have them "
-            "taken again; then go on.",
-            code="all_held",
-        )
-
-
-def _audit(actor: Actor, action: str, report: DiagnosticReport, **detail: Any) -> None:
+def audit(actor: Actor, action: str, report: DiagnosticReport, **detail: Any) -> None:
+    """Note in the audit trail what `actor` did with the report, at which version."""
     record(
         actor,
         action,

@@ -45,6 +45,7 @@ class ClinicAdmin(ScopedAdmin):
     fixed = ("code",)
     fieldsets = [
         (None, {"fields": ["name", "code", "telephone", "paper"]}),
+        ("Signing", {"fields": ["fields_to_see", "second_reader"]}),
         ("Record", {"fields": ["id"]}),
     ]
 

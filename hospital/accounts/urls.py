@@ -33,6 +33,7 @@ urlpatterns = [
     path("account/", own.account, name="mfa_list_webauthn"),
     path("emergency/", emergency.overview, name="emergency"),
     path("emergency/<uuid:pk>/end/", emergency.end, name="emergency-end"),
+    path("account/passkeys/ask/", own.ask_passkey, name="passkey-options"),
     path("account/password/", own.password, name="password"),
     path("account/sessions/end/", own.end_sessions, name="sessions-end"),
     path("account/sessions/<int:pk>/end/", own.end_session, name="session-end"),

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core import checks
@@ -20,11 +21,9 @@ from django.db import connection
 from django.utils import timezone
 
 from diagnostics import sight
-from diagnostics.models import ModelPackage
 from diagnostics.services import packages
 from hospital.config import health
 from hospital.config.celery import app
-from ml import packages as model_packages
 
 MIB = 1 << 20
 LEAST_FREE = 5 << 30
@@ -99,7 +98,7 @@ def database() -> Answer:
 def files() -> Answer:
     """A file can be stored and read back, and the disk has room."""
     health.files()
-    where = settings.STORAGES["default"]["OPTIONS"]
+    where: dict[str, Any] = settings.STORAGES["default"]["OPTIONS"]
     if bucket := where.get("bucket_name"):
         yield Grade.WELL, f"the store takes and gives files (bucket {bucket})", ""
         return
@@ -143,11 +142,7 @@ def workers() -> Answer:
 
 def model() -> Answer:
     """The package in use is the one it was made as, to the byte."""
-    row: ModelPackage | None = packages.in_use()
-    folder = packages.folder_of(row) or model_packages.COMMITTED
-    package = model_packages.verify(folder)
-    if row is not None and row.digest != package.digest:
-        raise model_packages.PackageTampered(str(folder), "is not the package that was registered")
+    package = packages.verified()
     yield Grade.WELL, f"{package.name} {package.version}, digest {package.digest[:12]}…", ""
 
 

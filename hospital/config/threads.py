@@ -34,8 +34,9 @@ class ThreadedHandler(ASGIHandler):
         BaseHandler.__init__(self)
         self.load_middleware(is_async=False)
         if middleware is not None:
-            self._view_middleware = self._exception_middleware = []
-            chain = convert_exception_to_response(self._get_response)
+            self._view_middleware: list[Any] = []
+            self._exception_middleware: list[Any] = []
+            chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
             for path in reversed(middleware):
                 chain = convert_exception_to_response(import_string(path)(chain))
             self._middleware_chain = chain

@@ -9,9 +9,9 @@ from django.test import Client
 from diagnostics.concordance import ENOUGH, concordance_of, kappa_of
 from diagnostics.models import DiagnosticReport, OwnCall
 from diagnostics.selectors import own_calls_visible_to
-from diagnostics.services import own_call, reports
+from diagnostics.services import own_call
 from diagnostics.services.specimens import register_specimen
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World
+from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +58,7 @@ def sign(report: DiagnosticReport, conclusion: str, user: Any) -> None:
     if not own_call.own_call(user, report):
         own_call.commit(user=user, report=report, call=conclusion)
     report.refresh_from_db()
-    reports.sign(
+    look_and_sign(
         user=user,
         password=PASSWORD,
         report=report,

@@ -22,14 +22,14 @@ from diagnostics.models import (
     EscalationStep,
 )
 from diagnostics.selectors import open_call_backs
-from diagnostics.services import contacts, escalation, own_call, reports
+from diagnostics.services import contacts, escalation, own_call
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.accounts.roles import Role
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.models import Event
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World
+from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +38,7 @@ CLINICIAN = {"relation": "clinician", "name": "Dr Idris", "role": "ward 3"}
 
 def sign(world: World, report: DiagnosticReport, conclusion: str = "pre_b") -> DiagnosticReport:
     report = DiagnosticReport.objects.get(pk=report.pk)
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

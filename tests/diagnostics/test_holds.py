@@ -26,7 +26,16 @@ from diagnostics.services.specimens import close_specimen, reopen_specimen, save
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from tests.diagnostics.conftest import Show, findings, read, send
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, World, content_digest, result_of
+from tests.world import (
+    BENIGN,
+    PASSWORD,
+    SETUP,
+    SURE,
+    World,
+    content_digest,
+    look_and_sign,
+    result_of,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -196,7 +205,7 @@ def test_the_microscope_learns_what_its_control_proved(
 
 def sign(world: World, report: DiagnosticReport) -> DiagnosticReport:
     report = DiagnosticReport.objects.get(pk=report.pk)
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

@@ -14,7 +14,7 @@ from diagnostics.services import own_call, reading_rules, reports
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.models import Event
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World
+from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -187,15 +187,15 @@ def test_nobody_verifies_or_signs_before_their_call(world: World, blind: Diagnos
         reports.verify(user=world.technician, report=blind, version=blind.version)
     sign = {"password": PASSWORD, "report": blind, "version": blind.version}
     with pytest.raises(Conflict) as refused:
-        reports.sign(user=world.haematologist, conclusion="pre_b", **sign)
+        look_and_sign(user=world.haematologist, conclusion="pre_b", **sign)
     assert refused.value.code == "own_call_first"
     own_call.commit(user=world.haematologist, report=blind, call="pre_b")
-    assert reports.sign(user=world.haematologist, conclusion="pre_b", **sign).is_signed
+    assert look_and_sign(user=world.haematologist, conclusion="pre_b", **sign).is_signed
 
 
 def test_what_is_signed_is_hidden_from_nobody(world: World, blind: DiagnosticReport) -> None:
     own_call.commit(user=world.haematologist, report=blind, call="pre_b")
-    signed = reports.sign(
+    signed = look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=blind,

@@ -8,17 +8,16 @@ from django.urls import reverse
 
 from devices.services.registry import register_device
 from diagnostics.models import DiagnosticReport, FieldImage, Outcome, Specimen
-from diagnostics.services import reports
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from tests.diagnostics.test_pages import client_of, listed
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, _specimen
+from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, _specimen, look_and_sign
 
 
 def test_what_is_signed_moves_to_its_own_tab(world: Any, report: DiagnosticReport) -> None:
     assert "N-2026-0001" in listed(world)
     assert "N-2026-0001" not in listed(world, show="signed")
-    reports.sign(
+    look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

@@ -21,20 +21,20 @@ from diagnostics.models import (
     Wish,
 )
 from diagnostics.selectors import portal_reports
-from diagnostics.services import contacts, release, reports
+from diagnostics.services import contacts, release
 from hospital.accounts.models import User
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
 from hospital.live.models import Event
 from tests.hands import page, send
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World
+from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
 
 def signed(world: World, conclusion: str = "pre_b") -> DiagnosticReport:
     report = world.reported()
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,
@@ -175,7 +175,7 @@ def test_what_was_shown_at_once_waits_for_the_call_when_the_reader_finds_worse(
     report = world.reported(BENIGN)
     assert reads(world, report)
     since = last_event()
-    report = reports.sign(
+    report = look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,
@@ -263,7 +263,7 @@ def test_a_wish_speaks_for_one_patient_only(world: World) -> None:
     wish(world, Wish.NOT_IN_PORTAL)
     world.succeed(world.receive(5, specimen=world.other_specimen))
     report = DiagnosticReport.objects.get(specimen=world.other_specimen)
-    reports.sign(
+    look_and_sign(
         user=world.outsider,
         password=PASSWORD,
         report=report,

@@ -7,10 +7,10 @@ from django.urls import reverse
 
 from diagnostics import alike
 from diagnostics.models import Analysis, DiagnosticReport, ReferenceField
-from diagnostics.services import references, reports
+from diagnostics.services import references
 from hospital.audit.models import Entry
 from tests.diagnostics.test_pages import client_of
-from tests.world import BENIGN, PASSWORD, SURE, _patient, _specimen
+from tests.world import BENIGN, PASSWORD, SURE, _patient, _specimen, look_and_sign
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def signed(world: Any, number: int, conclusion: str = "pre_b", *, patient: Any =
     shares = SURE if conclusion == "pre_b" else BENIGN
     world.outline(world.succeed(world.receive(40 + number, specimen=specimen), shares), cells=5)
     report = DiagnosticReport.objects.get(specimen=specimen)
-    reports.sign(
+    look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,
@@ -131,7 +131,7 @@ def test_a_signed_case_without_cells_is_not_tried_for_ever(world: Any, run: Anal
     specimen = _specimen(_patient(world.clinic, "N-R9", "Keita", "Ana"), "N-REF-9")
     world.succeed(world.receive(70, specimen=specimen))
     report = DiagnosticReport.objects.get(specimen=specimen)
-    reports.sign(
+    look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from diagnostics.models import DiagnosticReport, DicomInstance, FieldImage, ReportVersion, Specimen
-from diagnostics.services import dicom, drawing, reports, retention
+from diagnostics.services import dicom, drawing, retention
 from diagnostics.services.erasure import erase_patient
 from hospital.accounts.models import User
 from hospital.audit import sealing
@@ -23,7 +23,7 @@ from hospital.live.models import Event
 from patients import holds
 from patients.models import LegalHold, Patient
 from tests.dicom_objects import dataset, part10
-from tests.world import PASSWORD, SETUP, World, _specimen, found
+from tests.world import PASSWORD, SETUP, World, _specimen, found, look_and_sign
 
 PERSONAL = ("Rahman", "Amina", "Nadia", "'N-1'", '"N-1"', "N-2026-0001", "2019-04-02")
 
@@ -42,7 +42,7 @@ def treated(world: World) -> DiagnosticReport:
     drawing.cells(image.analyses.get())
     by_dicom = _specimen(world.patient, "N-DICOM")
     dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=by_dicom)))
-    reports.sign(
+    look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0004_portal'),
-        ('diagnostics', '0010_own_call'),
+        ('diagnostics', '0012_reference_cells'),
         ('patients', '0003_signin'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
