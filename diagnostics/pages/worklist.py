@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from devices.selectors import devices_visible_to
 from diagnostics.pages import listing
 from diagnostics.pages.presenting import Row
-from diagnostics.selectors import mix_ups_to_settle_in, reports_in
+from diagnostics.selectors import mix_ups_to_settle_in, open_call_backs, reports_in
 from diagnostics.services import gate, own_call, reading
 from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event_id
@@ -62,6 +62,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
             for tab, name in listing.TABS.items()
         ],
         "rows": [Row(report) for report in own_call.veil(request.user, page.reports)],
+        "to_tell": {one.report_id for back in open_call_backs(request.user) for one in back.shown},
         "older": page.older,
         "partly": page.partly,
         "tiles": tiles,
