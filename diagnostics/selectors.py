@@ -327,7 +327,7 @@ def open_call_backs(user: Any) -> list[CallBack]:
     hidden = own_call.hidden_from(user, "report__") & Q(source=CriticalSource.MODEL)
     findings = CriticalFinding.objects.exclude(hidden).select_related("report__specimen")
     rows = CallBack.objects.filter(state=CallBackState.OPEN, clinic__in=clinics)
-    counted = rows.annotate(
+    counted: QuerySet[Any] = rows.annotate(
         tries=Count("contacts", distinct=True), escalated=Count("escalations", distinct=True)
     )
     shown = Prefetch("findings", findings.order_by("-at"), to_attr="shown")

@@ -70,6 +70,9 @@ class CallBack(models.Model):
             ),
         ]
 
+    # What of it somebody may see, the latest first: see selectors.open_call_backs.
+    shown: "list[CriticalFinding]"
+
     def __str__(self) -> str:
         return f"call-back {self.pk}"
 

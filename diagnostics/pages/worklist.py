@@ -19,6 +19,7 @@ from diagnostics.pages.presenting import Row
 from diagnostics.selectors import (
     changed_since_read,
     mix_ups_to_settle_in,
+    open_call_backs,
     readers_and_views,
     reports_in,
 )
@@ -96,6 +97,7 @@ def _context(request: HttpRequest, clinics: list[Any], choice: Choice) -> dict[s
             for tab, name in TABS.items()
         ],
         "rows": [Row(report) for report in own_call.veil(request.user, page.reports)],
+        "to_tell": {one.report_id for back in open_call_backs(request.user) for one in back.shown},
         "newest": choice.from_("").query() if choice.after else "",
         "older": choice.from_(page.older).query() if page.older else "",
         "partly": page.partly,

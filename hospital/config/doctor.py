@@ -98,7 +98,7 @@ def database() -> Answer:
 def files() -> Answer:
     """A file can be stored and read back, and the disk has room."""
     health.files()
-    where: dict[str, Any] = settings.STORAGES["default"]["OPTIONS"]
+    where: Any = settings.STORAGES["default"]["OPTIONS"]
     if bucket := where.get("bucket_name"):
         yield Grade.WELL, f"the store takes and gives files (bucket {bucket})", ""
         return

@@ -240,7 +240,7 @@ def test_the_banner_stands_on_every_page_of_the_clinics_staff_until_it_is_told(
         clients[name].force_login(getattr(world, name))
     for address in [*pages, reverse("account")]:
         assert "Critical, to be told" in _text(clients["technician"], address) or "live" in address
-    assert "N-2026-0001" in _text(clients["technician"], reverse("worklist-live"))
+    assert "to be told</span>" in _text(clients["technician"], f"{reverse('worklist')}?show=signed")
     for name in ("outsider", "device_manager", "guardian"):
         assert "Critical, to be told" not in _text(clients[name], reverse("account"))
     world.call(report, **CLINICIAN, outcome="confirmed")
