@@ -5,7 +5,8 @@ salt, without which the digest that remains tells nothing. An entry of its own, 
 says which were emptied and by whom; `verify` takes an empty entry for tampering without it.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import models, transaction
@@ -30,7 +31,8 @@ def erase(*, actor: Actor, entries: QuerySet[Entry], subject: models.Model, clin
     # What is not sealed could not be proven afterwards.
     sealing.seal(deep=True, wait=True)
     sealed = entries.filter(Exists(Seal.objects.filter(entry_id=OuterRef("pk"))))
-    ids = sorted(sealed.exclude(action=ERASED).order_by().values_list("pk", flat=True))
+    full = sealed.exclude(action=ERASED).exclude(detail={"erased": True})
+    ids = sorted(full.order_by().values_list("pk", flat=True))
     for start in range(0, len(ids), BATCH):
         some = ids[start : start + BATCH]
         Entry.objects.filter(pk__in=some).update(actor_name="", detail={"erased": True})
@@ -51,6 +53,18 @@ def ranges_of(ids: Sequence[int]) -> list[list[int]]:
     return ranges
 
 
-def ranges_hold(ranges: Sequence[Sequence[int]], one: int) -> bool:
-    """Whether `one` is in a pair that `ranges_of` made."""
-    return any(first <= one <= last for first, last in ranges)
+def merged(ranges: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Pairs of several erasures as sorted ones that do not touch."""
+    joined: list[list[int]] = []
+    for first, last in sorted(ranges):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1][1] = max(joined[-1][1], last)
+        else:
+            joined.append([first, last])
+    return joined
+
+
+def ranges_hold(ranges: Sequence[list[int]], one: int) -> bool:
+    """Whether `one` is in a pair of those that `ranges_of` or `merged` made."""
+    behind = bisect_right(ranges, one, key=lambda pair: pair[0])
+    return behind > 0 and one <= ranges[behind - 1][1]

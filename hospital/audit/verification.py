@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from hospital.audit import anchors, chain, sealing
-from hospital.audit.erasure import ERASED, ranges_hold
+from hospital.audit.erasure import ERASED, merged, ranges_hold
 from hospital.audit.models import Entry, Seal
 
 CHUNK = 2000
@@ -81,15 +81,16 @@ def _follow(verdict: Verdict, marks: dict[int, tuple[str, int]]) -> None:
         elif entry is not None and not seal.salt:
             erased.append(seal)
         elif entry is not None and entry.action == ERASED:
-            allowed.append(entry.detail.get("entries", []))
+            allowed += entry.detail.get("entries", [])
         mark = marks.get(seal.position)
         if mark and mark[0] != seal.digest:
             what = f"line {mark[1]} of the anchors has another digest: the chain was rewritten"
             verdict.faults.append(Fault(seal.position, seal.entry_id, what))
         former = seal.digest
     verdict.erased = len(erased)
+    spoken_of = merged(allowed)
     for seal in erased:
-        if not any(ranges_hold(ranges, seal.entry_id) for ranges in allowed):
+        if not ranges_hold(spoken_of, seal.entry_id):
             what = "it was emptied, and no erasure in the chain speaks of it"
             verdict.faults.append(Fault(seal.position, seal.entry_id, what))
     verdict.faults.sort(key=lambda fault: fault.position)

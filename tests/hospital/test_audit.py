@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from diagnostics.models import DiagnosticReport
 from hospital.audit import anchors, sealing
-from hospital.audit.erasure import erase, ranges_hold, ranges_of
+from hospital.audit.erasure import erase, merged, ranges_hold, ranges_of
 from hospital.audit.models import Entry, Seal
 from hospital.audit.services import record
 from hospital.audit.verification import Verdict, verify
@@ -351,6 +351,7 @@ def test_ranges_of_ids_hold_those_and_no_others() -> None:
     ranges = ranges_of(ids)
     assert ranges == [[1, 3], [7, 7], [9, 10]]
     assert [one for one in range(12) if ranges_hold(ranges, one)] == ids
+    assert merged([[7, 9], [1, 3], [2, 4], [5, 5]]) == [[1, 5], [7, 9]]
 
 
 # --- the command -------------------------------------------------------------------------------

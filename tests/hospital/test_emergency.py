@@ -87,7 +87,13 @@ def test_its_administrators_end_it_with_a_button_and_others_cannot(world: World)
     end = f"/emergency/{opened.pk}/end/"
     assert signed_in(world.haematologist).post(end).status_code == 404
     assert opened.is_open
-    assert "emergency" in signed_in(world.administrator).get("/emergency/").content.decode()
+    page = signed_in(world.administrator).get("/emergency/").content.decode()
+    assert WHY in page
+    assert end in page
+    # Clinics that one does not work in are offered, and do not stand in the page's head.
+    offered = signed_in(world.haematologist).get("/emergency/").content.decode()
+    assert offered.count("South Clinic") == 1
+    assert '<option value="south">' in offered
     assert signed_in(world.administrator).post(end).status_code == 302
     assert not may(world.outsider, "diagnostics.view_diagnosticreport", world.clinic)
     assert Entry.objects.filter(action="break_glass.ended").count() == 1

@@ -54,7 +54,7 @@ def _page(request: HttpRequest, reason: str = "") -> HttpResponse:
     context = {
         "opens": opens,
         "reason": reason,
-        "clinics": emergency.clinics_closed_to(user) if opens else [],
+        "elsewhere": emergency.clinics_closed_to(user) if opens else [],
         "accesses": emergency.visible_to(user)[:SHOWN],
         "minutes": settings.BREAK_GLASS_MINUTES,
     }
