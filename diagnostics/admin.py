@@ -44,6 +44,7 @@ class SpecimenAdmin(ScopedAdmin):
 
     visible = selectors.specimens_visible_to
     read_as = "specimen.read"
+    listed_as = "specimen.listed"
     fixed = ("patient", "clinic")
     list_display = ["accession", "patient", "clinic", "stain", "collected_at", "case"]
     list_filter = [("clinic", OwnFilter), "stain", "registered_at"]
@@ -235,6 +236,7 @@ class FieldImageAdmin(ReadOnlyAdmin):
 
     visible = selectors.images_visible_to
     read_as = "image.read"
+    listed_as = "image.listed"
     patient_path = "specimen__patient_id"
     clinic_path = "specimen__clinic_id"
     list_display = ["thumbnail", "specimen", "device", "state", "held", "rejection", "received_at"]
@@ -297,6 +299,7 @@ class AnalysisAdmin(ReadOnlyAdmin):
 
     visible = selectors.analyses_visible_to
     read_as = "analysis.read"
+    listed_as = "analysis.listed"
     patient_path = "image__specimen__patient_id"
     clinic_path = "image__specimen__clinic_id"
     list_display = ["short", "specimen", "state", "result", "queued_at"]
@@ -354,6 +357,7 @@ class DiagnosticReportAdmin(ReadOnlyAdmin):
 
     visible = selectors.reports_visible_to
     read_as = "report.read"
+    listed_as = "report.listed"
     list_display = [
         "specimen",
         "patient",

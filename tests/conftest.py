@@ -58,11 +58,11 @@ def _flush_leaves_triggers_alone() -> Iterator[None]:
 
     def sql_flush(self: Any, style: Any, tables: Any, **options: Any) -> list[str]:
         statements = original(self, style, tables, **options)
-        if "audit_entry" not in tables:
+        if not {"audit_entry", "audit_seal"} & set(tables):
             return statements
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT sql FROM sqlite_master WHERE type='trigger' AND tbl_name='audit_entry'"
+                "SELECT sql FROM sqlite_master WHERE type='trigger' AND tbl_name LIKE 'audit_%'"
             )
             triggers = [row[0] for row in cursor.fetchall()]
         drops = [f"DROP TRIGGER IF EXISTS {sql.split()[2]};" for sql in triggers]

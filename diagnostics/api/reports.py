@@ -72,6 +72,7 @@ class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveMod
 
     model = DiagnosticReport
     filterset_class = ReportFilter
+    listed_as = "report.listed"
     ordering = ("-updated_at", "id")
     permissions = {
         "list": "diagnostics.view_diagnosticreport",

@@ -12,7 +12,7 @@ from devices.selectors import devices_visible_to
 from diagnostics.pages import listing
 from diagnostics.pages.presenting import Row
 from diagnostics.selectors import mix_ups_to_settle_in, reports_in
-from diagnostics.services import gate
+from diagnostics.services import gate, reading
 from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event_id
 
@@ -40,6 +40,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     reports = reports_in([clinic.pk for clinic in clinics])
     devices = devices_visible_to(request.user, "diagnostics.view_fieldimage")
     page = listing.page_of(reports, choice.clinics_of(clinics), choice)
+    reading.note_listed(user=request.user, reports=page.reports)
     microscopes = listing.microscopes_of(devices)
     own = [clinic.pk for clinic in clinics]
     tiles = listing.figures_of(own, devices)

@@ -1,14 +1,15 @@
 """Reads of patient data leave a trace too: who opened what, when, at which version."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
-from diagnostics.models import DiagnosticReport, Receipt
+from diagnostics.models import DiagnosticReport, Receipt, Specimen
 from diagnostics.selectors import newest_version
 from hospital.audit.models import Entry
-from hospital.audit.services import Actor, record
+from hospital.audit.services import Actor, record, record_listed
 
 # An open page refetches with every event; that is one reading, not hundreds.
 ONE_READING = timedelta(minutes=15)
@@ -41,6 +42,18 @@ def note_seen(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) ->
     )
     if not recent.exists():
         note_opened(user=user, report=report, action=action)
+
+
+def note_listed(*, user: Any, reports: Iterable[DiagnosticReport]) -> None:
+    """Record whose reports stood on the worklist that `user` was shown."""
+    told = [(report.clinic_id, report.patient_id) for report in reports]
+    record_listed(Actor.user(user), "worklist.listed", told)
+
+
+def note_specimen(*, user: Any, specimen: Specimen) -> None:
+    """Record that `user` was given a specimen's data."""
+    whose = {"clinic_id": specimen.clinic_id, "patient_id": specimen.patient_id}
+    record(Actor.user(user), "specimen.read", specimen, **whose)
 
 
 def note_receipt(*, user: Any, report: DiagnosticReport) -> None:

@@ -6,7 +6,7 @@ the PDF, the pictures and the socket agree, and a time that comes by itself need
 the page after it sees the report, the sweep only tells of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -78,18 +78,26 @@ def group_of(report: DiagnosticReport) -> ConclusionGroup:
 
 def rule_for(report: DiagnosticReport) -> ReleaseRule | None:
     """The clinic's most specific rule about `report`, as it stands now."""
-    group = group_of(report)
-    rules = ReleaseRule.objects.filter(
-        clinic_id=report.clinic_id, group__in=[group, ConclusionGroup.ANY]
-    )
-    by_group = {rule.group: rule for rule in rules}
-    return by_group.get(group) or by_group.get(ConclusionGroup.ANY)
+    return _rule_among(_rules([report]), report)
 
 
 def wish_of(patient_id: UUID) -> str:
     """How the patient wants to learn of results."""
     wish = ReleaseWish.objects.filter(patient_id=patient_id).values_list("wish", flat=True)
     return wish.first() or Wish.AS_RULE
+
+
+def _rules(reports: Iterable[DiagnosticReport]) -> dict[tuple[UUID, str], ReleaseRule]:
+    """All rules of the reports' clinics, by clinic and group."""
+    rules = ReleaseRule.objects.filter(clinic__in={report.clinic_id for report in reports})
+    return {(rule.clinic_id, rule.group): rule for rule in rules.order_by()}
+
+
+def _rule_among(
+    rules: dict[tuple[UUID, str], ReleaseRule], report: DiagnosticReport
+) -> ReleaseRule | None:
+    clinic = report.clinic_id
+    return rules.get((clinic, group_of(report))) or rules.get((clinic, ConclusionGroup.ANY))
 
 
 def open_now() -> Q:
@@ -114,20 +122,25 @@ def _says_something(report: DiagnosticReport) -> bool:
 
 
 def settle(report: DiagnosticReport) -> None:
-    """Decide anew about `report`, locked by the caller, who saves the fields of `SETTLED`."""
-    report.portal_from = _decided(report)
-    if is_open(report) and not _announced(report):
-        _release(report)
+    """Do for one report what `settle_all` does."""
+    settle_all([report])
 
 
-def _decided(report: DiagnosticReport) -> datetime | None:
-    # First what costs no query: of a picture that has just come in, no rule need be read.
-    if not _says_something(report):
-        return None
-    wish = wish_of(report.patient_id)
-    if _in_hand(report) and wish != Wish.NOT_IN_PORTAL:
-        return report.portal_from
-    return opens_at(report, rule_for(report), wish)
+def settle_all(reports: Sequence[DiagnosticReport]) -> None:
+    """Decide anew about `reports`, locked by the caller, who saves the fields of `SETTLED`."""
+    # Of a picture that has just come in, no rule need be read.
+    saying = [report for report in reports if _says_something(report)]
+    wished = ReleaseWish.objects.filter(patient__in={report.patient_id for report in saying})
+    wishes = dict(wished.order_by().values_list("patient_id", "wish")) if saying else {}
+    rules = _rules(saying) if saying else {}
+    for report in reports:
+        wish = wishes.get(report.patient_id, Wish.AS_RULE)
+        if not _says_something(report):
+            report.portal_from = None
+        elif not _in_hand(report) or wish == Wish.NOT_IN_PORTAL:
+            report.portal_from = opens_at(report, _rule_among(rules, report), wish)
+        if is_open(report) and not _announced(report):
+            _release(report)
 
 
 def _in_hand(report: DiagnosticReport) -> bool:

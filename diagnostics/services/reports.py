@@ -1,7 +1,7 @@
 """Reports: rebuilt from what the model found, verified, signed, released."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +28,7 @@ from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.base.rows import rows_by
-from hospital.base.states import StaleState, advance
+from hospital.base.states import StaleState, advance, ensure_step
 from hospital.live.services import publish, published_together
 from ml.classes import CLASSES
 from patients.selectors import patient_topic
@@ -37,8 +37,9 @@ from patients.selectors import patient_topic
 CLEAR_FROM = 0.90
 LEANING_FROM = 0.70
 
-# What changes without a step of the table; the rest is written by `advance`, with the step.
+# What moves with the findings; what people decide is written by `advance`, with the step.
 MOVING = (
+    *("status", "verified_by", "verified_at"),
     *("findings", "impression", "certainty", "last_picture"),
     *("version", "updated_at", *release.SETTLED),
 )
@@ -47,20 +48,27 @@ MOVING = (
 UNSETTLED = frozenset({"pending", "failed", "held", "set_aside"})
 
 
-@transaction.atomic(savepoint=False)
 def rebuild(specimen: Specimen) -> DiagnosticReport:
-    """Bring the specimen's report up to what its analyses say now, and tell the open screens.
+    """Do for one specimen what `rebuild_all` does."""
+    (report,) = rebuild_all([specimen])
+    return report
 
-    A signed report keeps its status, conclusion and frozen version; only its findings move on, so
+
+@transaction.atomic(savepoint=False)
+def rebuild_all(specimens: Iterable[Specimen]) -> list[DiagnosticReport]:
+    """Bring the specimens' reports up to what their analyses say now, and tell the open screens.
+
+    Each once, locked in one order everywhere, and in as many statements however many there are. A
+    signed report keeps its status, conclusion and frozen version; only its findings move on, so
     that the clinic sees that pictures came after the signature.
     """
-    [report] = _opened([specimen])
-    return _rebuilt(report)
+    by_key = {specimen.pk: specimen for specimen in specimens}
+    return _rebuilt(_opened([by_key[pk] for pk in sorted(by_key)])) if by_key else []
 
 
 @transaction.atomic(savepoint=False)
 def count_in(images: Sequence[FieldImage], *, anew: Iterable[Specimen] = ()) -> None:
-    """Do what `rebuild` does for the specimens of `images`, which are new and unanalysed.
+    """Do what `rebuild_all` does for the specimens of `images`, which are new and unanalysed.
 
     Without reading what is there already: under the report's lock its findings are what the
     other analyses say, and a picture without a result changes nothing but the counts.
@@ -70,21 +78,26 @@ def count_in(images: Sequence[FieldImage], *, anew: Iterable[Specimen] = ()) -> 
         anew: specimens in which something else has changed as well; these are rebuilt.
     """
     again = {specimen.pk: specimen for specimen in anew}
-    arrived: dict[UUID, list[FieldImage]] = {}
+    arrived: dict[UUID, list[FieldImage]] = defaultdict(list)
     specimens = dict(again)
     for image in images:
         if image.specimen:
             specimens[image.specimen.pk] = image.specimen
-            arrived.setdefault(image.specimen.pk, []).append(image)
+            arrived[image.specimen.pk].append(image)
+    if not specimens:
+        return
+    opened = _opened([specimens[pk] for pk in sorted(specimens)])
+    unread = [report for report in opened if report.specimen_id in again or not report.findings]
+    counted = [report for report in opened if report not in unread]
     with published_together():
-        for report in _opened(specimens.values()):
-            if report.specimen_id in again or not report.findings:
-                _rebuilt(report)
-            else:
-                _counted(report, arrived[report.specimen_id])
+        if unread:
+            _rebuilt(unread)
+        for report in counted:
+            _count(report, arrived[report.specimen_id])
+            _save_and_tell(report)
 
 
-def _counted(report: DiagnosticReport, images: Sequence[FieldImage]) -> DiagnosticReport:
+def _count(report: DiagnosticReport, images: Sequence[FieldImage]) -> None:
     fields = dict(report.findings["fields"])
     fields["total"] += len(images)
     for image in images:
@@ -92,47 +105,59 @@ def _counted(report: DiagnosticReport, images: Sequence[FieldImage]) -> Diagnost
         fields[standing] = fields.get(standing, 0) + 1
     synthetic = report.findings["synthetic"] or any(image.synthetic for image in images)
     report.last_picture = max(report.last_picture, *(image.received_at for image in images))
-    return _renew(report, {**report.findings, "fields": fields, "synthetic": synthetic})
+    _renew(report, {**report.findings, "fields": fields, "synthetic": synthetic})
 
 
-def _opened(specimens: Iterable[Specimen]) -> list[DiagnosticReport]:
-    """The specimens' reports, locked in one order everywhere; made now where there is none."""
-    by_pk = {specimen.pk: specimen for specimen in specimens}
-    reports = rows_by(DiagnosticReport, "specimen", by_pk, locked=True)
-    if missing := by_pk.keys() - {report.specimen_id for report in reports}:
-        # Two first pictures may race to make one: one of them does, and both lock the same row.
-        DiagnosticReport.objects.bulk_create(
-            (
-                DiagnosticReport(specimen=s, clinic_id=s.clinic_id, patient_id=s.patient_id)
-                for s in (by_pk[pk] for pk in sorted(missing))
-            ),
-            ignore_conflicts=True,
-        )
-        reports = rows_by(DiagnosticReport, "specimen", by_pk, locked=True)
+def _opened(specimens: Sequence[Specimen]) -> list[DiagnosticReport]:
+    """The specimens' reports, locked in this order; made now where the first picture has come."""
+    found = _locked_of(specimens)
+    if missing := [specimen for specimen in specimens if specimen.pk not in found]:
+        # Two first pictures may race to make it: one of them does, and both lock the same row.
+        new = [
+            DiagnosticReport(specimen=s, clinic_id=s.clinic_id, patient_id=s.patient_id)
+            for s in missing
+        ]
+        DiagnosticReport.objects.bulk_create(new, ignore_conflicts=True)
+        found |= _locked_of(missing)
+    for specimen in specimens:
+        found[specimen.pk].specimen = specimen
+    return [found[specimen.pk] for specimen in specimens]
+
+
+def _locked_of(specimens: Sequence[Specimen]) -> dict[UUID, DiagnosticReport]:
+    wanted = [specimen.pk for specimen in specimens]
+    rows = rows_by(DiagnosticReport, "specimen", wanted, locked=True)
+    return {report.specimen_id: report for report in rows}
+
+
+def _rebuilt(reports: list[DiagnosticReport]) -> list[DiagnosticReport]:
+    specimens = [report.specimen_id for report in reports]
+    images: dict[UUID | None, list[FieldImage]] = defaultdict(list)
+    columns = "specimen_id", "sha256", "synthetic", "received_at", "held", "rejection"
+    for image in FieldImage.objects.filter(specimen__in=specimens).only(*columns):
+        images[image.specimen_id].append(image)
+    latest = _latest_analyses(specimens)
     for report in reports:
-        report.specimen = by_pk[report.specimen_id]
+        pictures = images[report.specimen_id]
+        report.last_picture = max((i.received_at for i in pictures), default=report.created_at)
+        _renew(report, findings_of(pictures, latest))
+    _save_and_tell(*reports)
     return reports
 
 
-def _rebuilt(report: DiagnosticReport) -> DiagnosticReport:
-    pictures = FieldImage.objects.filter(specimen=report.specimen)
-    images = list(pictures.only("sha256", "synthetic", "received_at", "held", "rejection"))
-    report.last_picture = max((i.received_at for i in images), default=report.created_at)
-    return _renew(report, findings_of(report.specimen, images))
-
-
-def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> DiagnosticReport:
+def _renew(report: DiagnosticReport, findings: dict[str, Any]) -> None:
     changed = findings != report.findings
     report.findings = findings
     report.impression = findings["leading"]
     report.certainty = findings["certainty"]
     _follow_findings(report, changed=changed)
-    _save_and_tell(report)
-    return report
 
 
-def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, Any]:
-    """What the latest analysis of each of the specimen's pictures says, put together.
+def findings_of(images: Sequence[FieldImage], latest: Mapping[UUID, Analysis]) -> dict[str, Any]:
+    """What the latest analysis of each of a specimen's pictures says, put together.
+
+    Args:
+        latest: the analyses by the ids of their pictures; those of others do not matter.
 
     Returns:
         fields: how many pictures there are, by what became of them. A picture that is the same
@@ -145,7 +170,6 @@ def findings_of(specimen: Specimen, images: Sequence[FieldImage]) -> dict[str, A
         packages: name and digest of every model package involved.
         synthetic: whether any picture was made by a program.
     """
-    latest = _latest_analyses(specimen)
     fields: Counter[str] = Counter()
     classified = []
     seen: set[str] = set()
@@ -289,8 +313,9 @@ def _locked(*with_: str, **which: Any) -> DiagnosticReport:
     return (reports.select_related(*with_) if with_ else reports).get(**which)
 
 
-def _latest_analyses(specimen: Specimen) -> dict[Any, Analysis]:
-    rows = Analysis.objects.filter(image__specimen=specimen, speaks=True).order_by("queued_at")
+def _latest_analyses(specimens: Sequence[UUID]) -> dict[UUID, Analysis]:
+    rows = Analysis.objects.filter(image__specimen__in=specimens, speaks=True)
+    rows = rows.order_by("queued_at")
     rows = rows.only(
         "image_id", "state", "outcome", "label", "probabilities", "package_name", "package_digest"
     )
@@ -326,24 +351,33 @@ def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
     if report.status == ReportStatus.PRELIMINARY and not changed:
         return
     if report.status != wanted:
-        names = ("findings", "impression", "certainty", "last_picture")
-        findings = {name: getattr(report, name) for name in names}
-        advance(report, wanted, field="status", verified_by=None, verified_at=None, **findings)
+        # Locked since it was read, and saved with the rest: no compare-and-swap is needed.
+        ensure_step(report, wanted, field="status")
+        report.status = wanted
+        report.verified_by = report.verified_at = None
 
 
-def _save_and_tell(report: DiagnosticReport, *, bump: bool = True) -> None:
-    """Store the report's new version and publish it to those who may see it, or could so far."""
-    if bump:
-        report.version += 1
-    report.updated_at = timezone.now()
-    was_open = release.is_open(report)
-    release.settle(report)
-    report.save(update_fields=MOVING)
-    topics = [clinic_topic(report.clinic_id)]
-    # Also a page that has to let go of the report is told.
-    if was_open or release.is_open(report):
-        topics.append(patient_topic(report.patient_id))
-    publish("report.changed", report.pk, version=report.version, topics=topics)
+def _save_and_tell(*reports: DiagnosticReport, bump: bool = True) -> None:
+    """Store the reports' new versions and publish them to those who may see them, or could."""
+    was_open = {report.pk for report in reports if release.is_open(report)}
+    for report in reports:
+        report.version += bump
+        report.updated_at = timezone.now()
+    release.settle_all(reports)
+    if len(reports) == 1:
+        reports[0].save(update_fields=MOVING)
+    else:
+        # An upsert of rows that exist and are locked: an UPDATE with other values for each row.
+        DiagnosticReport.objects.bulk_create(
+            reports, update_conflicts=True, unique_fields=["id"], update_fields=MOVING
+        )
+    with published_together():
+        for report in reports:
+            topics = [clinic_topic(report.clinic_id)]
+            # Also a page that has to let go of the report is told.
+            if report.pk in was_open or release.is_open(report):
+                topics.append(patient_topic(report.patient_id))
+            publish("report.changed", report.pk, version=report.version, topics=topics)
 
 
 def tell_changed(specimen: Specimen) -> None:

@@ -19,6 +19,7 @@ from hospital.accounts.roles import Role
 from hospital.accounts.scoped_admin import ReadOnlyAdmin, ScopedAdmin
 from hospital.accounts.signin import factors, lockouts, sessions
 from hospital.audit.models import Entry
+from hospital.audit.selectors import seal_of
 from hospital.audit.services import Actor
 
 # Roles come from hospital.accounts.roles, not from groups; addresses are not verified; second
@@ -332,12 +333,19 @@ class EntryAdmin(ReadOnlyAdmin):
     list_filter = ["actor_kind", "action", "subject_type", "at"]
     search_fields = ["actor_name", "action", "=subject_id", "=patient_id"]
     search_help_text = "Name, action, or the id of a patient or object"
+    readonly_fields = ["sealed"]
     ordering = ["-id"]
 
     @admin.display(description="Subject", ordering="subject_type")
     def subject(self, entry: Entry) -> str:
         """Its kind and the beginning of its id."""
         return f"{entry.subject_type.partition('.')[2]} {entry.subject_id[:8]}"
+
+    @admin.display(description="Sealed")
+    def sealed(self, entry: Entry) -> str:
+        """Its place in the chain and its digest; `manage.py audit verify` checks all of them."""
+        seal = seal_of(entry)
+        return f"{seal.position}, {seal.digest}" if seal else "Not sealed yet"
 
     @admin.display(description="Patient", ordering="patient_id")
     def patient(self, entry: Entry) -> str:

@@ -224,6 +224,15 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "seal-audit": {
+        "task": "hospital.audit.tasks.seal",
+        "schedule": env.float("AUDIT_SEAL_SECONDS", 10.0),
+        "options": {"expires": 30},
+    },
+    "seal-what-was-missed": {
+        "task": "hospital.audit.tasks.seal_what_was_missed",
+        "schedule": 24 * 3600.0,
+    },
     "tally": {
         "task": "diagnostics.tasks.tally",
         "schedule": env.float("TALLY_SECONDS", 1800.0),
@@ -317,6 +326,15 @@ DICOM_MAX_RETRIEVE_BYTES = env.int("DICOM_MAX_RETRIEVE_BYTES", 256 * 1024 * 1024
 # Guardians read about a child until it is this old; then the patient alone.
 MAJORITY_YEARS = env.int("MAJORITY_YEARS", 18)
 
+# --- the audit trail ------------------------------------------------------------------------
+
+# Signed heads of the chain: the file belongs on another disk or machine than the database.
+AUDIT_ANCHOR_FILE = env.str("AUDIT_ANCHOR_FILE", str(VAR_DIR / "audit-anchors.jsonl"))
+AUDIT_ANCHOR_SECONDS = env.int("AUDIT_ANCHOR_SECONDS", 3600)
+AUDIT_ANCHOR_MAILS = env.list("AUDIT_ANCHOR_MAILS", default=[])
+# Ed25519, PEM; made when there is none. Housekeeping workers on several machines share it.
+AUDIT_KEY_FILE = env.str("AUDIT_KEY_FILE", str(VAR_DIR / "audit-key.pem"))
+
 # --- people ---------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
@@ -324,7 +342,9 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "hospital.accounts.backends.RoleBackend",
 ]
+# The first is what passwords are kept with; those kept with the others move over at sign-in.
 PASSWORD_HASHERS = [
+    "hospital.accounts.signin.hashers.Argon2",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
@@ -335,6 +355,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"

@@ -55,8 +55,12 @@ def recheck(user_id: object) -> None:
 def published_together() -> Iterator[None]:
     """Whatever is published inside, by whomever, is recorded and pushed at the end, together.
 
-    Belongs inside one transaction. When the block raises, nothing is published.
+    Belongs inside one transaction. When the block raises, nothing is published. Inside another
+    such block, it is published with that one's.
     """
+    if _gathered.get() is not None:
+        yield
+        return
     events: list[Event] = []
     token = _gathered.set(events)
     try:
