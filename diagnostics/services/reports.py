@@ -89,12 +89,12 @@ def count_in(images: Sequence[FieldImage], *, anew: Iterable[Specimen] = ()) -> 
     opened = _opened([specimens[pk] for pk in sorted(specimens)])
     unread = [report for report in opened if report.specimen_id in again or not report.findings]
     counted = [report for report in opened if report not in unread]
-    with published_together():
-        if unread:
-            _rebuilt(unread)
-        for report in counted:
-            _count(report, arrived[report.specimen_id])
-            _save_and_tell(report)
+    for report in counted:
+        _count(report, arrived[report.specimen_id])
+    if unread:
+        _rebuilt(unread)
+    if counted:
+        _save_and_tell(*counted)
 
 
 def _count(report: DiagnosticReport, images: Sequence[FieldImage]) -> None:
