@@ -72,10 +72,11 @@ def count_in(images: Sequence[FieldImage], *, anew: Iterable[Specimen] = ()) -> 
             arrived.setdefault(image.specimen, []).append(image)
     causes = again | {specimen: new[0].pk for specimen, new in arrived.items()}
     reports = _opened(causes)
-    _rebuild([r for r in reports if r.specimen in again or not r.findings])
+    unread = [report for report in reports if report.specimen in again or not report.findings]
     for report in reports:
-        if report.specimen not in again and report.findings:
+        if report not in unread:
             _count(report, arrived[report.specimen])
+    _rebuild(unread)
     save_and_tell(*reports, causes=causes)
 
 
