@@ -40,7 +40,7 @@ class Kind:
     became: str = "classified"  # of every picture
 
     def findings(self, pictures: int) -> str:
-        """As `diagnostics.services.reports.findings_of` writes it."""
+        """As `diagnostics.services.findings.findings_of` writes it."""
         return json.dumps(
             {
                 "fields": {"total": pictures, self.became: pictures},
@@ -318,6 +318,7 @@ def statements(size: int, clinics: dict[str, Any]) -> list[str]:
                 "created_at": w.at("epoch"),
                 "updated_at": w.at("epoch + 300"),
                 "last_picture": last,
+                "microscope_id": device,
                 "findings": w.json(findings),
                 "impression": leading,
                 "certainty": _pick("kind", [f"'{kind.certainty}'" for kind in KINDS]),

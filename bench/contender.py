@@ -49,6 +49,10 @@ class Contender:
         """Seconds for each of so many calls, all together divided; wall clock."""
         return float(self._ask(which=which, batch=batch, calls=calls)["seconds"])
 
+    def core_time(self, which: str, batch: int, calls: int) -> float:
+        """Seconds of processor time, of all cores together, for each of so many calls."""
+        return float(self._ask(which=which, batch=batch, calls=calls)["core_seconds"])
+
     def close(self) -> None:
         """End the process."""
         assert self.process.stdin is not None
@@ -208,10 +212,11 @@ def main(name: str, folder: Path) -> None:
     for line in sys.stdin:
         order = json.loads(line)
         run = loaded.runs[order["which"]]
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         for _ in range(order["calls"]):
             run(order["batch"])
-        _say(seconds=(time.perf_counter() - began) / order["calls"])
+        took, spent = time.perf_counter() - began, time.process_time() - spent
+        _say(seconds=took / order["calls"], core_seconds=spent / order["calls"])
 
 
 def _say(**answer: Any) -> None:

@@ -52,6 +52,7 @@ SUBJECTS = {
         {"sizes": [1_000, 100_000, 1_000_000], "vendors": ["postgresql"]},
         {"sizes": [1_000, 10_000], "rounds": 10},
     ),
+    "case": Subject("case", "the case page of a large case", {}, {"rounds": 5}),
     "scale_out": Subject(
         "scale_out",
         "more workers, until the database is the limit",

@@ -179,6 +179,25 @@ def of_worklist(results: Results) -> list[Table]:
     return [Table("The worklist page", head, rows)]
 
 
+def of_case(results: Results) -> list[Table]:
+    found = _measured(results, "case")
+    if not found:
+        return []
+    rows = [
+        (
+            what,
+            f"{one['median']:.0f} / {one['p95']:.0f}",
+            f"{one['cpu']:.0f}",
+            str(one["queries"]),
+            f"{one['kilobytes']:.0f}",
+        )
+        for what, one in found["asked"].items()
+    ]
+    title = f"The case page, {found['fields']} fields and {found['cells']:,} cells"
+    head = ("", "median / p95 ms", "CPU ms of the server", "queries", "kB")
+    return [Table(title, head, rows)]
+
+
 def of_memory(results: Results) -> list[Table]:
     found = _measured(results, "memory").get("workers", {})
     rows = [
@@ -287,6 +306,7 @@ SECTIONS: dict[str, Callable[[Results], list[Table]]] = {
     "pipeline": of_pipeline,
     "intake": of_intake,
     "worklist": of_worklist,
+    "case": of_case,
     "memory": of_memory,
     "scale-out": of_scale_out,
     "cost": of_cost,

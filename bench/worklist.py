@@ -127,12 +127,13 @@ def _asked(rounds: int) -> Iterator[tuple[str, dict[str, Any]]]:
     from hospital.accounts.models import User  # noqa: PLC0415
 
     page, live = reverse("worklist"), reverse("worklist-live")
+    reader = User.objects.order_by("username").values_list("pk", flat=True)[0]
     for who in ("one", "several", "root"):
         client = Client()
         client.force_login(
             User.objects.get(username=who), backend="django.contrib.auth.backends.ModelBackend"
         )
-        deep, label, number = _middle()
+        deep, label, number, scope = _middle()
         questions = {
             "first page": (page, {}),
             "live": (live, {}),
@@ -140,6 +141,14 @@ def _asked(rounds: int) -> Iterator[tuple[str, dict[str, Any]]]:
             "all": (live, {"show": "all"}),
             "deep, all": (live, {"show": "all", "after": deep}),
             "deep, signed": (live, {"show": "signed", "after": deep}),
+            "critical": (live, {"show": "critical"}),
+            "failed": (live, {"show": "failed"}),
+            "by reading": (page, {"show": "all", "reading": "uncertain"}),
+            "by microscope": (live, {"show": "signed", "microscope": scope}),
+            "by reader": (live, {"show": "all", "reader": str(reader)}),
+            "by age": (live, {"show": "all", "age": "over-week"}),
+            "by reading and age": (live, {"show": "all", "reading": "pre_b", "age": "day"}),
+            "by two that lead": (live, {"show": "all", "reading": "pre_b", "microscope": scope}),
             "by accession": (live, {"show": "all", "q": label}),
             "by its end": (live, {"show": "all", "q": label[-5:]}),
             "by record": (live, {"show": "all", "q": number}),
@@ -167,8 +176,8 @@ def _asked(rounds: int) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{who}: {what}", _timed(client, address, query, rounds)
 
 
-def _middle() -> tuple[str, str, str]:
-    """A cursor halfway down, and the accession and record number of a report there."""
+def _middle() -> tuple[str, str, str, str]:
+    """A cursor halfway down; accession, record number and microscope of a report there."""
     from diagnostics.models import DiagnosticReport, Specimen  # noqa: PLC0415
 
     last = Specimen.objects.order_by("-accession").first()
@@ -178,7 +187,8 @@ def _middle() -> tuple[str, str, str]:
     specimen = specimens.filter(report__status="final").order_by("accession")[0]
     report = DiagnosticReport.objects.get(specimen=specimen)
     newest = specimen.images.order_by("-received_at")[0].received_at
-    return f"1_{newest.isoformat()}_{report.pk}", specimen.accession, specimen.patient.mrn
+    cursor = f"1_{newest.isoformat()}_{report.pk}"
+    return cursor, specimen.accession, specimen.patient.mrn, str(report.microscope_id)
 
 
 def _timed(client: Any, address: str, query: dict[str, str], rounds: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from diagnostics import (
+    reading_admin,  # noqa: F401 - registers its models
     release_admin,  # noqa: F401 - registers its models
     search,
     selectors,
@@ -21,7 +22,7 @@ from diagnostics.models import (
     Outcome,
     Specimen,
 )
-from diagnostics.services import analyses, controls
+from diagnostics.services import analyses, controls, own_call
 from diagnostics.services.analyses import FAILURES
 from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from diagnostics.wording import advice_for, impression_in_words
@@ -44,6 +45,7 @@ class SpecimenAdmin(ScopedAdmin):
 
     visible = selectors.specimens_visible_to
     read_as = "specimen.read"
+    listed_as = "specimen.listed"
     fixed = ("patient", "clinic")
     list_display = ["accession", "patient", "clinic", "stain", "collected_at", "case"]
     list_filter = [("clinic", OwnFilter), "stain", "registered_at"]
@@ -235,6 +237,7 @@ class FieldImageAdmin(ReadOnlyAdmin):
 
     visible = selectors.images_visible_to
     read_as = "image.read"
+    listed_as = "image.listed"
     patient_path = "specimen__patient_id"
     clinic_path = "specimen__clinic_id"
     list_display = ["thumbnail", "specimen", "device", "state", "held", "rejection", "received_at"]
@@ -297,6 +300,7 @@ class AnalysisAdmin(ReadOnlyAdmin):
 
     visible = selectors.analyses_visible_to
     read_as = "analysis.read"
+    listed_as = "analysis.listed"
     patient_path = "image__specimen__patient_id"
     clinic_path = "image__specimen__clinic_id"
     list_display = ["short", "specimen", "state", "result", "queued_at"]
@@ -311,6 +315,11 @@ class AnalysisAdmin(ReadOnlyAdmin):
     search_help_text = "Accession or analysis id"
     ordering = ["-queued_at"]
     actions = ["retry"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without those that the user is not to be shown before their own call."""
+        hidden = own_call.hidden_from(request.user, "image__specimen__report__")
+        return super().get_queryset(request).exclude(hidden)
 
     @admin.display(description="Analysis", ordering="id")
     def short(self, analysis: Analysis) -> str:
@@ -354,6 +363,7 @@ class DiagnosticReportAdmin(ReadOnlyAdmin):
 
     visible = selectors.reports_visible_to
     read_as = "report.read"
+    listed_as = "report.listed"
     list_display = [
         "specimen",
         "patient",
@@ -379,6 +389,10 @@ class DiagnosticReportAdmin(ReadOnlyAdmin):
         ("The reader", {"fields": ["conclusion", "comment", "signed_by", "signed_at"]}),
         ("Record", {"fields": ["verified_by", "verified_at", "released_at", "updated_at"]}),
     ]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without those that the user is not to be shown before their own call."""
+        return super().get_queryset(request).exclude(own_call.hidden_from(request.user))
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str

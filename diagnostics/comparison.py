@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from diagnostics.models import Analysis, AnalysisState, ModelPackage, Outcome
 from diagnostics.models.analysis import CLASS_NAMES
+from diagnostics.services import own_call
 from diagnostics.services.tallies import VERDICT
 
 # Of the pictures that are read otherwise, those shown; the newest first.
@@ -50,11 +51,12 @@ class Comparison:
     changes: Sequence[Any]
 
 
-def compare(package: ModelPackage, beside: ModelPackage, *, days: int) -> Comparison:
+def compare(package: ModelPackage, beside: ModelPackage, *, days: int, user: Any) -> Comparison:
     """What `package` made of the pictures it was asked to read in the last `days` days, beside
     what `beside` made of the same pictures, each picture counted once for each of its readings.
 
-    Pictures that `beside` has not read are left out.
+    Pictures that `beside` has not read are left out. Not listed as changes are those of cases that
+    `user` has to call first.
     """
     runs = _pairs(package, beside, days)
     groups = runs.order_by().values_list(
@@ -70,6 +72,7 @@ def compare(package: ModelPackage, beside: ModelPackage, *, days: int) -> Compar
     seen = {verdict for pair in said_was for verdict in pair}
     verdicts = [code for code in VERDICTS if code in seen]
     changes = runs.exclude(said=F("was")).select_related("image__specimen__report", "image__device")
+    changes = changes.exclude(own_call.hidden_from(user, "image__specimen__report__"))
     return Comparison(
         verdicts=[VERDICTS[code] for code in verdicts],
         table=[(VERDICTS[was], [said_was[said, was] for said in verdicts]) for was in verdicts],

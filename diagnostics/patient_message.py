@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from diagnostics.models import Certainty, Conclusion, DiagnosticReport
+from diagnostics.models import Certainty, Conclusion, DiagnosticReport, ReportStatus
 
 DISCLAIMER = gettext_lazy("Computer-aided. Assists a qualified reader; not a diagnosis.")
 
@@ -20,6 +20,7 @@ class Tone:
     CALM = "calm"
     SPECIALIST = "specialist"
     MORE_TESTS = "more_tests"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def patient_message(report: DiagnosticReport, *, guardian: bool) -> PatientMessa
     Before a signature only a clear and unanimous benign result reassures; anything less says
     that more is to come.
     """
+    if report.status == ReportStatus.ENTERED_IN_ERROR:
+        return _withdrawn()
     tone = _tone(report)
     signed = report.is_signed
     builder = {
@@ -53,6 +56,25 @@ def patient_message(report: DiagnosticReport, *, guardian: bool) -> PatientMessa
         paragraphs=paragraphs,
         next_steps=_next_steps(tone, signed=signed, name=report.patient, guardian=guardian),
         reviewed=_("Reviewed by a doctor") if signed else _("Not yet reviewed by a doctor"),
+    )
+
+
+def _withdrawn() -> PatientMessage:
+    return PatientMessage(
+        tone=Tone.WITHDRAWN,
+        title=_("This report was withdrawn"),
+        paragraphs=[
+            _(
+                "The clinic found a mistake and took this report back. Please do not rely on what "
+                "you read in it, nor on a paper copy of it."
+            ),
+            _("That says nothing about your health, neither good nor bad."),
+        ],
+        next_steps=[
+            _("Call the clinic and ask what holds now, and whether another sample is needed."),
+            _("Throw paper copies away, and tell whoever you gave one to."),
+        ],
+        reviewed=_("Withdrawn by a doctor"),
     )
 
 

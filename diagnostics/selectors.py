@@ -5,11 +5,12 @@ holds their rows in order; told to look them up itself, it reads the whole archi
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -17,26 +18,38 @@ from django.utils.crypto import constant_time_compare
 from devices.models import Device
 from diagnostics.models import (
     Analysis,
+    CallBack,
+    CallBackState,
     CellCall,
     ControlRun,
     ControlSlide,
+    CriticalFinding,
+    CriticalSource,
+    Deed,
     DiagnosticReport,
     DicomInstance,
+    EscalationStep,
     FieldImage,
     FieldSeen,
     Hold,
+    ImageState,
     MixUp,
+    OwnCall,
+    ReadingRule,
     Receipt,
     ReleaseRule,
     ReleaseWish,
     ReportVersion,
+    Rereading,
+    SavedView,
     Side,
     Specimen,
     Upload,
 )
-from diagnostics.services import release
+from diagnostics.services import own_call, release
 from diagnostics.services.snapshots import SHORT
-from hospital.accounts.selectors import clinic_ids_where
+from hospital.accounts.models import User
+from hospital.accounts.selectors import clinic_ids_where, clinics_where, people_who
 from hospital.audit.models import Entry
 from patients.selectors import patients_in_portal_of
 
@@ -172,6 +185,35 @@ def fields_seen(user: Any, report: DiagnosticReport) -> set[UUID]:
     return set(seen.values_list("image_id", flat=True))
 
 
+@dataclass(frozen=True, slots=True)
+class FieldLeft:
+    """A field that somebody has not been shown: its number by arrival, from 1, and its picture."""
+
+    number: int
+    image_id: UUID
+
+
+def fields_left(user: Any, report: DiagnosticReport) -> list[FieldLeft]:
+    """The usable fields of the report that `user` has not been shown, in order of arrival."""
+    images = FieldImage.objects.filter(specimen_id=report.specimen_id)
+    return left_of(images.only("sha256", "held", "state"), fields_seen(user, report))
+
+
+def left_of(images: Iterable[FieldImage], seen: Collection[UUID]) -> list[FieldLeft]:
+    """Which of a case's pictures, in order of arrival, are usable and not among `seen`.
+
+    Usable is what is neither held nor rejected, whether the model could read it or not. The same
+    picture sent again, to the byte, was shown with the other.
+    """
+    images = list(images)
+    known = {image.sha256 for image in images if image.pk in seen}
+    return [
+        FieldLeft(number, image.pk)
+        for number, image in enumerate(images, start=1)
+        if not image.held and image.state != ImageState.REJECTED and image.sha256 not in known
+    ]
+
+
 def standing_calls(analyses: Sequence[UUID]) -> list[CellCall]:
     """What readers say of the cells of `analyses`, given by id: the latest call on each cell."""
     calls = CellCall.objects.filter(analysis__in=analyses, undone_at=None)
@@ -198,6 +240,35 @@ def calls_visible_to(user: Any) -> QuerySet[CellCall]:
     return calls.select_related("analysis__image__specimen")
 
 
+def views_for(user: Any, clinics: Sequence[UUID]) -> QuerySet[SavedView]:
+    """The saved views of the worklist: `user`'s own, and those lent to one of their `clinics`."""
+    return SavedView.objects.filter(Q(owner=user) | Q(clinic__in=clinics)).select_related("owner")
+
+
+def readers_and_views(
+    user: Any, clinics: Sequence[UUID]
+) -> tuple[dict[UUID, str], list[SavedView]]:
+    """Who reads in `clinics`, by name, and `views_for` them: in one question.
+
+    A view that somebody lent goes with them when they leave.
+    """
+    seen = Q(worklist_views__owner=user) | Q(worklist_views__clinic__in=clinics)
+    readers = people_who("diagnostics.verify_diagnosticreport", clinics).order_by()
+    people = User.objects.filter(Q(pk__in=readers.values("pk")) | Q(pk=user.pk))
+    rows = people.annotate(view=FilteredRelation("worklist_views", condition=seen))
+    columns = "pk", "name", "query", "clinic_id", "opens_first"
+    found = rows.order_by("last_name", "username", "view__name").values_list(
+        *("pk", "first_name", "last_name", "username"), *(f"view__{column}" for column in columns)
+    )
+    names: dict[UUID, str] = {}
+    views = []
+    for pk, first, last, username, *view in found:
+        names[pk] = f"{first} {last}".strip() or username
+        if view[0]:
+            views.append(SavedView(owner_id=pk, **dict(zip(columns, view, strict=True))))
+    return names, views
+
+
 def earlier_reports(report: DiagnosticReport) -> QuerySet[DiagnosticReport]:
     """The patient's other reports, for whoever may see this one; the newest sample first."""
     others = reports_in([report.clinic_id]).filter(patient=report.patient_id)
@@ -205,7 +276,10 @@ def earlier_reports(report: DiagnosticReport) -> QuerySet[DiagnosticReport]:
 
 
 def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
-    """The reports `user` may read as a patient or guardian: those that `release` has opened."""
+    """The reports `user` may read as a patient or guardian: those that `release` has opened.
+
+    A withdrawn one is among them to be told of; nothing that it said may be shown.
+    """
     reports = DiagnosticReport.objects.filter(
         release.open_now(), patient__in=patients_in_portal_of(user)
     )
@@ -224,9 +298,73 @@ def release_wishes_visible_to(user: Any) -> QuerySet[ReleaseWish]:
     return ReleaseWish.objects.filter(patient__clinic__in=clinics).select_related("patient__clinic")
 
 
+def reading_rules_visible_to(user: Any) -> QuerySet[ReadingRule]:
+    """What clinics ask of their readers, of the clinics where `user` may see it."""
+    clinics = clinic_ids_where(user, "diagnostics.view_readingrule")
+    return ReadingRule.objects.filter(clinic__in=clinics).select_related("clinic")
+
+
+def own_calls_visible_to(user: Any) -> QuerySet[OwnCall]:
+    """Readers' own calls: everybody's in the clinics where `user` may see them, else their own."""
+    clinics = clinic_ids_where(user, "diagnostics.view_owncall")
+    own = Q(by=user, report__clinic__in=clinic_ids_where(user, "diagnostics.add_owncall"))
+    return OwnCall.objects.filter(Q(report__clinic__in=clinics) | own)
+
+
+def calls_come_first(user: Any) -> bool:
+    """Whether a clinic in which `user` makes or sees own calls wants them."""
+    sees, makes = (clinics_where(user, f"diagnostics.{deed}_owncall") for deed in ("view", "add"))
+    rules = ReadingRule.objects.filter(own_call_first=True)
+    return rules.filter(Q(clinic__in=sees) | Q(clinic__in=makes)).exists()
+
+
+def open_call_backs(user: Any) -> list[CallBack]:
+    """What waits to be told in the clinics whose cases `user` may see, the oldest first.
+
+    Each with what of it `user` may be `shown`: nothing of the model's before their own call.
+    """
+    clinics = clinics_where(user, "diagnostics.view_diagnosticreport")
+    hidden = own_call.hidden_from(user, "report__") & Q(source=CriticalSource.MODEL)
+    findings = CriticalFinding.objects.exclude(hidden).select_related("report__specimen")
+    rows = CallBack.objects.filter(state=CallBackState.OPEN, clinic__in=clinics)
+    counted: QuerySet[Any] = rows.annotate(
+        tries=Count("contacts", distinct=True), escalated=Count("escalations", distinct=True)
+    )
+    shown = Prefetch("findings", findings.order_by("-at"), to_attr="shown")
+    found = counted.select_related("patient").prefetch_related(shown).order_by("raised_at")
+    return [row for row in found if row.shown]
+
+
+def escalation_steps_visible_to(user: Any) -> QuerySet[EscalationStep]:
+    """Who is told when nobody calls, of the clinics where `user` may see it."""
+    clinics = clinic_ids_where(user, "diagnostics.view_escalationstep")
+    return EscalationStep.objects.filter(clinic__in=clinics).select_related("clinic", "person")
+
+
 def newest_version(report: DiagnosticReport) -> ReportVersion | None:
     """What stands signed; None while nobody has signed."""
     return report.versions.first() if report.is_signed else None
+
+
+def rereadings_of(report: DiagnosticReport) -> QuerySet[Rereading]:
+    """Who had read what the newest version replaced, and whether they have read again; for staff.
+
+    `report` has been found to be theirs.
+    """
+    last = report.signatures.exclude(deed__in=[Deed.READ, Deed.SENT_BACK]).first()
+    rows = report.rereadings.filter(version=last.version if last else 0)
+    return rows.select_related("user")
+
+
+def changed_since_read(user: Any) -> QuerySet[DiagnosticReport]:
+    """The reports that `user` has read as staff and may see, which were changed since."""
+    asked = Rereading.objects.filter(user=user, in_portal=False, read_at=None)
+    return reports_visible_to(user).filter(pk__in=asked.values("report"))
+
+
+def was_asked_again(user: Any, report: DiagnosticReport) -> Rereading | None:
+    """That `user`, as staff, had read a version which was changed since, and not what stands."""
+    return report.rereadings.filter(user=user, in_portal=False, read_at=None).first()
 
 
 def readers_of(report: DiagnosticReport, version: int) -> QuerySet[Receipt]:

@@ -5,10 +5,12 @@ from celery import shared_task
 from diagnostics import heating, pipeline
 from diagnostics.services import (
     analyses,
+    escalation,
     fleet,
     gate,
     heat,
     notices,
+    references,
     release,
     tallies,
     uploads,
@@ -33,10 +35,16 @@ def sweep() -> dict[str, int]:
     return swept | {"heat_maps": heat.nudge_forgotten()}
 
 
+@shared_task(name="diagnostics.tasks.collect_references")
+def collect_references() -> int:
+    """Measure cells of the cases signed lately, for readers to compare others with."""
+    return references.collect()
+
+
 @shared_task(name="diagnostics.tasks.watch")
 def watch() -> dict[str, int]:
-    """Look after the microscopes, and mail families that there is something new."""
-    return fleet.watch_fleet() | notices.mail_families()
+    """Look after the microscopes, escalate what nobody has told, mail families of what is new."""
+    return fleet.watch_fleet() | escalation.sweep() | notices.mail_families()
 
 
 @shared_task(name="diagnostics.tasks.watch_drift")

@@ -65,6 +65,11 @@ _VERDICTS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "queued": (gettext_lazy("Waiting for analysis"), gettext_lazy("It starts by itself.")),
     "running": (gettext_lazy("Being analysed"), gettext_lazy("Usually done within seconds.")),
     "failed": (gettext_lazy("Analysis failed"), ""),
+    # What it says is hidden: see services.own_call.
+    "succeeded": (
+        gettext_lazy("Read by the model"),
+        gettext_lazy("Make your own call on the case to see what it says."),
+    ),
     "unfamiliar": (
         gettext_lazy("Unlike what the model was trained on"),
         gettext_lazy(

@@ -38,6 +38,9 @@ def standing_in_words(
         is_open: whether the family can read the report now.
     """
     because = _because(rule, wish)
+    if is_open and report.status in WITHDRAWN:
+        told = _("The family reads that the report was withdrawn.")
+        return Standing("open", _("Said in the portal since"), report.portal_from, told)
     if is_open:
         return Standing("open", _("In the portal since"), report.released_at, because)
     if report.status in WITHDRAWN:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.segmentation import Cell, Mask, Rgb, Segmentation
+from ml.segmentation import Cell, Mask, Rgb, Segmentation, disc
 
 GRID = 4  # tiles a side
 SIDE = 128  # pixels: the network's input
@@ -56,9 +56,7 @@ def tiles(field: Rgb, mask: Mask, centres: Spots) -> NDArray[np.uint8]:
     side = max(field.shape[:2])
     half = max(1, round(side * WINDOW / 2))
     reach = 2 * round(side * MARGIN) + 1
-    near = cv2.dilate(
-        mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    )
+    near = cv2.dilate(mask.view(np.uint8), disc(reach))
     height, width = field.shape[:2]
     padded = np.full((height + 2 * half, width + 2 * half, 3), GLASS, np.uint8)
     inner = padded[half : half + height, half : half + width]
@@ -92,5 +90,5 @@ def lay(cells: NDArray[np.uint8]) -> Rgb:
 
 
 def _cut(cell: Cell, height: int, width: int) -> bool:
-    (left, top), (right, bottom) = cell.contour.min(axis=0), cell.contour.max(axis=0)
-    return bool(left <= 0 or top <= 0 or right >= width - 1 or bottom >= height - 1)
+    left, top, across, down = cv2.boundingRect(cell.contour)
+    return left <= 0 or top <= 0 or left + across >= width or top + down >= height

@@ -17,7 +17,7 @@ Number = TypeVar("Number", float, np.float32)
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, ...]
 
-SAMPLE = 8  # every so many-th pixel of every so many-th row is sorted, for a first guess
+SAMPLE = 16  # every so many-th pixel of every so many-th row is sorted, for a first guess
 
 
 def split(rgb: NDArray[Any]) -> Planes:
@@ -25,10 +25,22 @@ def split(rgb: NDArray[Any]) -> Planes:
     return tuple(plane.astype(np.uint8, copy=False) for plane in cv2.split(rgb))
 
 
-def curved(planes: Planes, curves: NDArray[np.uint8]) -> Plane:
-    """(H, W, n) uint8: every channel's levels replaced by what its row of (n, 256) says."""
-    changed = [cv2.LUT(plane, curve) for plane, curve in zip(planes, curves, strict=True)]
-    return cv2.merge(changed).astype(np.uint8, copy=False)
+def merge(planes: Planes) -> Plane:
+    """The (H, W, n) picture whose channels `split` gives."""
+    return cv2.merge(planes).astype(np.uint8, copy=False)
+
+
+def curved(planes: Planes, curves: NDArray[np.uint8]) -> Planes:
+    """Every channel's levels replaced by what its row of (n, 256) says."""
+    changed = (cv2.LUT(plane, curve) for plane, curve in zip(planes, curves, strict=True))
+    return tuple(plane.astype(np.uint8, copy=False) for plane in changed)
+
+
+def share_above(planes: Planes, least: int) -> float:
+    """Share of the pixels, 0..1, whose three channels all reach `least`."""
+    red, green, blue = planes
+    darkest = cv2.min(cv2.min(red, green), blue)
+    return float(np.count_nonzero(darkest >= least) / green.size)
 
 
 def total(planes: Planes) -> NDArray[np.uint16]:
@@ -38,23 +50,26 @@ def total(planes: Planes) -> NDArray[np.uint16]:
     return np.add(both, blue, out=both)
 
 
-def ranked(plane: NDArray[Any], rank: int) -> int:
-    """The level of the pixel that has this rank (0: the darkest) in an (H, W) unsigned plane."""
+def ranked(plane: NDArray[Any], rank: int) -> tuple[int, int]:
+    """The level of the pixel that has this rank (0: the darkest), and how many are no brighter.
+
+    `plane` is (H, W), unsigned.
+    """
     sample = np.sort(plane[::SAMPLE, ::SAMPLE], axis=None)
     high = int(sample[rank * sample.size // plane.size])
     low, step = high - 1, 1
     # From the guess outwards, in steps that double, until the answer lies in low + 1 .. high.
-    while np.count_nonzero(plane <= high) <= rank:
+    while (reached := np.count_nonzero(plane <= high)) <= rank:
         low, high, step = high, high + step, 2 * step
-    while low >= 0 and np.count_nonzero(plane <= low) > rank:
-        low, high, step = low - step, low, 2 * step
+    while low >= 0 and (below := np.count_nonzero(plane <= low)) > rank:
+        low, high, reached, step = low - step, low, below, 2 * step
     while high - low > 1:
         middle = (max(low, -1) + high) // 2
-        if np.count_nonzero(plane <= middle) > rank:
-            high = middle
+        if (below := np.count_nonzero(plane <= middle)) > rank:
+            high, reached = middle, below
         else:
             low = middle
-    return high
+    return high, int(reached)
 
 
 def neighbours(plane: NDArray[Any], percent: float, size: int) -> tuple[int, int, float]:
@@ -64,9 +79,9 @@ def neighbours(plane: NDArray[Any], percent: float, size: int) -> tuple[int, int
     """
     place = (size - 1) * (percent / 100)
     rank = int(place)
-    low = ranked(plane, rank)
+    low, reached = ranked(plane, rank)
     beyond = min(rank + 1, size - 1)
-    high = low if np.count_nonzero(plane <= low) > beyond else ranked(plane, beyond)
+    high = low if reached > beyond else ranked(plane, beyond)[0]
     return low, high, place - rank
 
 

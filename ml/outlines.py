@@ -81,10 +81,15 @@ def _measured(contour: Contour, rgb: Rgb) -> Cell:
 def pack(found: Segmentation) -> bytes:
     """The outlines of the found cells; about half a kilobyte for a field with twenty of them."""
     contours = [cell.contour for cell in found.cells]
-    head = [*found.mask.shape, len(contours), *map(len, contours)]
-    # Steps from corner to corner are small numbers, which zlib packs well.
-    steps = [np.diff(contour, axis=0, prepend=0).ravel() for contour in contours]
-    return zlib.compress(np.concatenate([head, *steps]).astype(_NUMBER).tobytes(), 1)
+    lengths = [len(contour) for contour in contours]
+    corners = np.concatenate([np.empty((0, 2), np.int32), *contours])
+    # Steps from corner to corner are small numbers, which zlib packs well. Each cell's first
+    # corner stands as it is.
+    steps = np.diff(corners, axis=0, prepend=0)
+    first = np.cumsum([0, *lengths])[:-1]
+    steps[first] = corners[first]
+    head = [*found.mask.shape, len(contours), *lengths]
+    return zlib.compress(np.concatenate([head, steps.ravel()]).astype(_NUMBER).tobytes(), 1)
 
 
 def unpack(packed: bytes) -> Outlines:

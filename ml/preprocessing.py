@@ -121,7 +121,7 @@ def balance(rgb: Picture) -> Picture:
     """(H, W, 3) uint8 with every channel scaled so that the empty glass becomes `GLASS` grey."""
     gain = GLASS / np.maximum(background_colour(rgb).astype(np.float32), 1)
     curves = np.clip(np.rint(np.arange(256) * gain[:, None]), 0, 255).astype(np.uint8)
-    return levels.curved(levels.split(rgb), curves)
+    return levels.merge(levels.curved(levels.split(rgb), curves))
 
 
 def shrink(rgb: Picture) -> Picture:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import levels
-from ml.segmentation import fill_holes, stain_map
+from ml.segmentation import disc, fill_holes, stain_map
 
 Rgb = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -160,20 +160,20 @@ def measure(rgb: Rgb, *, stain: Plane | None = None) -> Metrics:
     contrast = bright - dark
     glass = levels.median_colour(planes, green >= upper).astype(np.float32)
     balanced = _balanced(planes, glass)
-    hsv = cv2.cvtColor(balanced, cv2.COLOR_RGB2HSV_FULL).astype(np.uint8, copy=False)
+    hsv = cv2.cvtColor(levels.merge(balanced), cv2.COLOR_RGB2HSV_FULL).astype(np.uint8, copy=False)
     roughness = cv2.norm(green, cv2.medianBlur(green, 3), cv2.NORM_L1)
     return Metrics(
         brightness=_luminance(total, 90),
-        clipped=_within(small, (254, 254, 254), (255, 255, 255)),
+        clipped=levels.share_above(planes, 254),
         contrast=contrast,
         focus=_focus(green),
-        glass=_within(balanced, (226, 226, 226), (255, 255, 255)),
+        glass=levels.share_above(balanced, 226),
         neutral=float(glass.min() / max(float(glass.max()), 1.0)),
         green=_within(hsv, *GREEN),
         black=_within(hsv, *BLACK),
         grain=float(np.float32(roughness) / green.size) / max(contrast, 1.0),
         solid=_solid((green < np.float32(0.93 * upper)).view(np.uint8)),
-        drawn=_drawn(rgb),
+        drawn=_drawn(rgb, planes if small.shape == rgb.shape else None),
         stain=float(np.count_nonzero(stain > 0.14) / stain.size),
         frame=_frame(total),
     )
@@ -223,8 +223,8 @@ def _shrink(rgb: Rgb) -> Rgb:
     return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _balanced(planes: levels.Planes, glass: Plane) -> Rgb:
-    """The (H, W, 3) picture with every channel scaled so that the glass becomes 250."""
+def _balanced(planes: levels.Planes, glass: Plane) -> levels.Planes:
+    """Every channel scaled so that the glass becomes 250."""
     every = np.arange(256, dtype=np.float32)
     curves = np.clip(every * (250 / np.maximum(glass, 40))[:, None], 0, 255).astype(np.uint8)
     return levels.curved(planes, curves)
@@ -244,38 +244,15 @@ def _luminance(total: NDArray[np.uint16], percent: float) -> float:
 def _slopes(green: Plane, sigma: float) -> NDArray[np.float64]:
     """The 99, 97 and 90 % quantiles of how steep the smoothed picture is, in levels a pixel."""
     smooth = cv2.GaussianBlur(green, (0, 0), sigma)
-    across, down = (
-        cv2.Sobel(smooth, cv2.CV_32F, *order).astype(np.float32, copy=False)
-        for order in ((1, 0), (0, 1))
-    )
-    places = (green.size - 1) * np.array((0.99, 0.97, 0.90))
-    lower = places.astype(int)
-    upper = np.minimum(lower + 1, green.size - 1)
-    # Ranks from the top: only the steepest pixels are put in order.
-    steep = _steepest(across, down, [rank - green.size for rank in (*lower, *upper)])
-    between = map(levels.between, steep[:3], steep[3:], places - lower)
-    return np.array(list(between))
-
-
-def _steepest(across: Plane, down: Plane, ranks: Sequence[int]) -> Plane:
-    """The lengths of (across, down) that have these ranks; -1 is the longest.
-
-    Every 16th pixel tells which need not be looked at; should it tell wrong, all are.
-    """
-    rough = cv2.magnitude(across, down)
-    sample = rough[::4, ::4].ravel()
-    at = int(0.87 * sample.size)
-    floor = np.partition(sample, at)[at]
-    chosen = np.flatnonzero(rough >= floor)
-    if chosen.size >= -min(ranks):
-        steep = np.hypot(across.ravel()[chosen], down.ravel()[chosen])
-        found: Plane = np.partition(steep, ranks)[ranks]
-        # `rough` may be off by some last bits: only what lies clearly above the floor is known
-        # to be above everything that was left out.
-        if found.min() > 1.0001 * floor:
-            return found
-    every: Plane = np.partition(np.hypot(across, down), ranks, axis=None)[ranks]
-    return every
+    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+    steep = cv2.magnitude(across, down, across).astype(np.float32, copy=False).ravel()
+    # Only the steepest tenth is put in order.
+    least = int((steep.size - 1) * 0.90)
+    steep.partition(least)
+    top = np.sort(steep[least:])
+    places = (steep.size - 1) * np.array((0.99, 0.97, 0.90)) - least
+    quantiles: NDArray[np.float64] = np.interp(places, np.arange(top.size), top)
+    return quantiles
 
 
 def _focus(green: Rgb) -> float:
@@ -292,19 +269,19 @@ def _focus(green: Rgb) -> float:
 def _solid(objects: Rgb) -> float:
     """How much of the objects is as broad as a cell; pale centres are filled first. 1 if none."""
     mask = fill_holes(objects, below=150)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
-    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc)
+    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc(7))
     total = cv2.countNonZero(mask)
     return cv2.countNonZero(opened) / total if total else 1.0
 
 
-def _drawn(rgb: Rgb) -> float:
+def _drawn(rgb: Rgb, planes: levels.Planes | None) -> float:
     """Share of unclipped pixels exactly equal to the next: a camera has noise, a drawing none.
 
-    0 when less than a twentieth of the picture is unclipped: too little to say.
+    0 when less than a twentieth of the picture is unclipped: too little to say. ``planes`` are
+    the channels of ``rgb``, from whoever has them already.
     """
     step = max(1, max(rgb.shape[:2]) // SIDE)
-    planes = levels.split(np.ascontiguousarray(rgb[::step]))
+    planes = planes or levels.split(np.ascontiguousarray(rgb[::step]))
     here = [plane[:, :-1:step] for plane in planes]
     there = [plane[:, 1::step] for plane in planes]
     brightest = np.maximum(np.maximum(here[0], here[1]), here[2])

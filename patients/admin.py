@@ -37,6 +37,7 @@ class PatientAdmin(ScopedAdmin):
 
     visible = patients_visible_to
     read_as = "patient.read"
+    listed_as = "patient.listed"
     patient_path = "pk"
     fixed = ("clinic",)
     list_display = ["mrn", "name", "birth_date", "sex_in_words", "clinic"]
@@ -127,6 +128,7 @@ class PortalAccessAdmin(ScopedAdmin):
     """Who reads which patient's reports."""
 
     visible = portal_access_visible_to
+    listed_as = "portal_access.listed"
     clinic_path = "patient__clinic_id"
     form = InvitationForm
     list_display = ["user", "patient", "relation", "granted_at", "expires_at", "standing"]
@@ -217,6 +219,7 @@ class InvitationAdmin(ScopedAdmin):
     """Sheets of paper with which parents and patients come to the portal."""
 
     visible = invitations_visible_to
+    listed_as = "invitation.listed"
     clinic_path = "patient__clinic_id"
     patient_path = "patient_id"
     list_display = ["patient", "relation", "issued_at", "expires_at", "standing", "accepted_by"]

@@ -36,6 +36,9 @@ class Patient(models.Model):
     sex = models.CharField("administrative sex", max_length=10, choices=Sex.choices)
     language = models.CharField("preferred language", max_length=10, choices=offered, default="en")
     registered_at = models.DateTimeField(default=timezone.now, editable=False)
+    erased_at = models.DateTimeField(
+        null=True, editable=False, help_text="Since then nothing here tells who it was."
+    )
 
     class Meta:
         ordering = ["family_name", "given_names"]
@@ -194,3 +197,57 @@ class Invitation(models.Model):
     def is_open(self) -> bool:
         """Whether it can still be accepted."""
         return self.state == InvitationState.OPEN and self.expires_at > timezone.now()
+
+
+class Kept(models.TextChoices):
+    """What is kept for a period of its own."""
+
+    PATIENTS = "patients", "Patients, from their last specimen on"
+    EVENTS = "events", "The log that screens catch up from"
+    LOOKS = "looks", "Which pictures a reader was shown"
+
+
+class RetentionRule(models.Model):
+    """How long a kind is kept. Without a rule: for good."""
+
+    kind = models.CharField(max_length=20, choices=Kept.choices, unique=True)
+    days = models.PositiveIntegerField()
+    until_age = models.PositiveSmallIntegerField(
+        default=0, help_text="Patients in years: never before, however long ago they were here."
+    )
+
+    class Meta:
+        ordering = ["kind"]
+        constraints = [
+            in_choices("kind", Kept, name="retention_kind_known"),
+            models.CheckConstraint(condition=models.Q(days__gte=1), name="retention_some_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.days} days"
+
+
+class LegalHold(models.Model):
+    """Why a patient's data must stay: a lawsuit, a complaint, a study. Lifted, never deleted."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="legal_holds")
+    accession = models.CharField(max_length=40, blank=True, help_text="The specimen, if it is one.")
+    reason = models.CharField(max_length=400)
+    placed_by = models.CharField(max_length=200)
+    placed_at = models.DateTimeField(default=timezone.now, editable=False)
+    lifted_by = models.CharField(max_length=200, blank=True)
+    lifted_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-placed_at"]
+        indexes = [
+            models.Index(
+                fields=["patient"],
+                condition=models.Q(lifted_at__isnull=True),
+                name="legal_hold_in_force",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{str(self.pk)[:8]}: {self.reason}"

@@ -43,9 +43,9 @@ def _no_brake() -> None:
 @pytest.fixture
 def world(db: Any) -> Any:
     """The hospital of tests/world.py."""
-    from tests.world import found
+    from tests.again import found_again
 
-    return found()
+    return found_again()
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _flush_leaves_triggers_alone() -> Iterator[None]:
-    """Let SQLite's flush between transactional tests empty the append-only audit trail.
+    """Let SQLite's flush between transactional tests empty the tables that only grow.
 
     PostgreSQL truncates, which row triggers do not see; SQLite deletes, which they refuse.
     """
@@ -66,15 +66,11 @@ def _flush_leaves_triggers_alone() -> Iterator[None]:
 
     def sql_flush(self: Any, style: Any, tables: Any, **options: Any) -> list[str]:
         statements = original(self, style, tables, **options)
-        if "audit_entry" not in tables:
-            return statements
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT sql FROM sqlite_master WHERE type='trigger' AND tbl_name='audit_entry'"
-            )
-            triggers = [row[0] for row in cursor.fetchall()]
+            cursor.execute("SELECT tbl_name, sql FROM sqlite_master WHERE type='trigger'")
+            triggers = [sql for table, sql in cursor.fetchall() if table in tables]
         drops = [f"DROP TRIGGER IF EXISTS {sql.split()[2]};" for sql in triggers]
-        return [*drops, *statements, *triggers]
+        return [*drops, *statements, *triggers] if statements else []
 
     DatabaseOperations.sql_flush = sql_flush
     yield

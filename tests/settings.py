@@ -12,7 +12,7 @@ if "TEST_DATABASE_URL" in os.environ:
 
 from hospital.config.settings import *  # noqa: F403
 
-# Fast hashing: the tests are not about scrypt.
+# Fast hashing: the tests are not about Argon2.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {  # noqa: F405
     "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"

@@ -24,21 +24,25 @@ from diagnostics.models import (
     DiagnosticReport,
     DicomInstance,
     FieldImage,
+    FoundCells,
     Hold,
     HoldReason,
     MixUp,
+    ReferenceField,
+    SavedView,
     Specimen,
     Upload,
 )
-from diagnostics.services import analyses, dicom, looking, reports, uploads
+from diagnostics.services import analyses, dicom, looking, references, uploads, views
 from diagnostics.services.specimens import register_specimen
-from hospital.accounts.models import SignIn
+from hospital.accounts import emergency
+from hospital.accounts.models import BreakGlass, SignIn
 from ml import packages
 from patients.models import Invitation, Patient, PortalAccess
 from patients.services import register_patient
 from tests.dicom_objects import dataset, part10
 from tests.tus import PIECE, metadata, particulars
-from tests.world import PASSWORD, SETUP, World, content_digest
+from tests.world import PASSWORD, SETUP, World, content_digest, look, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -70,6 +74,7 @@ class Scene:
     held: FieldImage
     mix_up: MixUp
     call: CellCall
+    view: SavedView
 
 
 @pytest.fixture
@@ -91,7 +96,7 @@ def furnished(world: World) -> Scene:
     )
     released_image = world.receive(11, specimen=second)
     world.succeed(released_image)
-    released = reports.sign(
+    released = look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=second.report,
@@ -128,6 +133,8 @@ def furnished(world: World) -> Scene:
     )
     world.receive(14, specimen=mixed)
     world.receive(14, specimen=_specimen(another, "N-6"))
+    for hand in (world.technician, world.haematologist):
+        look(hand, DiagnosticReport.objects.get(pk=report.pk))
     return Scene(
         held=held_image,
         mix_up=MixUp.objects.get(),
@@ -138,6 +145,7 @@ def furnished(world: World) -> Scene:
         released=released,
         released_image=released_image,
         access=PortalAccess.objects.get(user=world.guardian),
+        view=views.save_view(user=world.haematologist, name="Mornings", query="show=review"),
         call=looking.call_cell(user=world.haematologist, analysis=outlined, cell=0, label="pre_b"),
         upload=uploads.begin(
             device=world.device,
@@ -219,6 +227,10 @@ def version(scene: Scene) -> dict[str, Any]:
 
 def signature(scene: Scene) -> dict[str, Any]:
     return {**version(scene), "conclusion": "pre_b", "password": PASSWORD}
+
+
+def reason(scene: Scene) -> dict[str, Any]:
+    return {**version(scene), "reason": "looked again"}
 
 
 def new_patient(scene: Scene) -> dict[str, Any]:
@@ -329,6 +341,15 @@ def a_package(scene: Scene) -> dict[str, Any]:
     return {"package_id": uuid.uuid4()}
 
 
+def a_reference(scene: Scene) -> Any:
+    """Cells of the signed report, measured."""
+    analysis = Analysis.objects.get(image=scene.released_image)
+    if not FoundCells.objects.filter(analysis=analysis).exists():
+        scene.world.outline(analysis)
+    references.collect()
+    return ReferenceField.objects.get(report=scene.released).pk
+
+
 def an_upload(scene: Scene) -> dict[str, Any]:
     return {"upload_id": scene.upload.pk}
 
@@ -337,6 +358,13 @@ def a_session_of(user: Any) -> int:
     """Where they are signed in besides."""
     SignIn.objects.get_or_create(user=user, session_key="another-device", device="Firefox")
     return SignIn.objects.get(session_key="another-device").pk
+
+
+def an_emergency_in(world: World) -> BreakGlass:
+    """In which the outsider reads there."""
+    opened = BreakGlass.objects.filter(ended_at=None).first()
+    reason = "A child bleeds tonight"
+    return opened or emergency.begin(user=world.outsider, clinic=world.clinic, reason=reason)
 
 
 # fmt: off
@@ -359,6 +387,12 @@ TABLE = [
     Line(" in 200 200 200 200 200 200 200  in", "GET", "mfa_index"),
     Line(" in 200 200 200 200 200 200 200  in", "GET", "mfa_list_webauthn"),
     Line(" in 200 200 200 200 200 200 200  in", "GET", "password"),
+    # emergencies: for haematologists, and administrators to watch; the deed after being asked again
+    Line(" in 403 403 403 200 403 200 200  in", "GET", "emergency"),
+    Line(" in 403 403 403 302 403 302 302  in", "POST", "emergency"),
+    Line(" in 404 404 404 404 404 302 302  in", "POST", "emergency-end",
+         lambda s: {"pk": an_emergency_in(s.world).pk}),
+    Line(" in 200 200 200 200 200 200 200  in", "GET", "passkey-options"),
     Line(" in 302 302 302 302 302 302 302  in", "POST", "sessions-end"),
     Line(" in 404 404 302 404 404 404 404  in", "POST", "session-end",
          lambda s: {"pk": a_session_of(s.world.technician)}),
@@ -377,21 +411,41 @@ TABLE = [
     # the worklist and the case
     Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist"),
     Line(" in 403 403 200 200 403 403 200  in", "GET", "worklist-live"),
+    Line(" in 403 403 302 302 403 403 302  in", "POST", "view-save",
+         body=lambda s: {"name": "Nights"}),
+    Line(" in 403 403 404 302 403 403 404  in", "POST", "view-deed",
+         lambda s: {"view_id": s.view.pk, "deed": "forget"}, note="of the haematologist"),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case", report),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-live", report),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-field", field),
     Line(" in 404 404 200 200 404 404 404  in", "GET", "picture-cells", sent_picture),
     Line(" in 404 404 302 302 404 404 404  in", "GET", "case-beside",
          lambda s: {**report(s), "where": "next"}),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "picture-alike",
+         lambda s: {**sent_picture(s), "cell": 0}),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "reference-cell",
+         lambda s: {"reference_id": a_reference(s), "cell": 0}),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case-ahead", report),
+    Line(" in 404 404 302 302 404 404 404  in", "GET", "next-case-ahead", report),
     Line(" in 404 404 201 201 404 404 404  in", "POST", "picture-call", sent_picture, named_cell),
     Line(" in 404 404 202 202 404 404 404  in", "POST", "picture-ask-heat", sent_picture),
     Line(" in 404 404 403 200 404 404 404  in", "POST", "call-undo",
          lambda s: {"call_id": s.call.pk}, note="of the haematologist"),
     Line(" in 403 403 200 200 403 403 200  in", "GET", "model-card",
          lambda s: {"digest": packages.describe(packages.COMMITTED).digest}),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-own-call", report),
+    Line(" in 403 403 200 200 403 200 200  in", "GET", "concordance"),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-verify", report, version),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-seen", report),
     Line(" in 404 404 403 302 404 404 404  in", "POST", "case-sign", report, signature),
-    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-told", released),
+    Line(" in 404 404 403 409 404 404 404  in", "POST", "case-confirm", report, signature,
+         note="nothing waits"),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-send-back", report, reason),
+    Line(" in 404 404 403 200 404 404 404  in", "GET", "case-amend", released),
+    Line(" in 404 404 403 200 404 404 404  in", "GET", "case-withdraw", released),
+    Line(" in 404 404 200 200 404 404 404  in", "GET", "case-version",
+         lambda s: {**released(s), "number": s.released.versions.get().version}),
+    Line(" in 404 404 302 302 404 404 404  in", "POST", "case-contact", released),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "analysis-retry",
          lambda s: {"analysis_id": s.failed.pk}),
     Line(" in 404 404 302 302 404 404 404  in", "POST", "case-release", held_report, why),
@@ -442,6 +496,10 @@ TABLE = [
     Line(" in 404 404 200 200 404 404 404  in", "GET", "case-pdf", report),
     Line("200 200 200 200 200 200 200 200 200", "GET", "verify", paper),
     Line("422 422 422 422 422 422 422 422 422", "POST", "verify", paper, note="no digest"),
+    # machines that watch: of nobody in particular; the numbers to known addresses only
+    Line("200 200 200 200 200 200 200 200 200", "GET", "healthz"),
+    Line("200 200 200 200 200 200 200 200 200", "GET", "readyz"),
+    Line("200 200 200 200 200 200 200 200 200", "GET", "metrics"),
     # microscopes
     Line("403 403 403 403 403 403 403 403 403", "POST", "api:device-enrol",
          body=lambda s: {"code": "0000-0000-0000"}),
@@ -527,7 +585,15 @@ TABLE = [
          lambda s: {**why(s), "keep": None}),
     Line("401 403 403 200 200 403 403 200 401", "GET", "api:report-list"),
     Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-detail", pk("report")),
+    Line("401 403 403 200 200 403 403 404 401", "POST", "api:report-seen", pk("report"),
+         lambda s: {"images": []}),
     Line("401 403 403 403 200 403 403 404 401", "POST", "api:report-sign", pk("report"), signature),
+    Line("401 403 403 403 409 403 403 404 401", "POST", "api:report-confirm", pk("report"),
+         signature, note="nothing waits"),
+    Line("401 403 403 403 409 403 403 404 401", "POST", "api:report-send-back", pk("report"),
+         reason, note="nothing waits"),
+    Line("401 403 403 403 400 403 403 404 401", "POST", "api:report-amend", pk("released")),
+    Line("401 403 403 403 400 403 403 404 401", "POST", "api:report-withdraw", pk("released")),
     Line("401 403 403 200 200 403 403 404 401", "POST", "api:report-verify", pk("report"), version),
     Line("401 403 403 200 200 403 403 404 401", "GET", "api:report-pdf", pk("report")),
     Line("401 403 403 202 202 403 403 404 401", "POST", "api:analysis-retry", pk("failed")),

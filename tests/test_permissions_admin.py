@@ -23,6 +23,8 @@ WRITABLE = {
     "device": {"add", "change"},
     "releaserule": {"add", "change", "delete"},
     "releasewish": {"add", "change"},
+    "readingrule": {"add", "change"},
+    "escalationstep": {"add", "change", "delete"},
     "specimen": {"add", "change"},
     "controlslide": {"add", "change"},
 }

@@ -10,6 +10,8 @@ from devices.models import Device, DeviceState
 from diagnostics.models import (
     Analysis,
     AnalysisState,
+    CallBack,
+    CallBackState,
     ControlRun,
     ControlState,
     DiagnosticReport,
@@ -32,6 +34,7 @@ MACHINES = [
     (ControlRun, ControlState, "state"),
     (Invitation, InvitationState, "state"),
     (HeatMap, HeatMapState, "state"),
+    (CallBack, CallBackState, "state"),
     (ModelPackage, PackageState, "state"),
 ]
 PAIRS = [
@@ -47,11 +50,14 @@ COMPANIONS: dict[tuple[type, str], dict[str, Any]] = {
     (Analysis, "failed"): {"failure": "internal"},
     (HeatMap, "drawn"): {"storage_key": "derived/heat.png"},
     (HeatMap, "failed"): {"failure": "internal"},
+    (CallBack, "confirmed"): {"closed_at": "2026-11-20T10:00Z"},
+    (CallBack, "dropped"): {"closed_at": "2026-11-20T10:00Z"},
 }
 BLANK: dict[type, dict[str, Any]] = {
     FieldImage: {"rejection": ""},
     Analysis: {"lease": None, "outcome": "", "failure": ""},
     HeatMap: {"storage_key": "", "failure": ""},
+    CallBack: {"closed_at": None},
 }
 
 
@@ -65,7 +71,9 @@ def row_in(world: Any, model: type, field: str, state: str) -> Any:
     package = ModelPackage(name="p", version="1", digest="cd" * 32, path="/p")
     if model is ModelPackage:
         package.save()
+    back = CallBack.objects.create(clinic=world.clinic, patient=world.patient)
     row = {
+        CallBack: back,
         ModelPackage: package,
         ControlRun: run,
         Device: world.device,

@@ -4,11 +4,14 @@ import base64
 import hashlib
 import io
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
+from django.db import connection
 from PIL import Image
 
 from devices.models import Device
@@ -19,14 +22,25 @@ from diagnostics.models import (
     ConclusionGroup,
     ControlSlide,
     DiagnosticReport,
+    EscalationStep,
     FieldImage,
     FoundCells,
     Outcome,
+    ReadingRule,
     ReleaseWay,
     Specimen,
     Wish,
 )
-from diagnostics.services import analyses, intake, release
+from diagnostics.services import (
+    analyses,
+    contacts,
+    escalation,
+    intake,
+    looking,
+    reading_rules,
+    release,
+    signing,
+)
 from diagnostics.services.controls import save_slide
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import Clinic, User
@@ -133,6 +147,29 @@ class World:
         """The clinic's rule: when its families may read."""
         release.set_rule(actor=SETUP, clinic=self.clinic, group=group, way=way, hours=hours)
 
+    def own_call_first(self) -> None:
+        """The clinic's rule: readers call before the model's word is shown to them."""
+        rule = ReadingRule.objects.get(clinic=self.clinic)
+        rule.own_call_first = True
+        reading_rules.save_rule(actor=SETUP, rule=rule)
+
+    def critical_from(self, critical: str) -> None:
+        """The clinic's rule: from when on a malignant pattern is critical."""
+        rule = ReadingRule.objects.get(clinic=self.clinic)
+        rule.critical = critical
+        reading_rules.save_rule(actor=SETUP, rule=rule)
+
+    def call(self, report: DiagnosticReport, **given: str) -> Any:
+        """The haematologist notes a call; unless said otherwise to a guardian, not read back."""
+        usual = {"relation": "guardian", "outcome": "reached", "name": "Nadia Rahman"}
+        report = DiagnosticReport.objects.get(pk=report.pk)
+        return contacts.note(
+            user=self.haematologist,
+            report=report,
+            value=contacts.value_of(report),
+            call=contacts.Call(**(usual | given)),
+        )
+
     def at_once(self) -> None:
         """The paper's rule: families read what nobody has signed."""
         self.release(ReleaseWay.AT_ONCE)
@@ -157,6 +194,9 @@ def found() -> World:
         usual = ReleaseWay.ON_SIGNATURE
         release.set_rule(actor=SETUP, clinic=clinic, group=ConclusionGroup.ANY, way=usual)
         release.set_wish(actor=SETUP, patient=who, wish=Wish.AS_RULE)
+        reading_rules.save_rule(actor=SETUP, rule=ReadingRule(clinic=clinic))
+        step = EscalationStep(clinic=clinic, minutes=0, role=Role.HAEMATOLOGIST)
+        escalation.save_step(actor=SETUP, step=step)
     device, other_device = _device(north, "SN-1"), _device(south, "SN-2")
     world = World(
         clinic=north,
@@ -189,6 +229,38 @@ def found() -> World:
     for user in (world.technician, world.outsider):
         lockouts.begin(user.username)  # somebody has mistyped a password
     return world
+
+
+def look(user: User, report: DiagnosticReport) -> None:
+    """Every field of the report is on `user`'s screen for long enough."""
+    images = FieldImage.objects.filter(specimen=report.specimen_id).values_list("pk", flat=True)
+    looking.note_fields_seen(user=user, report=report, images=images)
+
+
+def look_and_sign(*, user: User, report: DiagnosticReport, **given: Any) -> DiagnosticReport:
+    """`signing.sign`, by somebody who has been shown every field."""
+    look(user, report)
+    return signing.sign(user=user, report=report, **given)
+
+
+@contextmanager
+def by_hand(table: str) -> Iterator[None]:
+    """Somebody with the database's own password, who has taken the guards off `table`."""
+    with connection.cursor() as cursor:
+        if connection.vendor != "sqlite":
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            yield
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+            return
+        cursor.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type='trigger' AND tbl_name=%s", [table]
+        )
+        guards = cursor.fetchall()
+        for name, _ in guards:
+            cursor.execute(f"DROP TRIGGER {name}")
+        yield
+        for _, sql in guards:
+            cursor.execute(sql)
 
 
 def content_digest(body: bytes) -> str:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from devices.models import Device, DeviceKey, DeviceState
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Refusal
+from hospital.base.rows import rows_by
 from hospital.base.states import advance
 
 KEY_MARK = "llk"
@@ -181,9 +182,7 @@ def authenticate(key: str, *, certificate: str = "") -> DeviceKey:
     """
     mark, _, rest = key.partition("_")
     prefix, _, _ = rest.partition("_")
-    rows = DeviceKey.objects.select_related("device").order_by()
-    # A prefix is one key's.
-    row = next(iter(rows.filter(prefix=prefix)), None) if mark == KEY_MARK else None
+    row = _row_of(prefix) if mark == KEY_MARK else None
     # Compare in any case, so that an unknown prefix takes as long as a wrong secret.
     known = row.digest if row else "0" * 64
     if not hmac.compare_digest(known, _digest(key)) or row is None or not row.live:
@@ -191,6 +190,14 @@ def authenticate(key: str, *, certificate: str = "") -> DeviceKey:
     ensure_certificate(row.device, certificate)
     _note_use(row)
     return row
+
+
+def _row_of(prefix: str) -> DeviceKey | None:
+    """The key with this prefix, which is one key's, and its device."""
+    for row in rows_by(DeviceKey, "prefix", [prefix]):
+        [row.device] = rows_by(Device, "id", [row.device_id])
+        return row
+    return None
 
 
 def ensure_certificate(device: Device, shown: str) -> None:

@@ -26,6 +26,7 @@ from diagnostics.models import (
 from diagnostics.services import holds, intake
 from diagnostics.wording import advice_for
 from hospital.base.api import read_body
+from hospital.base.logs import follow
 from hospital.base.openapi import header, problems
 from hospital.base.problems import NotFound, Refusal
 
@@ -171,9 +172,11 @@ class ImageView(DeviceView):
     def put(self, request: Request, image_id: str) -> Response:
         """Store a picture for good. 201 the first time, 200 for the same picture again."""
         captured_at = captured_at_of(request.headers.get("Captured-At", ""))
+        picture = image_id_of(image_id)
+        follow(picture)
         image, created = intake.receive(
             device=device_of(request),
-            image_id=image_id_of(image_id),
+            image_id=picture,
             body=read_body(request),
             content_digest=request.headers.get("Content-Digest", ""),
             accession=request.headers.get("Accession-Number", "").strip(),

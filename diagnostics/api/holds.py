@@ -107,6 +107,7 @@ class HoldViewSet(ScopedViewSet[Hold], ListModelMixin):
     model = Hold
     serializer_class = HoldSerializer
     filterset_class = HoldFilter
+    listed_as = "hold.listed"
     ordering = ("-held_at", "id")
     permissions = {"list": _SEE, "release": _RELEASE, "set_aside": _RELEASE, "many": _RELEASE}
 
@@ -117,6 +118,10 @@ class HoldViewSet(ScopedViewSet[Hold], ListModelMixin):
     def clinic_of(self, row: Hold) -> Any:
         """The picture's."""
         return row.image.clinic_id
+
+    def patient_of(self, row: Hold) -> Any:
+        """The picture's."""
+        return row.image.patient_id
 
     @extend_schema(
         summary="Release a held picture",

@@ -10,6 +10,7 @@ from diagnostics.models import (
     AnalysisState,
     Certainty,
     Conclusion,
+    Deed,
     DiagnosticReport,
     FieldImage,
     HoldReason,
@@ -19,6 +20,7 @@ from diagnostics.models import (
 )
 from diagnostics.patient_message import DISCLAIMER
 from diagnostics.selectors import images_with_analyses
+from diagnostics.services import own_call
 from ml.classes import CLASSES
 
 
@@ -114,6 +116,10 @@ class ReportSummarySerializer(serializers.Serializer[DiagnosticReport]):
     released_at = serializers.DateTimeField(allow_null=True)
     synthetic = serializers.SerializerMethodField()
     packages = serializers.SerializerMethodField()
+    own_call_first = serializers.BooleanField(
+        source="veiled",
+        help_text="Whether what the model says is left out until you have made your own call.",
+    )
     disclaimer = serializers.SerializerMethodField()
 
     def get_fields(self) -> dict[str, Any]:
@@ -142,15 +148,43 @@ class ReportSummarySerializer(serializers.Serializer[DiagnosticReport]):
         return str(DISCLAIMER)
 
 
+class NameSerializer(serializers.Serializer[Any]):
+    """A name put to a report."""
+
+    deed = serializers.ChoiceField(Deed.choices)
+    becomes = serializers.ChoiceField(ReportStatus.choices)
+    conclusion = serializers.ChoiceField(Conclusion.choices, allow_blank=True)
+    comment = serializers.CharField(allow_blank=True)
+    reason = serializers.CharField(allow_blank=True)
+    version = serializers.IntegerField()
+    by = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
 class ReportSerializer(ReportSummarySerializer):
     """A report with its pictures."""
 
+    read_by = serializers.SerializerMethodField()
+    waiting = NameSerializer(
+        allow_null=True, help_text="A first reading that a second reader has yet to confirm."
+    )
+    signatures = serializers.SerializerMethodField()
     images = serializers.SerializerMethodField()
+
+    def get_read_by(self, report: DiagnosticReport) -> str | None:
+        """Whose reading the signer confirmed as second reader."""
+        return str(report.read_by) if report.read_by else None
+
+    @extend_schema_field(NameSerializer(many=True))
+    def get_signatures(self, report: DiagnosticReport) -> Any:
+        """Every name that was put to it, the newest first."""
+        return NameSerializer(report.signatures.select_related("by"), many=True).data
 
     @extend_schema_field(ReportImageSerializer(many=True))
     def get_images(self, report: DiagnosticReport) -> Any:
         """In order of arrival."""
-        return [_image(image) for image in images_with_analyses(report)]
+        images = images_with_analyses(report)
+        return [_image(one) for one in (own_call.veil_fields(images) if report.veiled else images)]
 
 
 class VerificationSerializer(serializers.Serializer[Any]):
@@ -159,7 +193,41 @@ class VerificationSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(min_value=1)
 
 
-class SignatureSerializer(VerificationSerializer):
+class SeenSerializer(serializers.Serializer[Any]):
+    """Pictures of the report that were on the reader's screen."""
+
+    images = serializers.ListField(child=serializers.UUIDField(), max_length=1000)
+
+
+class FieldLeftSerializer(serializers.Serializer[Any]):
+    """A usable picture that the reader has not been shown."""
+
+    number = serializers.IntegerField(help_text="By arrival, from 1.")
+    image = serializers.UUIDField(source="image_id")
+
+
+class LeftSerializer(serializers.Serializer[Any]):
+    """What the reader has yet to be shown before they sign."""
+
+    left = FieldLeftSerializer(many=True)
+
+
+class ProofSerializer(VerificationSerializer):
+    """The version that was looked at, and once more who one is: by password, or by code."""
+
+    password = serializers.CharField(
+        write_only=True, required=False, default="", trim_whitespace=False, max_length=200
+    )
+    code = serializers.CharField(
+        write_only=True,
+        required=False,
+        default="",
+        max_length=40,
+        help_text="Of the authenticator app, or a recovery code; good once.",
+    )
+
+
+class SignatureSerializer(ProofSerializer):
     """A haematologist's conclusion, under their password."""
 
     conclusion = serializers.ChoiceField(Conclusion.choices)
@@ -171,7 +239,28 @@ class SignatureSerializer(VerificationSerializer):
         help_text="What the family reads, where it is not the house's words: by reading level "
         "('simple', 'plain', 'detailed'), then by part ('means', 'means_not', 'next').",
     )
-    password = serializers.CharField(write_only=True, trim_whitespace=False, max_length=200)
+
+
+class ChangeSerializer(SignatureSerializer):
+    """Another version of a signed report, and why."""
+
+    becomes = serializers.ChoiceField(
+        [ReportStatus.AMENDED.value, ReportStatus.CORRECTED.value],
+        help_text="'amended': there is more to say; 'corrected': it was wrong.",
+    )
+    reason = serializers.CharField(max_length=2000, help_text="For colleagues, on paper too.")
+
+
+class SendingBackSerializer(VerificationSerializer):
+    """Why the reading that waits is not confirmed."""
+
+    reason = serializers.CharField(max_length=2000)
+
+
+class WithdrawalSerializer(ProofSerializer):
+    """Why a signed report does not hold at all."""
+
+    reason = serializers.CharField(max_length=2000, help_text="For colleagues.")
 
 
 def _image(image: FieldImage) -> dict[str, Any]:

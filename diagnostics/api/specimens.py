@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from diagnostics import search
 from diagnostics.models import Specimen
 from diagnostics.selectors import specimens_visible_to
+from diagnostics.services import reading
 from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from hospital.accounts.api import ScopedViewSet
 from hospital.accounts.selectors import clinic_ids_where
@@ -84,7 +85,8 @@ class SpecimenFilter(Filters):
         responses={201: SpecimenSerializer, **problems(400, 401, 403)},
     ),
     retrieve=extend_schema(
-        summary="One specimen", responses={200: SpecimenSerializer, **problems(401, 403, 404)}
+        summary="One specimen (audited)",
+        responses={200: SpecimenSerializer, **problems(401, 403, 404)},
     ),
     partial_update=extend_schema(
         summary="Correct a specimen",
@@ -103,6 +105,7 @@ class SpecimenViewSet(
     model = Specimen
     serializer_class = SpecimenSerializer
     filterset_class = SpecimenFilter
+    listed_as = "specimen.listed"
     ordering = ("-registered_at", "id")
     permissions = {
         "list": "diagnostics.view_specimen",
@@ -120,6 +123,12 @@ class SpecimenViewSet(
     def clinic_of(self, row: Specimen) -> Any:
         """The patient's, also before the row is stored."""
         return row.patient.clinic_id
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """One specimen, with a note in the audit trail of who looked."""
+        specimen = self.get_object()
+        reading.note_specimen(user=request.user, specimen=specimen)
+        return Response(self.get_serializer(specimen).data)
 
     def store(self, row: Specimen) -> Specimen:
         """Through the specimens' service, in the clinic of a patient the user may see there."""

@@ -11,7 +11,7 @@ from diagnostics.documents.sheet import Part, Sheet, framed, named, notice
 from diagnostics.documents.statement import Field, Statement, conclusion_of
 from diagnostics.documents.text import isolated
 from diagnostics.models import Outcome, ReportStatus
-from diagnostics.services.reports import CLEAR_FROM, LEANING_FROM, certainty_of
+from diagnostics.services.findings import CLEAR_FROM, LEANING_FROM, certainty_of
 from hospital.base.shaping import day, moment
 
 # More would bury the report; the case page has them all.
@@ -68,6 +68,9 @@ def _conclusion(statement: Statement) -> dict[str, Any]:
         {"kind": "lead", "text": report.get_conclusion_display()},
         {"kind": "text", "text": _("Signed by %(who)s, %(at)s.") % signed},
     ]
+    if statement.read_by:
+        both = _("As second reader, confirming the reading of %(who)s.")
+        parts.append({"kind": "text", "text": both % {"who": isolated(statement.read_by)}})
     if lines := [isolated(line) for line in report.comment.splitlines() if line.strip()]:
         parts.append({"kind": "label", "text": _("Comment")})
         parts += [{"kind": "text", "text": line} for line in lines]

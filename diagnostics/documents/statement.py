@@ -32,7 +32,9 @@ class Statement:
 
     Attributes:
         report: built from the snapshot, for reading only; never to be saved.
-        signed_by, verified_by: names as they stood then, '' for nobody.
+        signed_by, read_by, verified_by: names as they stood then, '' for nobody; `read_by` is
+            whose reading the signer confirmed as second reader.
+        reason: why it says otherwise than the version before.
         words: what was signed for the family, see `services.signed_words`; {} for nothing.
         version: the frozen version; None for what nobody has signed.
         previous: the version signed before this one.
@@ -41,6 +43,7 @@ class Statement:
 
     report: DiagnosticReport
     signed_by: str
+    read_by: str
     verified_by: str
     reason: str
     fields: Sequence[Field]
@@ -93,6 +96,7 @@ def _statement(row: DiagnosticReport, content: dict[str, Any], **versions: Any) 
     return Statement(
         report=_report(row, content),
         signed_by=content["signed_by"],
+        read_by=content.get("read_by", ""),
         verified_by=content["verified_by"],
         reason=content.get("reason", ""),
         words=content["words"],

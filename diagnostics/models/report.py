@@ -6,9 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from devices.models import Device
 from diagnostics.models.analysis import CLASS_NAMES, probability_bars
 from diagnostics.models.specimen import Specimen
 from hospital.accounts.models import Clinic
@@ -21,7 +23,7 @@ class ReportStatus(models.TextChoices):
 
     REGISTERED = "registered", _("Registered")
     PARTIAL = "partial", _("Unverified (computer only)")
-    PRELIMINARY = "preliminary", _("Verified by a technician")
+    PRELIMINARY = "preliminary", _("Preliminary")
     FINAL = "final", _("Signed")
     AMENDED = "amended", _("Amended")
     CORRECTED = "corrected", _("Corrected")
@@ -45,7 +47,7 @@ class Conclusion(models.TextChoices):
 
 
 class Certainty(models.TextChoices):
-    """How sure the model is, in words; see `services.reports.certainty_of`."""
+    """How sure the model is, in words; see `services.findings.certainty_of`."""
 
     CLEAR = "clear", "Clear"
     LEANING = "leaning", "Leaning"
@@ -71,21 +73,40 @@ class Urgency(models.IntegerChoices):
 
     UNREADABLE = 0, "Nobody can read it"
     ORDINARY = 1, "In its turn"
-    ATTENTION = 2, "First"
+    ATTENTION = 2, "The model is not sure"
+    CRITICAL = 3, "Malignant pattern"
 
 
-# What a person should look at first: all but a clear and unanimous benign, and pictures on which
+class ModelReading(models.TextChoices):
+    """What the model makes of a report's pictures, as the worklist is filtered by it."""
+
+    BENIGN = "benign", CLASS_NAMES["benign"]
+    EARLY_PRE_B = "early_pre_b", CLASS_NAMES["early_pre_b"]
+    PRE_B = "pre_b", CLASS_NAMES["pre_b"]
+    PRO_B = "pro_b", CLASS_NAMES["pro_b"]
+    UNCERTAIN = "uncertain", "Uncertain"
+    UNFAMILIAR = "unfamiliar", "Unfamiliar"
+
+
+# A malignant pattern that the model is clear about, or leans to. Where readers call first, a
+# report's place on a list tells nothing of what the model says.
+_MALIGNANT = Q(status__in=UNSIGNED, blind=False) & ~Q(impression__in=["", "benign"])
+CRITICAL_PATTERN = _MALIGNANT & ~Q(certainty=Certainty.UNCERTAIN)
+# What a person should look at next: all but a clear and unanimous benign, and pictures on which
 # the model has no opinion.
 NEEDS_ATTENTION = Q(status__in=UNSIGNED) & (
-    (~Q(impression="") & ~Q(impression="benign", certainty=Certainty.CLEAR))
-    | Q(findings__dissent__gt=0)
-    | Q(findings__fields__failed__gt=0)
+    Q(findings__fields__failed__gt=0)
     | Q(findings__fields__held__gt=0)
-    | Q(findings__fields__unfamiliar__gt=0)
+    | Q(blind=False)
+    & (
+        (~Q(impression="") & ~Q(impression="benign", certainty=Certainty.CLEAR))
+        | Q(findings__dissent__gt=0)
+        | Q(findings__fields__unfamiliar__gt=0)
+    )
 )
 _WAITS = Q(status=S.REGISTERED) | Q(findings__fields__pending__gt=0)
 # Nobody can read these: every picture was spoilt.
-_NOTHING_USABLE = Q(status__in=UNSIGNED, impression="")
+_NOTHING_USABLE = Q(status__in=UNSIGNED, impression="", blind=False)
 
 
 class DiagnosticReport(models.Model):
@@ -96,8 +117,8 @@ class DiagnosticReport(models.Model):
         S.PARTIAL: frozenset(
             {S.REGISTERED, S.PRELIMINARY, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}
         ),
-        # New pictures take a technician's verification back: it did not cover them. So does a
-        # hold; when it leaves no picture that counts, there is nothing to verify.
+        # New pictures take a technician's verification and a first reading back: they did not cover
+        # them. So does a hold; when it leaves no picture that counts, there is nothing to verify.
         S.PRELIMINARY: frozenset(
             {S.REGISTERED, S.PARTIAL, S.FINAL, S.CANCELLED, S.ENTERED_IN_ERROR}
         ),
@@ -118,7 +139,7 @@ class DiagnosticReport(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
 
-    # What the model found, over all fields: see services.reports.findings_of.
+    # What the model found, over all fields: see services.findings.findings_of.
     findings = models.JSONField(default=dict)
     impression = models.CharField(max_length=20, blank=True, help_text="The model's leading class.")
     certainty = models.CharField(max_length=20, choices=Certainty.choices, blank=True)
@@ -137,6 +158,13 @@ class DiagnosticReport(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     signed_at = models.DateTimeField(null=True)
+    # Where the clinic wants two: whose reading `signed_by` confirmed, and what waits for that.
+    read_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    waiting = models.ForeignKey(
+        "Signature", on_delete=models.PROTECT, null=True, editable=False, related_name="+"
+    )
     # The portal: see services.release.
     portal_from = models.DateTimeField(
         null=True, editable=False, help_text="From when the family may read it as it stands."
@@ -144,25 +172,32 @@ class DiagnosticReport(models.Model):
     released_at = models.DateTimeField(
         null=True, help_text="When the family was let in to what stands now, or stood before."
     )
-    told_at = models.DateTimeField(
-        null=True, editable=False, help_text="When somebody had told the family what is signed."
-    )
-    told_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
-        null=True,
-        editable=False,
-        related_name="+",
-    )
     mail_due = models.BooleanField(default=False, editable=False)
+    # With a default of the database's: what fills an archive need not know it.
+    blind = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Readers make their own call before the model's is shown: see own_call.hides.",
+    )
 
     # The order of the worklist. Stored, so that an index holds the rows in it; `urgency` and
     # `stage` by the database itself, so that no write can forget them.
     last_picture = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When the specimen's newest one arrived."
     )
+    microscope = models.ForeignKey(
+        Device,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="+",
+        db_index=False,  # report_by_microscope serves
+        help_text="That sent the newest one.",
+    )
     urgency = models.GeneratedField(
         expression=Case(
+            When(CRITICAL_PATTERN, then=Value(Urgency.CRITICAL.value)),
             When(NEEDS_ATTENTION, then=Value(Urgency.ATTENTION.value)),
             When(_WAITS, then=Value(Urgency.ORDINARY.value)),
             When(_NOTHING_USABLE, then=Value(Urgency.UNREADABLE.value)),
@@ -178,6 +213,34 @@ class DiagnosticReport(models.Model):
             default=Value(Stage.REVIEW.value),
         ),
         output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
+    # What the list is filtered by.
+    reading = models.GeneratedField(
+        expression=Case(
+            When(blind=True, status__in=UNSIGNED, then=Value("")),
+            When(
+                impression="",
+                findings__fields__unfamiliar__gt=0,
+                then=Value(ModelReading.UNFAMILIAR.value),
+            ),
+            When(certainty=Certainty.UNCERTAIN, then=Value(ModelReading.UNCERTAIN.value)),
+            default=F("impression"),
+        ),
+        output_field=models.CharField(max_length=20),
+        db_persist=True,
+    )
+    last_reader = models.GeneratedField(
+        expression=Coalesce("signed_by", "verified_by"),
+        output_field=models.UUIDField(null=True),
+        db_persist=True,
+    )
+    failing = models.GeneratedField(
+        expression=Case(
+            When(status__in=UNSIGNED, findings__fields__failed__gt=0, then=Value(True)),
+            default=Value(False),
+        ),
+        output_field=models.BooleanField(),
         db_persist=True,
     )
 
@@ -198,6 +261,25 @@ class DiagnosticReport(models.Model):
             ),
             models.Index(
                 fields=["clinic", "-urgency", "-last_picture", "-id"], name="report_worklist_all"
+            ),
+            # Its filters, each within a stage; see diagnostics.pages.filters.
+            models.Index(
+                fields=["clinic", "stage", "reading", "-urgency", "-last_picture", "-id"],
+                name="report_by_reading",
+            ),
+            models.Index(
+                fields=["clinic", "stage", "microscope", "-urgency", "-last_picture", "-id"],
+                name="report_by_microscope",
+            ),
+            models.Index(
+                fields=["clinic", "stage", "last_reader", "-urgency", "-last_picture", "-id"],
+                condition=Q(last_reader__isnull=False),
+                name="report_by_reader",
+            ),
+            models.Index(
+                fields=["clinic", "-urgency", "-last_picture", "-id"],
+                condition=Q(failing=True),
+                name="report_failing",
             ),
             models.Index(
                 fields=["clinic", "signed_at"],
@@ -222,7 +304,14 @@ class DiagnosticReport(models.Model):
                 | (Q(signed_by__isnull=False, signed_at__isnull=False) & ~Q(conclusion="")),
                 name="report_signed_by_someone",
             ),
+            models.CheckConstraint(
+                condition=Q(read_by=None) | Q(signed_by=None) | ~Q(read_by=F("signed_by")),
+                name="report_nobody_confirms_their_own",
+            ),
         ]
+
+    # Whether this copy is without the model's word: see services.own_call.veil.
+    veiled = False
 
     def __str__(self) -> str:
         return f"report {self.specimen_id}"

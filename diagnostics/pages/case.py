@@ -12,12 +12,21 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from diagnostics.models import CellLabel, Conclusion, DiagnosticReport, FieldImage, ReportStatus
+from diagnostics.models import (
+    CellLabel,
+    Conclusion,
+    DiagnosticReport,
+    FieldImage,
+    ReportStatus,
+    Rereading,
+)
 from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.pages import listing
+from diagnostics.pages.contacts import contacts_context
 from diagnostics.pages.family import family_context
-from diagnostics.pages.forms import SignForm
-from diagnostics.pages.presenting import Row, age_in_words, cell_counts, fields_of
+from diagnostics.pages.forms import ProofForm, SignForm
+from diagnostics.pages.own_calls import own_call_context
+from diagnostics.pages.presenting import Field, Row, age_in_words, cell_counts, fields_of
 from diagnostics.selectors import (
     analyses_visible_to,
     cells_named,
@@ -25,12 +34,24 @@ from diagnostics.selectors import (
     fields_seen,
     images_visible_to,
     images_with_analyses,
+    left_of,
     mix_ups_of,
     reports_visible_to,
+    rereadings_of,
+    was_asked_again,
 )
-from diagnostics.services import analyses, holds, looking, reading, reports, signed_words
+from diagnostics.services import (
+    analyses,
+    holds,
+    own_call,
+    reading,
+    reports,
+    signed_words,
+)
 from diagnostics.services.specimens import close_specimen, reopen_specimen
+from hospital.accounts.models import FieldsToSee
 from hospital.accounts.selectors import clinic_ids_where, may
+from hospital.accounts.signin.factors import has_app, has_passkey
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
 from hospital.live.selectors import newest_event_id
@@ -41,6 +62,7 @@ KEYS = [
     ("previous_case", "k", _("Previous case")),
     ("next_field", "f", _("Next field")),
     ("previous_field", "d", _("Previous field")),
+    ("sheet", "a", _("All fields at once, and back")),
     ("outlines", "o", _("Outlines on and off")),
     ("heat", "h", _("Heat map on and off")),
     *((f"class{n}", str(n), name) for n, name in enumerate(CLASS_NAMES.values(), start=1)),
@@ -57,8 +79,9 @@ def case(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """The page. Opening it is noted in the audit trail."""
     since = newest_event_id()
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    again = was_asked_again(request.user, report)
     reading.note_opened(user=request.user, report=report)
-    return _page(request, report, since=since)
+    return case_page(request, report, since=since, again=again)
 
 
 @never_cache
@@ -66,8 +89,9 @@ def case(request: HttpRequest, report_id: UUID) -> HttpResponse:
 def case_live(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """The parts of the page that change, for a page that heard an event."""
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
+    again = was_asked_again(request.user, report)
     reading.note_seen(user=request.user, report=report)
-    return _live(request, report)
+    return _live(request, report, again=again)
 
 
 @never_cache
@@ -75,12 +99,12 @@ def case_live(request: HttpRequest, report_id: UUID) -> HttpResponse:
 def case_field(request: HttpRequest, report_id: UUID, image_id: UUID) -> HttpResponse:
     """One field of the case, for a page that turns to it; 404 when it is not of this case."""
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
-    fields = fields_of(images_with_analyses(report))
+    (report,) = own_call.veil(request.user, [report])
+    fields = _fields(report)
     field = next((one for one in fields if one.image.pk == image_id), None)
     if field is None:
         raise Http404
     reading.note_seen(user=request.user, report=report)
-    looking.note_field_seen(user=request.user, image=field.image)
     context = {
         "report": report,
         "field": field,
@@ -119,28 +143,6 @@ def verify(request: HttpRequest, report_id: UUID) -> HttpResponse:
     else:
         messages.success(request, "Verified. It now waits for a haematologist.")
     return redirect("case", report_id)
-
-
-@never_cache
-@require_POST
-def sign(request: HttpRequest, report_id: UUID) -> HttpResponse:
-    """A haematologist concludes. What was typed comes back with a refusal, but the password."""
-    report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
-    form = SignForm(request.POST)
-    status = 422
-    if form.is_valid():
-        try:
-            reports.sign(user=request.user, report=report, **form.cleaned_data)
-        except Refusal as refusal:
-            form.refuse(refusal.code, refusal.detail)
-            status = refusal.status
-        else:
-            messages.success(request, "Signed. The report is final.")
-            return redirect("case", report_id)
-    since = newest_event_id()
-    report = reports_visible_to(request.user).get(pk=report_id)
-    form.about_present_version(report.version)
-    return _page(request, report, since=since, form=form, status=status)
 
 
 @require_POST
@@ -254,20 +256,44 @@ def _done(
     return redirect("case", report.pk)
 
 
-def _page(
+def case_page(
     request: HttpRequest,
     report: DiagnosticReport,
     *,
     since: int,
     form: SignForm | None = None,
+    second_form: ProofForm | None = None,
+    again: Rereading | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    """The whole page, with a form as it was sent if it was.
+
+    Args:
+        again: that the reader had read a version which was changed since.
+    """
     context = _context(request, report, form) | {"since": since, "live": "/ws/clinic/"}
+    context |= {"second_form": second_form or ProofForm(), "again": again}
     return render(request, "diagnostics/case.html", context, status=status)
 
 
-def _live(request: HttpRequest, report: DiagnosticReport) -> HttpResponse:
-    context = _context(request, report, None) | {"swap": True}
+def left_context(report: DiagnosticReport, fields: list[Field], seen: set[UUID]) -> dict[str, Any]:
+    """How many fields the reader has not been shown, and which to look at next."""
+    in_order = sorted(fields, key=lambda field: field.number)
+    left = left_of([field.image for field in in_order], seen)
+    ids = {one.image_id for one in left}
+    return {
+        "report": report,
+        "left": left,
+        "next_left": next((field for field in fields if field.image.pk in ids), None),
+        "usable": len(left_of([field.image for field in in_order], ())),
+        "all_needed": report.clinic.fields_to_see == FieldsToSee.EVERY,
+    }
+
+
+def _live(
+    request: HttpRequest, report: DiagnosticReport, *, again: Rereading | None = None
+) -> HttpResponse:
+    context = _context(request, report, None) | {"swap": True, "again": again}
     return render(request, "diagnostics/case/live.html", context)
 
 
@@ -275,15 +301,16 @@ def _context(
     request: HttpRequest, report: DiagnosticReport, form: SignForm | None
 ) -> dict[str, Any]:
     user, clinic = request.user, report.clinic_id
+    (report,) = own_call.veil(user, [report])
     row = Row(report)
-    fields = fields_of(images_with_analyses(report))
+    fields = _fields(report)
     shown = request.GET.get("field", "")
     seen = fields_seen(user, report)
     chosen = next((f for f in fields if str(f.image.pk) == shown), fields[0] if fields else None)
-    if chosen and chosen.image.pk not in seen:
-        looking.note_field_seen(user=user, image=chosen.image)
-        seen.add(chosen.image.pk)
+    may_sign = may(user, "diagnostics.sign_diagnosticreport", clinic)
+    left = left_context(report, fields, seen)
     signable = report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY}
+    reviewable = not report.veiled
     return {
         "report": report,
         "row": row,
@@ -293,24 +320,43 @@ def _context(
         "microscopes": sorted({f.image.device.name for f in fields}),
         "fields": fields,
         "seen": seen,
+        **left,
+        "as_sheet": signable and may_sign and len(left["left"]) > 1 and row.clear,
+        "has_app": may_sign and has_app(user),
+        "has_passkey": may_sign and has_passkey(user),
         "counts": cell_counts(fields, cells_named(report)),
         "nobody": UUID(int=0),
         "keys": KEYS,
         "labels": CellLabel.choices,
-        "earlier": [Row(other) for other in earlier_reports(report)[:EARLIER]],
+        "earlier": [Row(one) for one in own_call.veil(user, earlier_reports(report)[:EARLIER])],
         "chosen": chosen,
         "form": form or SignForm(initial={"version": report.version}),
         "conclusions": Conclusion.choices,
         "word_templates": signed_words.templates(report.clinic) if signable else {},
         "versions": report.versions.select_related("signed_by"),
         "may_retry": may(user, "diagnostics.retry_analysis", clinic),
-        "may_verify": report.status == ReportStatus.PARTIAL
+        "may_verify": reviewable
+        and report.status == ReportStatus.PARTIAL
         and may(user, "diagnostics.verify_diagnosticreport", clinic),
-        "may_sign": signable and may(user, "diagnostics.sign_diagnosticreport", clinic),
+        "may_sign": reviewable and signable and may_sign and report.waiting_id is None,
+        "may_change": report.is_signed and may_sign and report.waiting_id is None,
+        "may_second": reviewable and may_sign and report.waiting is not None,
+        "own_reading": report.waiting is not None and report.waiting.by_id == user.pk,
+        "second_wanted": report.clinic.second_reader,
+        "signatures": report.signatures.select_related("by"),
+        "rereadings": rereadings_of(report),
         "waits": row.fields["pending"],
         "held": [field for field in fields if field.held],
         "mix_ups": mix_ups_of(user, report),
         "may_release": may(user, "diagnostics.release_hold", clinic),
         "may_close": may(user, "diagnostics.change_specimen", clinic),
         **family_context(user, report),
+        **own_call_context(user, report),
+        **contacts_context(user, report),
     }
+
+
+def _fields(report: DiagnosticReport) -> list[Field]:
+    """The fields, without the model's word where the report is without it."""
+    images = images_with_analyses(report)
+    return fields_of(own_call.veil_fields(images) if report.veiled else images)

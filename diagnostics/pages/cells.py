@@ -5,11 +5,15 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, JsonResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from diagnostics import alike
 from diagnostics.models import Analysis, CellCall, CellLabel, DiagnosticReport, FieldImage, Outcome
 from diagnostics.models.report import UNSIGNED, Certainty
+from diagnostics.pages import ahead
+from diagnostics.patient_message import DISCLAIMER
 from diagnostics.selectors import (
     calls_visible_to,
     images_visible_to,
@@ -17,8 +21,8 @@ from diagnostics.selectors import (
     spoken_of,
     standing_calls,
 )
-from diagnostics.services import drawing, heat, looking, reading
-from diagnostics.services.reports import certainty_of
+from diagnostics.services import drawing, heat, looking, own_call, reading
+from diagnostics.services.findings import certainty_of
 from hospital.accounts.selectors import may
 from hospital.base.problems import Refusal
 
@@ -29,24 +33,49 @@ def cells(request: HttpRequest, image_id: UUID) -> JsonResponse:
     """Outlines and measures of the cells found in a picture, and what readers say of them.
 
     `cells` is that of `services.drawing.cells`. There is no reading of single cells: `group` is
-    what the model says of the whole field, 'uncertain' where it says nothing firm.
+    what the model says of the whole field, 'uncertain' where it says nothing firm or its word is
+    hidden from who asks (`own_call_first`).
     """
     image, analysis = _of(request, image_id)
     report = get_object_or_404(reports_visible_to(request.user), specimen=image.specimen_id)
-    reading.note_seen(user=request.user, report=report)
+    reading.note_seen(user=request.user, report=report, action=ahead.reading_of(request))
     try:
         found = drawing.cells(analysis)
     except FileNotFoundError as missing:
         raise Http404 from missing
+    hidden = own_call.hides(request.user, report)
     return JsonResponse(
         {
             "analysis": str(analysis.pk),
-            "group": _group_of(analysis),
+            "group": CellLabel.UNCERTAIN if hidden else _group_of(analysis),
+            "own_call_first": hidden,
+            "disclaimer": str(DISCLAIMER),
             "may_call": _may_call(request.user, report),
             "calls": [_told(call, request.user) for call in standing_calls([analysis.pk])],
             **found,
         }
     )
+
+
+@never_cache
+@require_safe
+def alike_cells(request: HttpRequest, image_id: UUID, cell: int) -> JsonResponse:
+    """Signed cells that look like one of a picture's: `picture` and `conclusion` of each."""
+    _, analysis = _of(request, image_id)
+    try:
+        found = alike.alike(request.user, analysis, cell)
+    except (FileNotFoundError, IndexError) as missing:
+        raise Http404 from missing
+    reports = [one.report for one in found]
+    reading.note_compared(user=request.user, analysis=analysis, cell=cell, reports=reports)
+    shown = [
+        {
+            "picture": reverse("reference-cell", args=[one.reference, one.cell]),
+            "conclusion": one.conclusion,
+        }
+        for one in found
+    ]
+    return JsonResponse({"alike": shown})
 
 
 @require_POST

@@ -1,24 +1,64 @@
-"""The one form of the pages: a haematologist's signature."""
+"""The forms of the pages: a haematologist's signature, and what may become of it."""
 
 from typing import Any
 
 from django import forms
 
-from diagnostics.models import Conclusion
+from diagnostics.models import Conclusion, ReportStatus
 from diagnostics.plain_words import LEVEL_NAMES, LEVELS, PART_NAMES, PARTS
 from diagnostics.services.signed_words import LONGEST
+from diagnostics.services.signing import Change
 
 # Which part of the form a refusal belongs to, by its code; the rest concerns the whole.
 _PLACES = {
     "wrong_password": "password",
+    "locked_out": "password",
+    "wrong_code": "code",
+    "wrong_passkey": "password",
     "conclusion_missing": "conclusion",
+    "reason_missing": "reason",
     "words_too_long": "words",
     "figure_in_words": "words",
     "class_name_alone": "words",
 }
 
 
-class SignForm(forms.Form):
+class ProofForm(forms.Form):
+    """The version that was looked at, and once more who one is."""
+
+    version = forms.IntegerField(min_value=1)
+    password = forms.CharField(widget=forms.PasswordInput, strip=False, required=False)
+    code = forms.CharField(required=False, max_length=40)
+    credential = forms.JSONField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """What was typed, with a word about what is missing."""
+        cleaned = {**(super().clean() or {})}
+        if not any(cleaned.get(name) for name in ("password", "code", "credential")):
+            self.add_error("password", "Type your password: it is your signature.")
+        return cleaned
+
+    def refuse(self, code: str, detail: str) -> None:
+        """Show a service's refusal where it belongs."""
+        place = _PLACES.get(code)
+        self.add_error(place if place in self.fields else None, detail)
+
+    def about_present_version(self, version: int) -> None:
+        """Let the form, shown again, speak of the report as it stands now."""
+        self.data = {**self.data.dict(), "version": str(version)}  # type: ignore[attr-defined]
+
+
+class WithdrawForm(ProofForm):
+    """A report is taken back."""
+
+    reason = forms.CharField(
+        max_length=2000,
+        widget=forms.Textarea,
+        error_messages={"required": "Say why, for those who read it later."},
+    )
+
+
+class SignForm(ProofForm):
     """What a signature consists of. Nothing is chosen beforehand."""
 
     conclusion = forms.ChoiceField(
@@ -30,12 +70,6 @@ class SignForm(forms.Form):
         },
     )
     comment = forms.CharField(required=False, max_length=4000, widget=forms.Textarea)
-    password = forms.CharField(
-        widget=forms.PasswordInput,
-        strip=False,
-        error_messages={"required": "Type your password: it is your signature."},
-    )
-    version = forms.IntegerField(min_value=1)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,7 +85,7 @@ class SignForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         """What was typed, with the family's words together under 'words'."""
-        cleaned = {**(super().clean() or {})}
+        cleaned = super().clean()
         cleaned["words"] = {
             level: {part: cleaned.pop(f"{level}_{part}", "") for part in PARTS} for level in LEVELS
         }
@@ -70,12 +104,34 @@ class SignForm(forms.Form):
         ]
 
     def refuse(self, code: str, detail: str) -> None:
-        """Show a service's refusal where it belongs."""
+        """Also what concerns the family's words."""
         if _PLACES.get(code) == "words":
             self.words_refused = detail
         else:
-            self.add_error(_PLACES.get(code), detail)
+            super().refuse(code, detail)
 
-    def about_present_version(self, version: int) -> None:
-        """Let the form, shown again, speak of the report as it stands now."""
-        self.data = {**self.data.dict(), "version": str(version)}  # type: ignore[attr-defined]
+
+class AmendForm(SignForm):
+    """Another version of a signed report."""
+
+    becomes = forms.ChoiceField(
+        choices=[
+            (ReportStatus.AMENDED, "Amend: there is more to say"),
+            (ReportStatus.CORRECTED, "Correct: it was wrong"),
+        ],
+        error_messages={
+            "required": "Say whether you amend or correct the report.",
+            "invalid_choice": "Say whether you amend or correct the report.",
+        },
+    )
+    reason = forms.CharField(
+        max_length=2000,
+        widget=forms.Textarea,
+        error_messages={"required": "Say why, for those who read it later."},
+    )
+
+    def change(self) -> dict[str, Any]:
+        """What was typed, as `signing.amend` takes it."""
+        given = dict(self.cleaned_data)
+        names = ("becomes", "conclusion", "reason", "comment", "words")
+        return {"change": Change(**{name: given.pop(name) for name in names}), **given}

@@ -6,10 +6,9 @@ indexes cannot answer reads `STRETCH` rows and says so.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import (
@@ -24,7 +23,6 @@ from django.db.models import (
     Value,
 )
 from django.db.models.lookups import GreaterThan, LessThan
-from django.http import QueryDict
 from django.utils import timezone
 
 from devices.models import Device
@@ -32,6 +30,8 @@ from diagnostics import search
 from diagnostics.fleet import with_last_picture
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Stage, Urgency
 from diagnostics.models.analysis import OPEN
+from diagnostics.pages import filters
+from diagnostics.pages.choice import TABS, Choice
 from hospital.accounts.models import Clinic
 
 PAGE = 40
@@ -39,50 +39,14 @@ COUNTED = 999
 STRETCH = 1000
 MANY = 3000  # reports that a search puts into order by itself
 
-REVIEW, HELD, SIGNED_TAB, ALL = "review", "held", "signed", "all"
-TABS = {REVIEW: "Needs review", HELD: "Held", SIGNED_TAB: "Signed", ALL: "All"}
-
-_STAGES = {REVIEW: Stage.REVIEW, HELD: None, SIGNED_TAB: Stage.SIGNED, ALL: None}
 _PLACE = ("urgency", "last_picture", "pk")  # on the list: the greatest first
 _ORDER = tuple(f"-{column}" for column in _PLACE)
 
 Place = tuple[int, datetime, UUID]
 Count = int | str  # '999+' when there are more; '' when nobody has counted
+Figure = tuple[str, str]  # name and icon
+Figures = Mapping[Figure, Sequence[QuerySet[Any]]]  # what is counted for each
 Key = TypeVar("Key", bound=Hashable)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the person asked to see, as it stands in the address."""
-
-    tab: str = REVIEW
-    words: str = ""
-    clinic: str = ""
-    after: str = ""
-
-    @classmethod
-    def of(cls, query: QueryDict) -> "Choice":
-        """Read from the address; what makes no sense there falls back to the default."""
-        tab = query.get("show", REVIEW)
-        return cls(
-            tab=tab if tab in TABS else REVIEW,
-            words=query.get("q", "").strip()[:80],
-            clinic=query.get("clinic", "").strip(),
-            after=query.get("after", ""),
-        )
-
-    def query(self) -> str:
-        """Back to an address."""
-        pairs = {"show": self.tab, "q": self.words, "clinic": self.clinic, "after": self.after}
-        return urlencode({key: value for key, value in pairs.items() if value})
-
-    def with_tab(self, tab: str) -> "Choice":
-        """The same search on another tab, from its start."""
-        return replace(self, tab=tab, after="")
-
-    def clinics_of(self, clinics: Sequence[Clinic]) -> list[UUID]:
-        """The ids of those of `clinics` that were asked for."""
-        return [clinic.pk for clinic in clinics if self.clinic in {"", clinic.code}]
 
 
 @dataclass(frozen=True)
@@ -92,29 +56,42 @@ class Page:
     reports: list[DiagnosticReport]
     older: str  # cursor of the next page, '' on the last
     counts: dict[str, Count]  # how many reports each tab holds under the same search
+    figures: dict[Figure, Count] = field(default_factory=dict)  # of today, by name and icon
     partly: bool = False  # only a stretch of the list was searched; `older` goes on
 
 
-def page_of(reports: QuerySet[DiagnosticReport], clinics: Sequence[UUID], choice: Choice) -> Page:
+def page_of(
+    reports: QuerySet[DiagnosticReport],
+    clinics: Sequence[UUID],
+    choice: Choice,
+    figures: Figures | None = None,
+) -> Page:
     """The asked page: what needs attention first, what nobody can read last, the newest on top.
 
     Args:
         reports: what the person may see.
         clinics: where to look, some of those that `reports` come from.
+        figures: what to count beside, in the same question.
     """
-    if choice.words:
+    figures = figures or {}
+    if choice.words or filters.left_over(choice):
         of = search.named(choice.words, clinics)
         page = None if of is None else _found(reports, clinics, choice, of)
-        return page or _sought(reports, clinics, choice)
-    first = _merged(clinics, choice, PAGE + 1)
+        page = page or _sought(reports, clinics, choice)
+        return replace(page, figures=_counted(figures))
+    first = _merged(_parts(clinics, choice), PAGE + 1)
     places = list(first.values_list(*_PLACE)[: PAGE + 1])
     own = DiagnosticReport.objects.filter(clinic_id__in=clinics)
-    counts = _counted({tab: [_in(own, tab)] for tab in TABS}, clinics)
-    return _page(reports, places, counts)
+    on_tabs = {tab: filters.runs_of(own, choice, tab) for tab in TABS}
+    counts: dict[Any, Count] = _counted({**on_tabs, **figures})
+    on_tab = {tab: counts[tab] for tab in TABS}
+    return replace(
+        _page(reports, places, on_tab), figures={figure: counts[figure] for figure in figures}
+    )
 
 
-def figures_of(clinics: Sequence[UUID], devices: QuerySet[Device]) -> list[dict[str, Any]]:
-    """Today in figures.
+def figures_of(clinics: Sequence[UUID], devices: QuerySet[Device]) -> Figures:
+    """Today in figures: what is to be counted, for `page_of`.
 
     Args:
         clinics: those of the person.
@@ -124,24 +101,23 @@ def figures_of(clinics: Sequence[UUID], devices: QuerySet[Device]) -> list[dict[
     reports = DiagnosticReport.objects.filter(clinic_id__in=clinics)
     images = FieldImage.objects.filter(device__in=devices.values("pk"))
     waiting = Analysis.objects.filter(image__device__in=devices.values("pk"), speaks=True)
-    tiles: dict[tuple[str, str], list[QuerySet[Any]]] = {
+    review = reports.filter(stage=Stage.REVIEW)
+    return {
         ("Pictures today", "microscope"): [images.filter(received_at__gte=midnight)],
-        # Apart: each state has an index of its own.
+        # Apart: each state, and each level, has its own place in an index.
         ("Being analysed", "clock"): [waiting.filter(state=state) for state in OPEN],
         ("Look closely", "attention"): [
-            reports.filter(stage=Stage.REVIEW, urgency=Urgency.ATTENTION)
+            review.filter(urgency=level) for level in (Urgency.CRITICAL, Urgency.ATTENTION)
         ],
         ("Held pictures", "pause"): [images.filter(held=True)],
         ("Signed today", "signed"): [reports.filter(stage=Stage.SIGNED, signed_at__gte=midnight)],
     }
-    counts = _counted(tiles, clinics)
-    return [{"name": key[0], "icon": key[1], "count": counts[key]} for key in tiles]
 
 
 def microscopes_of(devices: QuerySet[Device]) -> list[Device]:
-    """The microscopes that sent something, the last heard first, with their `last` picture."""
-    heard = with_last_picture(devices).filter(last__isnull=False)
-    return list(heard.select_related("clinic").order_by("-last")[:6])
+    """The microscopes with their `last` picture, None without any; the last heard first."""
+    heard = with_last_picture(devices).select_related("clinic")
+    return list(heard.order_by(F("last").desc(nulls_last=True), "name"))
 
 
 def beside(
@@ -155,7 +131,7 @@ def beside(
     place = report.urgency, report.last_picture, report.pk
     found: list[DiagnosticReport] = []
     for clinic in clinics:
-        rows = _in(DiagnosticReport.objects.filter(clinic_id=clinic), REVIEW)
+        rows = DiagnosticReport.objects.filter(clinic_id=clinic, stage=Stage.REVIEW)
         rows = rows.filter(_behind(*place) if later else _before(*place))
         order = rows.order_by(*_ORDER) if later else rows.order_by(*_PLACE)
         found += order[:1]
@@ -170,14 +146,17 @@ def _found(
     reports: QuerySet[DiagnosticReport], clinics: Sequence[UUID], choice: Choice, of: list[UUID]
 ) -> Page | None:
     """A page of the reports of a few patients and specimens; None when there are too many."""
-    own = DiagnosticReport.objects.filter(clinic_id__in=clinics).order_by()
-    held = "findings__fields__held"
-    found = search.reports_with(own, choice.words, of).values_list("stage", held, *_PLACE)
-    rows = list(found[: MANY + 1])
+    own = DiagnosticReport.objects.filter(filters.wanted(choice), clinic_id__in=clinics).order_by()
+    stands = {"held": "findings__fields__held", "failing": "failing", "stage": "stage"}
+    found = search.reports_with(own, choice.words, of).values_list(*_PLACE, *stands.values())
+    rows = [(row[:3], dict(zip(stands, row[3:], strict=True))) for row in found[: MANY + 1]]
     if len(rows) > MANY:
         return None
-    on_tab = {tab: [row for row in rows if _belongs(tab, *row[:2])] for tab in TABS}
-    places = sorted((row[2:] for row in on_tab[choice.tab]), reverse=True)
+    on_tab = {
+        tab: [at for at, stand in rows if filters.belongs(tab, urgency=at[0], **stand)]
+        for tab in TABS
+    }
+    places = sorted(on_tab[choice.tab], reverse=True)
     if cursor := _parse_cursor(choice.after):
         places = [place for place in places if place < cursor]
     counts: dict[str, Count] = {tab: len(there) for tab, there in on_tab.items()}
@@ -186,9 +165,11 @@ def _found(
 
 def _sought(reports: QuerySet[DiagnosticReport], clinics: Sequence[UUID], choice: Choice) -> Page:
     """A page of what the next stretch of the list holds; the cursor goes on behind it."""
-    length = max(STRETCH // max(len(clinics), 1), 1)  # of each clinic as many are read
-    stretch = _merged(clinics, choice, length)
+    parts = _parts(clinics, choice)
+    length = max(STRETCH // max(len(parts), 1), 1)  # of each part as many are read
+    stretch = _merged(parts, length)
     within = DiagnosticReport.objects.filter(pk__in=stretch[:length].values("pk"))
+    within = within.filter(filters.left_over(choice))
     found = search.reports_with(within, choice.words).order_by(*_ORDER)
     places = list(found.values_list(*_PLACE)[: PAGE + 1])
     page = _page(reports, places, dict.fromkeys(TABS, ""))
@@ -214,31 +195,20 @@ def _page(
 # --- places --------------------------------------------------------------------------------------
 
 
-def _belongs(tab: str, stage: int, held: int | None) -> bool:
-    """Whether a report at `stage`, with so many held pictures, stands on the tab."""
-    return bool(held) if tab == HELD else _STAGES[tab] in {None, stage}
-
-
-def _in(reports: QuerySet[DiagnosticReport], tab: str) -> QuerySet[DiagnosticReport]:
-    if tab == HELD:
-        # Held pictures are few, and an index of their own lists them.
-        held = FieldImage.objects.filter(held=True).order_by()
-        return reports.filter(specimen__in=held.values("specimen"))
-    stage = _STAGES[tab]
-    return reports if stage is None else reports.filter(stage=stage)
-
-
-def _merged(clinics: Sequence[UUID], choice: Choice, limit: int) -> QuerySet[DiagnosticReport]:
-    """At least the first `limit` reports of the list, in its order.
-
-    No index holds several clinics in one order, but each one's part is the front of an index.
-    """
+def _parts(clinics: Sequence[UUID], choice: Choice) -> list[QuerySet[DiagnosticReport]]:
+    """The list in parts, behind the cursor, each the front of an index: a clinic's, or several."""
     cursor = _parse_cursor(choice.after)
     parts = []
     for clinic in clinics:
-        rows = _in(DiagnosticReport.objects.filter(clinic_id=clinic), choice.tab)
-        rows = rows.filter(_behind(*cursor)) if cursor else rows
-        parts.append(rows.order_by(*_ORDER))
+        own = DiagnosticReport.objects.filter(clinic_id=clinic)
+        for rows in filters.runs_of(own, choice, choice.tab):
+            further = rows.filter(_behind(*cursor)) if cursor else rows
+            parts.append(further.order_by(*_ORDER))
+    return parts
+
+
+def _merged(parts: Sequence[QuerySet[DiagnosticReport]], limit: int) -> QuerySet[DiagnosticReport]:
+    """At least the first `limit` reports of the parts together, in the list's order."""
     if len(parts) == 1:
         return parts[0]
     # Once more around each part: SQLite takes no LIMIT inside a union.
@@ -299,9 +269,7 @@ class _CountOf(Subquery):
     output_field = IntegerField()
 
 
-def _counted(
-    rows: Mapping[Key, Sequence[QuerySet[Any]]], clinics: Sequence[UUID]
-) -> dict[Key, Count]:
+def _counted(rows: Mapping[Key, Sequence[QuerySet[Any]]]) -> dict[Key, Count]:
     """How many rows the queries of each key give together, in one question to the database."""
     columns = [
         _CountOf(query.order_by().values("pk")[: COUNTED + 1])
@@ -309,6 +277,7 @@ def _counted(
         for query in queries
     ]
     # A clinic's row to hang the columns on; which one is all the same.
-    found = iter(next(iter(Clinic.objects.filter(pk__in=clinics[:1]).values_list(*columns)), ()))
-    totals = {key: sum(next(found, 0) for _ in queries) for key, queries in rows.items()}
+    hung = Clinic.objects.order_by().values_list(*columns)[:1] if columns else []
+    found = iter(next(iter(hung), ()))
+    totals = {key: sum(next(found, 0) or 0 for _ in queries) for key, queries in rows.items()}
     return {key: total if total <= COUNTED else f"{COUNTED:,}+" for key, total in totals.items()}

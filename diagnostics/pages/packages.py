@@ -57,7 +57,7 @@ def package_compare(request: HttpRequest, package_id: UUID) -> HttpResponse:
     context = {
         "package": package,
         "beside": beside,
-        "comparison": compare(package, beside, days=days),
+        "comparison": compare(package, beside, days=days, user=request.user),
         "days": days,
         "ranges": RANGES,
         "shown": SHOWN,

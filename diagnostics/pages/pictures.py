@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Callable
 from uuid import UUID
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
+from diagnostics.alike import references_visible_to
 from diagnostics.models import (
     Analysis,
     DiagnosticReport,
@@ -18,13 +20,15 @@ from diagnostics.models import (
     HeatMapState,
     ImageState,
 )
+from diagnostics.models.report import WITHDRAWN
+from diagnostics.pages import ahead
 from diagnostics.selectors import (
     control_images_visible_to,
     images_visible_to,
     portal_reports,
     spoken_of,
 )
-from diagnostics.services import drawing, reading
+from diagnostics.services import drawing, own_call, reading
 from hospital.base import files
 from ml import images
 
@@ -51,8 +55,23 @@ def picture(request: HttpRequest, image_id: UUID, kind: str) -> HttpResponse:
         image = get_object_or_404(control_images_visible_to(request.user), pk=image_id)
     report = DiagnosticReport.objects.filter(specimen=image.specimen).first()
     if image.specimen and report is not None:
-        reading.note_seen(user=request.user, report=report)
+        reading.note_seen(user=request.user, report=report, action=ahead.reading_of(request))
+        if kind == "heat" and own_call.hides(request.user, report):
+            raise Http404
     return _answer(request, image, kind, name=f"{image.label}-{kind}")
+
+
+@require_safe
+def reference_cell(request: HttpRequest, reference_id: UUID, cell: int) -> HttpResponse:
+    """A cell of a signed case, for comparison: without whose it is. Who asked is noted there."""
+    field = get_object_or_404(references_visible_to(request.user), pk=reference_id)
+    try:
+        response = HttpResponse(drawing.cell(field.analysis, cell), content_type="image/jpeg")
+    except FileNotFoundError as missing:
+        raise Http404 from missing
+    for header, value in _ARMOUR.items():
+        response[header] = value
+    return response
 
 
 @require_safe
@@ -62,7 +81,8 @@ def portal_picture(
     """A picture of a released report, for the patient or a guardian."""
     if kind not in _PORTAL_KINDS:
         raise Http404
-    report = get_object_or_404(portal_reports(request.user), pk=report_id)
+    standing = portal_reports(request.user).exclude(status__in=WITHDRAWN)
+    report = get_object_or_404(standing, pk=report_id)
     good = FieldImage.objects.filter(
         specimen_id=report.specimen_id, state=ImageState.ACCEPTED, held=False
     ).select_related("specimen")
@@ -78,15 +98,25 @@ def _answer(request: HttpRequest, image: FieldImage, kind: str, *, name: str) ->
     response = get_conditional_response(request, etag=etag)
     if not isinstance(response, HttpResponseNotModified):
         try:
-            response = HttpResponse(read(), content_type=media_type)
+            response = _handed_over(key, read)
         except FileNotFoundError as missing:
             raise Http404 from missing
+        response["Content-Type"] = media_type
     filename = f"{name}{_SUFFIXES[media_type]}"
     response["ETag"] = etag
     response["Content-Disposition"] = f'inline; filename="{filename}"'
     for header, value in _ARMOUR.items():
         response[header] = value
     return response
+
+
+def _handed_over(key: str, read: Callable[[], bytes]) -> HttpResponse:
+    """The bytes, or word to the proxy in front where it finds them; drawn first if need be."""
+    if not settings.FILES_BY_PROXY:
+        return HttpResponse(read())
+    if not files.exists(key):
+        read()
+    return HttpResponse(headers={"X-Accel-Redirect": files.by_proxy(key)})
 
 
 def _stored(image: FieldImage, kind: str) -> tuple[str, str, Callable[[], bytes]]:

@@ -10,7 +10,8 @@ from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from diagnostics.models import DiagnosticReport, FieldImage, ImageState
+from diagnostics.models import DiagnosticReport, FieldImage, ImageState, ReportStatus
+from diagnostics.models.report import WITHDRAWN
 from diagnostics.pages.levels import level_of, remember_level
 from diagnostics.pages.presenting import synthetic_of
 from diagnostics.patient_message import PatientMessage, patient_message
@@ -53,7 +54,7 @@ def portal_report(request: HttpRequest, report_id: UUID) -> HttpResponse:
 @never_cache
 @require_safe
 def portal_report_live(request: HttpRequest, report_id: UUID) -> HttpResponse:
-    """The report alone, for a page that heard an event; 404 once it is withdrawn."""
+    """The report alone, for a page that heard an event; 404 once it is closed again."""
     report = get_object_or_404(portal_reports(request.user), pk=report_id)
     reading.note_seen(user=request.user, report=report, action=reading.IN_PORTAL)
     reading.note_receipt(user=request.user, report=report)
@@ -102,6 +103,8 @@ def _report_context(request: HttpRequest, report: DiagnosticReport) -> dict[str,
     return {
         "report": report,
         "message": _message(report, link),
+        "withdrawn": report.status in WITHDRAWN,
+        "changed": report.status in {ReportStatus.AMENDED, ReportStatus.CORRECTED},
         "replaced": earlier_reading(request.user, report),
         "said": _said(request, report),
         "level": level_of(request),

@@ -22,8 +22,8 @@ from diagnostics.models import (
     ReportStatus,
 )
 from diagnostics.services.analyses import FAILURES
+from diagnostics.services.findings import certainty_of, counting
 from diagnostics.services.heat import FAILURES as HEAT_FAILURES
-from diagnostics.services.reports import certainty_of, counting
 
 _STATUS_ICONS = {
     ReportStatus.REGISTERED: "clock",
@@ -65,7 +65,9 @@ class Row:
         self.unread = (
             self.fields["unfamiliar"] + self.fields["not_a_smear"] + self.fields["unusable"]
         )
-        self.impression = wording.impression_in_words(report)
+        self.impression = (
+            _("Your own call first") if report.veiled else wording.impression_in_words(report)
+        )
         self.tone = tone_of(report.impression, report.certainty)
         if not report.impression and self.fields["unfamiliar"] and not self.fields["pending"]:
             self.tone = "uncertain"
@@ -78,8 +80,15 @@ class Row:
         self.all_held = bool(self.fields["held"]) and not self.counting
         if self.all_held and report.status == ReportStatus.REGISTERED:
             self.status_icon, self.status_word = "pause", "Held"
+        if report.waiting_id is not None:
+            self.status_icon, self.status_word = "clock", "Second reader"
         self.synthetic = synthetic_of(report)
         self.dissent = report.findings.get("dissent", 0)
+
+    @property
+    def clear(self) -> bool:
+        """Whether the model is sure and every field that was read agrees."""
+        return self.report.certainty == Certainty.CLEAR and not self.dissent
 
     @property
     def news(self) -> str:
@@ -118,6 +127,7 @@ SHORT_NAMES = {
 _FIELD_WORDS = {
     "queued": gettext_lazy("Waiting"),
     "running": gettext_lazy("Waiting"),
+    "succeeded": gettext_lazy("Read"),
     "failed": gettext_lazy("Failed"),
     "unfamiliar": gettext_lazy("Unfamiliar"),
     "not_a_smear": gettext_lazy("Rejected"),
@@ -127,6 +137,7 @@ _TONE_ICONS = {"benign": "benign", "malignant": "malignant", "uncertain": "quest
 _FIELD_ICONS = {
     "queued": "clock",
     "running": "clock",
+    "succeeded": "computer",
     "failed": "cross",
     "unfamiliar": "question",
     "not_a_smear": "cross",
@@ -221,9 +232,8 @@ class Field:
         """Colour family of the verdict."""
         if self.verdict.code == "classified" and self.analysis:
             return tone_of(self.analysis.label, self.certainty)
-        return {"queued": "none", "running": "none", "unfamiliar": "uncertain"}.get(
-            self.verdict.code, "failed"
-        )
+        quiet = dict.fromkeys(("queued", "running", "succeeded"), "none")
+        return (quiet | {"unfamiliar": "uncertain"}).get(self.verdict.code, "failed")
 
     @property
     def icon(self) -> str:
@@ -260,7 +270,8 @@ def cell_counts(fields: list[Field], named: Counter[str]) -> list[dict[str, Any]
     """
     read: Counter[str] = Counter()
     for field in fields:
-        if field.analysis and field.analysis.cell_count:
+        hidden = field.verdict.code == "succeeded"
+        if field.analysis and field.analysis.cell_count and not hidden:
             firm = field.verdict.code == "classified" and field.certainty != Certainty.UNCERTAIN
             group = field.analysis.label if firm else CellLabel.UNCERTAIN.value
             read[group] += field.analysis.cell_count

@@ -23,7 +23,7 @@ from diagnostics.models import (
 )
 from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.services import gate
-from diagnostics.services.reports import certainty_of
+from diagnostics.services.findings import certainty_of
 from hospital.accounts.selectors import clinic_topic
 from hospital.accounts.services import ensure_clinic_kept
 from hospital.audit.services import Actor, record

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 
 from devices.models import Device
 from diagnostics.dicom import identity, objects, pixels
@@ -19,7 +20,7 @@ from diagnostics.dicom.objects import DicomObject
 from diagnostics.dicom.refusals import Contradiction
 from diagnostics.models import DiagnosticReport, DicomInstance, FieldImage, Specimen
 from diagnostics.services import intake, reading
-from hospital.audit.services import Actor, entry, record, record_all
+from hospital.audit.services import Actor, entry, record, record_all, record_listed
 from hospital.base import files
 from hospital.base.problems import Overloaded
 
@@ -88,6 +89,13 @@ def note_retrieved(*, reader: Any, instances: Iterable[DicomInstance]) -> None:
         )
         for instance in instances
     )
+
+
+def note_searched(*, reader: Any, instances: QuerySet[DicomInstance]) -> None:
+    """Record whose objects a search told a person, or the microscope that sent them, about."""
+    of = "image__specimen__clinic_id", "image__specimen__patient_id"
+    actor = Actor.device(reader) if isinstance(reader, Device) else Actor.user(reader)
+    record_listed(actor, "dicom.listed", instances.order_by().values_list(*of).distinct())
 
 
 def _ensure_patient(found: DicomObject, accession: str, device: Device) -> None:

@@ -14,10 +14,12 @@ from hospital.base import files
 from ml import images
 
 if TYPE_CHECKING:
+    from ml import likeness
     from ml.outlines import Outlines
 
 OVERLAY_QUALITY = 88
 THUMBNAIL_SIDE = 160
+CELL_SIDE = 144
 
 
 def keys_for(analysis_id: UUID) -> dict[str, str]:
@@ -71,6 +73,32 @@ def cells(analysis: Analysis) -> dict[str, Any]:
     key = f"derived/{analysis.pk}/cells.json"
     found: dict[str, Any] = json.loads(once(key, lambda: _measure(analysis)))
     return found
+
+
+def measures(analysis: Analysis) -> "likeness.Measures":
+    """What `ml.likeness` measures of the found cells: (n, 12), in the order of the outlines.
+
+    Raises:
+        FileNotFoundError: no outlines are kept of it, or the original is gone.
+    """
+    from ml import likeness  # noqa: PLC0415 - brings OpenCV, as below
+
+    return likeness.measured(_outlines(analysis), original_of(analysis))
+
+
+def cell(analysis: Analysis, number: int) -> bytes:
+    """One of the found cells as a small JPEG, with some surroundings.
+
+    Raises:
+        FileNotFoundError: there is no such cell, or nothing to draw it from.
+    """
+    from ml import likeness  # noqa: PLC0415 - brings OpenCV, as below
+
+    try:
+        cut = likeness.crop(_outlines(analysis), original_of(analysis), number, CELL_SIDE)
+    except IndexError as missing:
+        raise FileNotFoundError(f"cell {number} of {analysis.pk}") from missing
+    return images.encode_jpeg(cut, quality=OVERLAY_QUALITY)
 
 
 def original_of(analysis: Analysis) -> "images.Rgb":

@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from diagnostics.models import Analysis, DiagnosticReport, HeatMap, HeatMapState
-from diagnostics.services import bell
+from diagnostics.services import bell, own_call
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
 from hospital.base import files
@@ -39,11 +39,15 @@ def ask(*, user: Any, analysis: Analysis) -> HeatMap:
 
     Raises:
         Forbidden: `user` may not look at analyses in the picture's clinic.
-        Conflict: the model was not shown this picture, so there is nothing to explain.
+        Conflict: the model was not shown this picture, so there is nothing to explain; or its
+            word is hidden from `user`.
     """
     image = analysis.image
     if not may(user, "diagnostics.view_analysis", image.clinic_id):
         raise Forbidden("Your role does not let you look at analyses in this clinic.")
+    report = DiagnosticReport.objects.filter(specimen=image.specimen_id).first()
+    if report is not None:
+        own_call.ensure_called(user, report)
     if analysis.probabilities is None:
         raise Conflict(
             "The model was not shown this field, so it looked nowhere in it.",

@@ -28,7 +28,6 @@ from diagnostics.services import reports
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, entry, record_all
 from hospital.base.problems import Conflict, Forbidden, Refusal
-from hospital.live.services import published_together
 
 GATE = Actor.system("control slides")
 # A microscope bench and a ward may keep slightly different time.
@@ -190,10 +189,9 @@ def refresh(images: Iterable[UUID]) -> None:
 
 def rebuild_all(images: Iterable[FieldImage]) -> None:
     """Rebuild the reports of these pictures, each once, in one order everywhere."""
-    specimens = {i.specimen.pk: i.specimen for i in images if i.specimen}
-    with published_together():
-        for pk in sorted(specimens):
-            reports.rebuild(specimens[pk])
+    # Each is followed under one of the pictures that changed it.
+    causes = {image.specimen: image.pk for image in images if image.specimen}
+    reports.rebuild_all(causes)
 
 
 def devices_with_overdue_holds() -> list[UUID]:

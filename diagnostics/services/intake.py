@@ -17,19 +17,19 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import F
+from django.db.models import prefetch_related_objects
 
 from devices.models import Device
 from diagnostics.models import Analysis, ControlSlide, FieldImage, HoldReason, Specimen
-from diagnostics.models.report import WITHDRAWN
-from diagnostics.services import bell, controls, gate, holds, mix_ups, reports
+from diagnostics.services import bell, controls, gate, holds, mix_ups, reports, slides
 from diagnostics.services.capacity import ensure_capacity
+from diagnostics.services.slides import Slide
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, entry, record_all
 from hospital.base import files
-from hospital.base.problems import Conflict, Forbidden, NotFound, Overloaded, Refusal
+from hospital.base.problems import Conflict, Overloaded, Refusal
+from hospital.base.rows import rows_by
 from hospital.base.together import Together
-from hospital.live.services import published_together
 from ml.images import ImageFacts, ImageRefused, inspect
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def ensure_welcome(
     if row := _known([image_id]).get(image_id):
         return _same_again(row, device, digest.hex(), accession)
     ensure_capacity(device, beside=0)
-    _ensure_usable(_shown([accession]), accession, device)
+    slides.ensure_usable(slides.shown([accession]), accession, device)
     return None
 
 
@@ -156,7 +156,7 @@ class _Sound:
 
     sent: Sent
     device: Device
-    shown: "Specimen | ControlSlide"
+    shown: Slide
     digest: str
     facts: ImageFacts
 
@@ -174,8 +174,8 @@ def _judge_all(
     device: Device, pictures: Mapping[int, Sent]
 ) -> tuple[dict[int, Answer], dict[int, _Sound]]:
     """Who is refused or here already, and whose picture is to be stored: one for each id."""
-    known = _known([sent.image_id for sent in pictures.values()])
-    shown = _shown({sent.accession for sent in pictures.values()})
+    known = _known({sent.image_id for sent in pictures.values()})
+    shown = slides.shown({sent.accession for sent in pictures.values()})
     answers: dict[int, Answer] = {}
     sound: dict[UUID, tuple[int, _Sound]] = {}
     for number, sent in pictures.items():
@@ -185,7 +185,7 @@ def _judge_all(
                 answers[number] = _same_again(row, device, digest, sent.accession), False
             elif sent.image_id not in sound:
                 ensure_capacity(device, beside=len(sound))
-                slide = _ensure_usable(shown, sent.accession, device)
+                slide = slides.ensure_usable(shown, sent.accession, device)
                 facts = _inspected(sent.body)
                 sound[sent.image_id] = number, _Sound(sent, device, slide, digest, facts)
         except Refusal as refusal:
@@ -236,7 +236,8 @@ def _write(batches: Sequence[Sequence[_Sound]]) -> list[list[FieldImage]]:
     controls.begin(images)
     # Once, however many there are: a worker that is woken drains the queue.
     transaction.on_commit(bell.ring, robust=True)
-    _count(images, mixed)
+    anew = [image.specimen for image in mixed.known.values() if image.specimen]
+    reports.count_in(images, anew=anew)
     rows = {image.pk: image for image in images}
     return [[rows[picture.sent.image_id] for picture in batch] for batch in batches]
 
@@ -258,25 +259,6 @@ def _reasons_to_hold(
         if why:
             reasons[image.pk] = why
     return reasons
-
-
-def _count(images: Sequence[FieldImage], mixed: mix_ups.Found) -> None:
-    """Bring the reports concerned up to date, each once, in one order everywhere."""
-    arrived: dict[UUID, list[FieldImage]] = {}
-    specimens: dict[UUID, Specimen] = {}
-    for image in [*images, *mixed.known.values()]:
-        if image.specimen:
-            specimens[image.specimen.pk] = image.specimen
-    for image in images:
-        if image.specimen:
-            arrived.setdefault(image.specimen.pk, []).append(image)
-    anew = {image.specimen_id for image in mixed.known.values()}
-    with published_together():
-        for pk in sorted(specimens):
-            if pk in anew:
-                reports.rebuild(specimens[pk])
-            else:
-                reports.count_in(specimens[pk], arrived[pk])
 
 
 # Requests that arrive while one is being written share the next transaction.
@@ -372,63 +354,11 @@ def _same_again(known: FieldImage, device: Device, digest: str, accession: str) 
     return known
 
 
-def _known(ids: Sequence[UUID]) -> dict[UUID, FieldImage]:
-    """The pictures that are here already, which is seldom one: so they are read only then."""
-    here = FieldImage.objects.filter(pk__in=ids).order_by().values_list("pk", flat=True)
-    return (
-        FieldImage.objects.select_related("specimen", "control_slide").in_bulk(found)
-        if (found := [*here])
-        else {}
-    )
-
-
-def _shown(labels: Collection[str]) -> "dict[str, Specimen | ControlSlide]":
-    """The specimens that there are, by accession number; of other labels, the control slides."""
-    # What cannot be printed is no accession number, and a database may refuse to look for it.
-    wanted = {label for label in labels if label.isprintable()}
-    specimens = Specimen.objects.filter(accession__in=wanted).order_by()
-    found: dict[str, Specimen | ControlSlide] = {
-        s.accession: s for s in specimens.annotate(report_status=F("report__status"))
-    }
-    if left := wanted - set(found):
-        slides = ControlSlide.objects.filter(label__in=left).order_by()
-        found |= {slide.label: slide for slide in slides}
-    return found
-
-
-def _ensure_usable(
-    shown: "Mapping[str, Specimen | ControlSlide]", accession: str, device: Device
-) -> "Specimen | ControlSlide":
-    if not accession:
-        raise NotFound(
-            "Say which specimen this is: send the header 'Accession-Number'.",
-            code="accession_missing",
-        )
-    slide = shown.get(accession)
-    if slide is None:
-        raise NotFound(
-            "No specimen has this accession number. Check the label, or register the specimen "
-            "first and send the picture again.",
-            code="unknown_accession",
-        )
-    if slide.clinic_id != device.clinic_id:
-        raise Forbidden(
-            "This specimen belongs to another clinic than the microscope.",
-            code="other_clinic",
-        )
-    if isinstance(slide, ControlSlide):
-        if slide.withdrawn_at:
-            raise Conflict(
-                "This control slide is out of use. Show the one that replaces it.",
-                code="control_slide_withdrawn",
-            )
-    elif slide.closed_at or slide.report_status in WITHDRAWN:  # type: ignore[attr-defined]
-        raise Conflict(
-            "This specimen is closed: no more pictures are taken in for it. Check the label, or "
-            "have a technician open it again, then send the picture again.",
-            code="specimen_closed",
-        )
-    return slide
+def _known(ids: Collection[UUID]) -> dict[UUID, FieldImage]:
+    """The pictures that are here already, which is seldom one."""
+    found = rows_by(FieldImage, "id", ids)
+    prefetch_related_objects(found, "specimen", "control_slide")
+    return {image.pk: image for image in found}
 
 
 def _inspected(body: bytes) -> ImageFacts:

@@ -1,6 +1,8 @@
 """What a reader leaves behind while looking at a case: fields seen, and calls on single cells."""
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -20,9 +22,16 @@ from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.services import publish
 
 
-def note_field_seen(*, user: Any, image: FieldImage) -> None:
-    """Remember that `user` was shown the field; the first time counts."""
-    FieldSeen.objects.bulk_create([FieldSeen(image=image, user=user)], ignore_conflicts=True)
+def note_fields_seen(*, user: Any, report: DiagnosticReport, images: Iterable[UUID]) -> int:
+    """Remember that these of the report's pictures were on `user`'s screen; the first time counts.
+
+    `report` has been found to be theirs to see. What is not of it is passed over. Returns how many
+    of them are of the report.
+    """
+    own = FieldImage.objects.filter(pk__in=list(images), specimen=report.specimen_id)
+    rows = [FieldSeen(image=image, user=user) for image in own.only("pk")]
+    FieldSeen.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(rows)
 
 
 @transaction.atomic

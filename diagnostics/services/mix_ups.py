@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, prefetch_related_objects
 from django.utils import timezone
 
 from diagnostics.models import FieldImage, Hold, HoldReason, MixUp, Settlement, Side
@@ -18,6 +18,7 @@ from diagnostics.services import holds
 from hospital.accounts.selectors import clinic_ids_where, clinic_topic
 from hospital.audit.services import Actor, entry, record_all
 from hospital.base.problems import Conflict, Forbidden, Refusal
+from hospital.base.rows import rows_by
 from hospital.live.services import publish
 
 INTAKE = Actor.system("intake")
@@ -59,14 +60,10 @@ def look(new: Sequence[FieldImage]) -> Found:
     found = Found()
     if not new:
         return found
-    known = FieldImage.objects.filter(
-        sha256__in={image.sha256 for image in new}, specimen__isnull=False
-    )
-    rivals: list[FieldImage] = []
-    # Seldom one: so they are read only then.
-    if known.order_by().values_list("pk")[:1]:
-        # What was found to be another's is nobody's rival any more.
-        rivals = list(known.exclude(rejection=WRONG_SPECIMEN).select_related("specimen"))
+    # Seldom one. What was found to be another's is nobody's rival any more.
+    same = rows_by(FieldImage, "sha256", {image.sha256 for image in new})
+    rivals = [i for i in same if i.specimen_id and i.rejection != WRONG_SPECIMEN]
+    prefetch_related_objects(rivals, "specimen")
     here: dict[str, list[FieldImage]] = {}
     for image in sorted(rivals, key=lambda i: i.received_at):
         here.setdefault(image.sha256, []).append(image)

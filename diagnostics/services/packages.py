@@ -50,6 +50,19 @@ def folder_of(package: ModelPackage | None) -> Path | None:
     return Path(settings.MODEL_PACKAGE) if settings.MODEL_PACKAGE else None
 
 
+def verified() -> packages.Package:
+    """The package that workers use now, once every file of it is seen to be as it was made.
+
+    Raises:
+        ml.packages.PackageTampered: one is not, or the folder holds another package by now.
+    """
+    row = in_use()
+    package = packages.verify(folder_of(row) or packages.COMMITTED)
+    if row is not None and row.digest != package.digest:
+        raise packages.PackageTampered(row.path, "is not the package that was registered")
+    return package
+
+
 def may_change(user: Any) -> bool:
     """Whether `user` administers the whole house."""
     return bool(user.is_authenticated and user.is_active and user.is_superuser)

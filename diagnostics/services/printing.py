@@ -15,7 +15,7 @@ from diagnostics.documents.statement import Statement, as_it_stands, of_version
 from diagnostics.models import DiagnosticReport, ReportStatus, ReportVersion
 from diagnostics.models.report import WITHDRAWN
 from diagnostics.plain_words import PLAIN
-from diagnostics.services import reading
+from diagnostics.services import own_call, reading
 from diagnostics.services.snapshots import SHORT, is_whole
 from hospital.accounts.models import Paper
 from hospital.base.problems import Conflict, NotFound, Refusal
@@ -41,10 +41,11 @@ def for_staff(
 
     Raises:
         Conflict: it was withdrawn, there is nothing to print yet, or the stored snapshot is no
-            longer what was signed.
+            longer what was signed; or it is hidden from `user` as yet ('own_call_first').
         NotFound: nobody has signed a version of that number.
         Refusal: no such paper.
     """
+    own_call.ensure_called(user, report)
     return _printed(user, report, clinical, site=site, version=version, paper=paper)
 
 
@@ -88,6 +89,7 @@ def _printed(
     in_portal: bool = False,
 ) -> Printed:
     paper = _paper(paper or report.clinic.paper)
+    _ensure_printable(report, in_portal=in_portal)
     statement = _statement(report, version)
     frozen = statement.version
     address = verification_address(frozen, site=site) if frozen else ""
@@ -106,12 +108,16 @@ def _paper(paper: str) -> str:
     return paper
 
 
+def _ensure_printable(report: DiagnosticReport, *, in_portal: bool) -> None:
+    if report.status not in WITHDRAWN:
+        return
+    said = "This report was withdrawn and is not printed. See its history on the case page."
+    if in_portal:
+        said = _("This report was withdrawn: there is nothing to print. Please call the clinic.")
+    raise Conflict(said, code="report_withdrawn")
+
+
 def _statement(report: DiagnosticReport, number: str) -> Statement:
-    if report.status in WITHDRAWN:
-        raise Conflict(
-            _("This report was withdrawn and is not printed. See its history on the case page."),
-            code="report_withdrawn",
-        )
     if not number and not report.is_signed:
         if report.status == ReportStatus.REGISTERED:
             raise Conflict(

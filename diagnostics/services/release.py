@@ -6,9 +6,8 @@ the PDF, the pictures and the socket agree, and a time that comes by itself need
 the page after it sees the report, the sweep only tells of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -19,18 +18,21 @@ from diagnostics.models import (
     Certainty,
     Conclusion,
     ConclusionGroup,
+    ContactTry,
+    Deed,
     DiagnosticReport,
     ReleaseRule,
     ReleaseWay,
     ReleaseWish,
     ReportStatus,
+    Signature,
     Wish,
 )
-from diagnostics.models.report import SIGNED, UNSIGNED, WITHDRAWN
+from diagnostics.models.critical import FAMILY, TOLD
+from diagnostics.models.report import SIGNED, UNSIGNED
 from hospital.accounts.models import Clinic
-from hospital.accounts.selectors import clinic_topic, may
+from hospital.accounts.selectors import clinic_topic
 from hospital.audit.services import Actor, record
-from hospital.base.problems import Conflict, Forbidden
 from hospital.live.services import publish
 from patients.models import Patient
 from patients.selectors import patient_topic
@@ -60,8 +62,8 @@ def opens_at(report: DiagnosticReport, rule: ReleaseRule | None, wish: str) -> d
         return report.created_at if way == ReleaseWay.AT_ONCE else None
     signed_at = report.signed_at or report.updated_at
     if way == ReleaseWay.AFTER_CALL:
-        # Whoever told the family told it what stood signed then.
-        return report.told_at if report.told_at and report.told_at >= signed_at else None
+        call = told(report)
+        return call.at if call else None
     hours = (rule.hours if rule else None) or 0
     return signed_at + timedelta(hours=hours) if way == ReleaseWay.AFTER_HOURS else signed_at
 
@@ -78,12 +80,7 @@ def group_of(report: DiagnosticReport) -> ConclusionGroup:
 
 def rule_for(report: DiagnosticReport) -> ReleaseRule | None:
     """The clinic's most specific rule about `report`, as it stands now."""
-    group = group_of(report)
-    rules = ReleaseRule.objects.filter(
-        clinic_id=report.clinic_id, group__in=[group, ConclusionGroup.ANY]
-    )
-    by_group = {rule.group: rule for rule in rules}
-    return by_group.get(group) or by_group.get(ConclusionGroup.ANY)
+    return _rule_among(_rules([report]), report)
 
 
 def wish_of(patient_id: UUID) -> str:
@@ -92,16 +89,37 @@ def wish_of(patient_id: UUID) -> str:
     return wish.first() or Wish.AS_RULE
 
 
+def _rules(reports: Iterable[DiagnosticReport]) -> dict[tuple[UUID, str], ReleaseRule]:
+    """All rules of the reports' clinics, by clinic and group."""
+    rules = ReleaseRule.objects.filter(clinic__in={report.clinic_id for report in reports})
+    return {(rule.clinic_id, rule.group): rule for rule in rules.order_by()}
+
+
+def _rule_among(
+    rules: dict[tuple[UUID, str], ReleaseRule], report: DiagnosticReport
+) -> ReleaseRule | None:
+    clinic = report.clinic_id
+    return rules.get((clinic, group_of(report))) or rules.get((clinic, ConclusionGroup.ANY))
+
+
 def open_now() -> Q:
-    """The reports that their families may read, for a query."""
-    return Q(portal_from__lte=timezone.now()) & ~Q(status__in=WITHDRAWN)
+    """The reports that their families may read, for a query; a withdrawn one only as being so."""
+    return Q(portal_from__lte=timezone.now()) & ~Q(status=ReportStatus.CANCELLED)
 
 
 def is_open(report: DiagnosticReport) -> bool:
     """Whether its family may read `report`: what `open_now` says of one in memory."""
-    if report.portal_from is None or report.status in WITHDRAWN:
+    if report.portal_from is None or report.status == ReportStatus.CANCELLED:
         return False
     return report.portal_from <= timezone.now()
+
+
+def told(report: DiagnosticReport) -> ContactTry | None:
+    """The first call by which the family was told what stands signed now, of `contacts`."""
+    if not report.is_signed or report.signed_at is None:
+        return None
+    calls = report.contacts.filter(relation__in=FAMILY, outcome__in=TOLD, at__gte=report.signed_at)
+    return calls.select_related("by").order_by("at").first()
 
 
 def _says_something(report: DiagnosticReport) -> bool:
@@ -114,20 +132,35 @@ def _says_something(report: DiagnosticReport) -> bool:
 
 
 def settle(report: DiagnosticReport) -> None:
-    """Decide anew about `report`, locked by the caller, who saves the fields of `SETTLED`."""
-    report.portal_from = _decided(report)
-    if is_open(report) and not _announced(report):
-        _release(report)
+    """Do for one report what `settle_all` does."""
+    settle_all([report])
 
 
-def _decided(report: DiagnosticReport) -> datetime | None:
-    # First what costs no query: of a picture that has just come in, no rule need be read.
-    if not _says_something(report):
+def settle_all(reports: Sequence[DiagnosticReport]) -> None:
+    """Decide anew about `reports`, locked by the caller, who saves the fields of `SETTLED`."""
+    # Of a picture that has just come in, no rule need be read.
+    saying = [report for report in reports if _says_something(report)]
+    wished = ReleaseWish.objects.filter(patient__in={report.patient_id for report in saying})
+    wishes = dict(wished.order_by().values_list("patient_id", "wish")) if saying else {}
+    rules = _rules(saying) if saying else {}
+    for report in reports:
+        wish = wishes.get(report.patient_id, Wish.AS_RULE)
+        if report.status == ReportStatus.ENTERED_IN_ERROR:
+            report.portal_from = _withdrawal(report)
+        elif not _says_something(report):
+            report.portal_from = None
+        elif not _in_hand(report) or wish == Wish.NOT_IN_PORTAL:
+            report.portal_from = opens_at(report, _rule_among(rules, report), wish)
+        if is_open(report) and not _announced(report):
+            _release(report)
+
+
+def _withdrawal(report: DiagnosticReport) -> datetime | None:
+    """Whoever was let in is told at once that what they read does not hold; nobody else."""
+    if report.released_at is None or wish_of(report.patient_id) == Wish.NOT_IN_PORTAL:
         return None
-    wish = wish_of(report.patient_id)
-    if _in_hand(report) and wish != Wish.NOT_IN_PORTAL:
-        return report.portal_from
-    return opens_at(report, rule_for(report), wish)
+    told = Signature.objects.filter(report=report, deed=Deed.WITHDRAWN).first()
+    return told.at if told else report.updated_at
 
 
 def _in_hand(report: DiagnosticReport) -> bool:
@@ -259,33 +292,11 @@ def save_wish(*, actor: Actor, wish: ReleaseWish) -> ReleaseWish:
     return wish
 
 
-@transaction.atomic
-def mark_told(*, user: Any, report: DiagnosticReport) -> DiagnosticReport:
-    """A clinician has spoken with the family about what stands signed.
-
-    Raises:
-        Forbidden: `user` may not mark this in the clinic.
-        Conflict: nothing is signed yet, or it is marked already.
-    """
-    if not may(user, "diagnostics.tell_family", report.clinic_id):
-        raise Forbidden("Your role does not let you do this in this clinic.")
-    rows = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
-    report = rows.get(pk=report.pk)
-    if not report.is_signed:
-        raise Conflict("Sign the report first, then tell the family.", code="not_signed")
-    if was_told(report):
-        raise Conflict("It is marked already that the family was told.", code="told_already")
-    report.told_at, report.told_by = timezone.now(), user
+def follow_call(report: DiagnosticReport) -> None:
+    """Decide anew about `report`, locked by the caller, after a call about it was noted."""
     settle(report)
-    report.save(update_fields=["told_at", "told_by", *SETTLED])
-    _audit(Actor.user(user), "report.family_told", report)
+    report.save(update_fields=SETTLED)
     _tell(report, family=is_open(report))
-    return report
-
-
-def was_told(report: DiagnosticReport) -> bool:
-    """Whether the family was told what stands signed now."""
-    return bool(report.told_at and report.signed_at and report.told_at >= report.signed_at)
 
 
 def _waiting_in(clinic_id: UUID) -> list[UUID]:

@@ -1,8 +1,10 @@
 """Storing what the model found: a batch in one transaction, each result at most once."""
 
+import logging
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +25,11 @@ from diagnostics.models.image import SET_ASIDE
 from diagnostics.models.report import UNSIGNED
 from diagnostics.services import controls, holds, packages
 from hospital.audit.services import Actor, entry, record_all
+from hospital.base.logs import following
+from hospital.base.meters import ANALYSES, STAGES
 from hospital.live.services import published_together
+
+log = logging.getLogger(__name__)
 
 PIPELINE = Actor.system("pipeline")
 # What these runs found is a reason to reject the picture.
@@ -89,10 +95,22 @@ def succeed_all(batch: Sequence[Found]) -> int:
     _judge(speaking)
     record_all([_entry(one) for one in kept])
     packages.queue_shadows(rows)
+    transaction.on_commit(partial(_tell, rows), robust=True)
     with published_together():
         freed = controls.decide_all([row for row in rows if row.image.control_slide_id])
         holds.rebuild_all([*(one.analysis.image for one in speaking), *freed])
     return len(kept)
+
+
+def _tell(rows: Sequence[Analysis]) -> None:
+    """Count what was stored, and say of each picture that it was read."""
+    for row in rows:
+        ANALYSES.labels(row.engine, row.outcome).inc()
+        if row.started_at and row.finished_at:
+            STAGES.labels("waiting").observe((row.started_at - row.queued_at).total_seconds())
+            STAGES.labels("reading").observe((row.finished_at - row.started_at).total_seconds())
+        with following(row.image_id):
+            log.info("read by %s: %s", row.engine, row.outcome)
 
 
 def _specimen_id(one: Found) -> UUID | None:

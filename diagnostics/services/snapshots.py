@@ -11,16 +11,19 @@ from diagnostics.models import Analysis, DiagnosticReport, FieldImage, ReportVer
 from diagnostics.models.image import SET_ASIDE
 
 # Raised when a snapshot says more than before. Older ones keep their shape and their digest.
-SHAPE = 3
+SHAPE = 4
 # So much of a digest stands in the address that checks it: enough that nobody comes by chance.
 SHORT = 16
 
 
-def content_of(report: DiagnosticReport, *, until: datetime | None = None) -> dict[str, Any]:
+def content_of(
+    report: DiagnosticReport, *, until: datetime | None = None, reason: str = ""
+) -> dict[str, Any]:
     """The report as it stands, of plain JSON values.
 
     Args:
         until: only what analyses had found by then.
+        reason: why it says otherwise than the version before.
     """
     pictures = _pictures(report, until)
     return {
@@ -40,7 +43,9 @@ def content_of(report: DiagnosticReport, *, until: datetime | None = None) -> di
         },
         "signed_by": str(report.signed_by or ""),
         "signed_at": report.signed_at.isoformat() if report.signed_at else "",
+        "read_by": str(report.read_by or ""),
         "verified_by": str(report.verified_by or ""),
+        "reason": reason,
         "patient": _patient(report),
         "specimen": {
             "collected_at": report.specimen.collected_at.isoformat(),

@@ -6,9 +6,12 @@ from django import template
 
 from devices.selectors import permissions_and_alerts_of
 from devices.services.health import in_words
+from diagnostics.selectors import calls_come_first
 from diagnostics.wording import rejections_in_words
 
 register = template.Library()
+
+OWN_CALLS = {"diagnostics.add_owncall", "diagnostics.view_owncall"}
 
 
 @register.inclusion_tag("parts/nav.html", takes_context=True)
@@ -23,6 +26,7 @@ def pages_of(context: Any, swap: bool = False) -> dict[str, Any]:
         "worklist": "diagnostics.view_diagnosticreport" in held,
         "fleet": "devices.view_device" in held,
         "dashboard": "diagnostics.view_dashboard" in held,
+        "concordance": not held.isdisjoint(OWN_CALLS) and calls_come_first(user),
         "alerts": alerts,
         "here": context.get("here", ""),
         "swap": swap,

@@ -1,5 +1,6 @@
 """Clinics, colleagues, their roles and the audit trail in the admin."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from allauth.account.models import EmailAddress
@@ -12,13 +13,15 @@ from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
+from django.utils import timezone
 
-from hospital.accounts import selectors, services
+from hospital.accounts import emergency, selectors, services
 from hospital.accounts.models import Clinic, Lockout, Membership, User
 from hospital.accounts.roles import Role
 from hospital.accounts.scoped_admin import ReadOnlyAdmin, ScopedAdmin
 from hospital.accounts.signin import factors, lockouts, sessions
 from hospital.audit.models import Entry
+from hospital.audit.selectors import seal_of
 from hospital.audit.services import Actor
 
 # Roles come from hospital.accounts.roles, not from groups; addresses are not verified; second
@@ -42,6 +45,7 @@ class ClinicAdmin(ScopedAdmin):
     fixed = ("code",)
     fieldsets = [
         (None, {"fields": ["name", "code", "telephone", "paper"]}),
+        ("Signing", {"fields": ["fields_to_see", "second_reader"]}),
         ("Record", {"fields": ["id"]}),
     ]
 
@@ -332,6 +336,7 @@ class EntryAdmin(ReadOnlyAdmin):
     list_filter = ["actor_kind", "action", "subject_type", "at"]
     search_fields = ["actor_name", "action", "=subject_id", "=patient_id"]
     search_help_text = "Name, action, or the id of a patient or object"
+    readonly_fields = ["sealed"]
     ordering = ["-id"]
 
     @admin.display(description="Subject", ordering="subject_type")
@@ -339,10 +344,27 @@ class EntryAdmin(ReadOnlyAdmin):
         """Its kind and the beginning of its id."""
         return f"{entry.subject_type.partition('.')[2]} {entry.subject_id[:8]}"
 
+    @admin.display(description="Sealed")
+    def sealed(self, entry: Entry) -> str:
+        """Its place in the chain and its digest; `manage.py audit verify` checks all of them."""
+        seal = seal_of(entry)
+        return f"{seal.position}, {seal.digest}" if seal else "Not sealed yet"
+
     @admin.display(description="Patient", ordering="patient_id")
     def patient(self, entry: Entry) -> str:
         """The beginning of the id; the trail itself holds no names."""
         return str(entry.patient_id)[:8] if entry.patient_id else ""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """The trail, and above it the emergencies of the last day."""
+        user: Any = request.user
+        lately = timezone.now() - timedelta(days=1)
+        watched = selectors.clinics_where(user, "audit.view_entry")
+        for one in emergency.visible_to(user).filter(begun_at__gt=lately, clinic__in=watched):
+            until = timezone.localtime(one.ended_at or one.ends_at)
+            text = f"Break-glass access: {one}, until {until:%H:%M}. {one.reason}"
+            messages.warning(request, text)
+        return super().changelist_view(request, extra_context)
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Also by subject: the 'History' button of other pages leads here."""

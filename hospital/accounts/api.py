@@ -13,7 +13,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from hospital.accounts.models import Clinic
 from hospital.accounts.selectors import clinics_where, is_staff_member, may
-from hospital.audit.services import Actor
+from hospital.audit.services import Actor, record_listed
 from hospital.base.openapi import problems
 from hospital.base.paging import ByCursor
 from hospital.base.problems import Forbidden
@@ -73,6 +73,8 @@ class ScopedViewSet(GenericViewSet[Row], Generic[Row]):
 
     model: type[Row]
     permissions: ClassVar[dict[str, str]]
+    # '….listed' where a list tells of patients: then who stood on it is noted in the audit trail.
+    listed_as: ClassVar[str] = ""
     ordering: ClassVar[tuple[str, ...]]
     authentication_classes = [StaffSession]
     permission_classes = [HasRole]
@@ -92,6 +94,18 @@ class ScopedViewSet(GenericViewSet[Row], Generic[Row]):
     def clinic_of(self, row: Row) -> Any:
         """The id of the clinic that `row` belongs to."""
         return row.clinic_id  # type: ignore[attr-defined]
+
+    def patient_of(self, row: Row) -> Any:
+        """The id of the patient that `row` tells of."""
+        return row.patient_id  # type: ignore[attr-defined]
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """A page of the list, noted in the audit trail."""
+        page = super().paginate_queryset(queryset)
+        if self.listed_as and page:
+            told = [(self.clinic_of(row), self.patient_of(row)) for row in page]
+            record_listed(self.actor, self.listed_as, told)
+        return page
 
     def store(self, row: Row) -> Row:
         """Write `row` through its service."""

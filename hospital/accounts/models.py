@@ -18,6 +18,21 @@ class Paper(models.TextChoices):
     LETTER = "letter", "US Letter"
 
 
+class FieldsToSee(models.TextChoices):
+    """How much of a case a reader must have been shown before they may sign it."""
+
+    EVERY = "every", "Every usable field"
+    ADVISED = "advised", "The page says what is left, and lets them sign"
+
+
+class SecondReader(models.TextChoices):
+    """Which reports a second haematologist reads before they are final."""
+
+    NEVER = "never", "None"
+    MALIGNANT = "malignant", "Those that name a leukaemia"
+    ALWAYS = "always", "Every one"
+
+
 class Clinic(models.Model):
     """A clinic with its own staff, microscopes and patients. The border nobody looks across."""
 
@@ -30,11 +45,25 @@ class Clinic(models.Model):
     paper = models.CharField(
         max_length=10, choices=Paper.choices, default=Paper.A4, help_text="For reports as PDF."
     )
+    fields_to_see = models.CharField(
+        max_length=10,
+        choices=FieldsToSee.choices,
+        default=FieldsToSee.EVERY,
+        help_text="What a reader must have been shown before they sign.",
+    )
+    second_reader = models.CharField(
+        max_length=10,
+        choices=SecondReader.choices,
+        default=SecondReader.NEVER,
+        help_text="Which reports a second haematologist reads before they are final.",
+    )
 
     class Meta:
         ordering = ["name"]
         constraints = [
             in_choices("paper", Paper, name="clinic_paper_known"),
+            in_choices("fields_to_see", FieldsToSee, name="clinic_fields_to_see_known"),
+            in_choices("second_reader", SecondReader, name="clinic_second_reader_known"),
         ]
 
     def __str__(self) -> str:
@@ -71,6 +100,38 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}, {self.get_role_display()} at {self.clinic}"
+
+
+class BreakGlass(models.Model):
+    """Somebody reads another clinic's cases in an emergency, until it ends."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="emergencies")
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="emergencies")
+    reason = models.CharField(max_length=400)
+    begun_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "break-glass access"
+        verbose_name_plural = "break-glass accesses"
+        ordering = ["-begun_at"]
+        indexes = [
+            models.Index(
+                fields=["user"],
+                condition=models.Q(ended_at__isnull=True),
+                name="break_glass_not_ended",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.clinic}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it lets them read now."""
+        return self.ended_at is None and self.ends_at > timezone.now()
 
 
 class SignIn(models.Model):

@@ -22,6 +22,10 @@ _READ_CASES = {
     "diagnostics.view_diagnosticreport",
 }
 
+# What an emergency opens in another clinic (see `hospital.accounts.emergency`), and who may.
+EMERGENCY = frozenset(_READ_CASES)
+BREAK_GLASS = "accounts.add_breakglass"
+
 GRANTS: dict[str, frozenset[str]] = {
     Role.TECHNICIAN: frozenset(
         _READ_CASES
@@ -33,6 +37,8 @@ GRANTS: dict[str, frozenset[str]] = {
             "diagnostics.retry_analysis",
             "diagnostics.verify_diagnosticreport",
             "diagnostics.add_cellcall",
+            "diagnostics.add_owncall",
+            "diagnostics.add_contacttry",
             "diagnostics.release_hold",
             "diagnostics.view_controlslide",
             "diagnostics.add_controlslide",
@@ -46,7 +52,10 @@ GRANTS: dict[str, frozenset[str]] = {
             "diagnostics.retry_analysis",
             "diagnostics.verify_diagnosticreport",
             "diagnostics.sign_diagnosticreport",
+            BREAK_GLASS,
             "diagnostics.add_cellcall",
+            "diagnostics.add_owncall",
+            "diagnostics.add_contacttry",
             "diagnostics.tell_family",
             "diagnostics.release_hold",
             "diagnostics.view_controlslide",
@@ -95,6 +104,14 @@ GRANTS: dict[str, frozenset[str]] = {
             "diagnostics.add_releaserule",
             "diagnostics.change_releaserule",
             "diagnostics.delete_releaserule",
+            "diagnostics.view_readingrule",
+            "diagnostics.add_readingrule",
+            "diagnostics.change_readingrule",
+            "diagnostics.view_owncall",
+            "diagnostics.view_escalationstep",
+            "diagnostics.add_escalationstep",
+            "diagnostics.change_escalationstep",
+            "diagnostics.delete_escalationstep",
             "diagnostics.view_releasewish",
             "diagnostics.add_releasewish",
             "diagnostics.change_releasewish",

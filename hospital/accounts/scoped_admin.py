@@ -1,9 +1,10 @@
 """The admin within clinics: every list from a selector, every write through a service."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Field, Model, QuerySet
@@ -14,7 +15,7 @@ from django.utils.functional import cached_property
 
 from hospital.accounts.models import Clinic
 from hospital.accounts.selectors import clinics_where, may
-from hospital.audit.services import Actor, record
+from hospital.audit.services import Actor, record, record_listed
 from hospital.base.problems import Refusal
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ class ScopedAdmin(_Admin):
     visible: ClassVar[Callable[[Any], QuerySet[Any]]]
     # Where a row's clinic is, as Django spells it in a lookup.
     clinic_path: ClassVar[str] = "clinic_id"
-    # Where opening a row is noted in the audit trail: the action's name, and whose data it is.
+    # Where opening a row, and a list of rows, is noted in the audit trail: the actions' names, and
+    # whose data it is.
     read_as: ClassVar[str] = ""
+    listed_as: ClassVar[str] = ""
     patient_path: ClassVar[str] = "patient_id"
     list_per_page = 50
     show_full_result_count = False
@@ -172,6 +175,19 @@ class ScopedAdmin(_Admin):
                 )
         return super().change_view(request, object_id, form_url, extra_context)
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """The list; who stands on it is noted in the audit trail."""
+        response: Any = super().changelist_view(request, extra_context)
+        if shown := getattr(response, "context_data", {}).get("cl"):
+            self.note_listed(request, shown.result_list)
+        return response
+
+    def note_listed(self, request: HttpRequest, rows: Iterable[Any]) -> None:
+        """Note in the audit trail whose data the rows of a list tell."""
+        if self.listed_as:
+            told = [(self.clinic_of(row), _follow(row, self.patient_path)) for row in rows]
+            record_listed(Actor.user(request.user), self.listed_as, told)
+
     # The audit trail is written by the services; a second one beside it would only differ.
     def log_addition(self, *_: Any, **__: Any) -> Any:
         """Nothing: see `hospital.audit`."""
@@ -244,6 +260,17 @@ def _follow(row: Any, path: str) -> Any:
     for step in path.split("__"):
         row = getattr(row, step)
     return row
+
+
+class NotedSearch(AutocompleteJsonView):
+    """The search in a form's field; whom it found is noted in the audit trail."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Django's."""
+        context = super().get_context_data(**kwargs)
+        if isinstance(self.model_admin, ScopedAdmin):
+            self.model_admin.note_listed(self.request, context["object_list"])
+        return context
 
 
 class ReadOnlyAdmin(ScopedAdmin):

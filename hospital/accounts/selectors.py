@@ -1,12 +1,14 @@
 """Who may do what, where. Every scoped read in the product stands on `clinics_where`."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
-from hospital.accounts.models import Clinic, Lockout, Membership, Tried, User
-from hospital.accounts.roles import GRANTS, Role, roles_granting
+from hospital.accounts.models import BreakGlass, Clinic, Lockout, Membership, Tried, User
+from hospital.accounts.roles import BREAK_GLASS, EMERGENCY, GRANTS, Role, roles_granting
 from hospital.audit.models import Entry
 
 if TYPE_CHECKING:
@@ -24,7 +26,20 @@ def clinics_where(user: "User | AnonymousUser", permission: str) -> QuerySet[Cli
         return Clinic.objects.all()
     # A subquery, not a join: callers filter on it and must not get rows twice.
     held = Membership.objects.filter(user=user, role__in=roles_granting(permission))
-    return Clinic.objects.filter(pk__in=held.values("clinic_id"))
+    here = Q(pk__in=held.values("clinic_id"))
+    if permission in EMERGENCY:
+        here |= Q(pk__in=_broken_into(user).values("clinic_id"))
+    return Clinic.objects.filter(here)
+
+
+def _broken_into(user: User) -> QuerySet[BreakGlass]:
+    """The emergencies of `user` that are not over, while they read cases somewhere."""
+    return BreakGlass.objects.filter(
+        user=user,
+        ended_at=None,
+        ends_at__gt=timezone.now(),
+        user__memberships__role__in=roles_granting(BREAK_GLASS),
+    )
 
 
 def clinic_ids_where(user: "User | AnonymousUser", permission: str) -> list[UUID]:
@@ -79,6 +94,12 @@ def staff_mails(clinic: Clinic, role: Role) -> list[str]:
     held = Membership.objects.filter(clinic=clinic, role=role)
     people = User.objects.filter(pk__in=held.values("user_id"), is_active=True).exclude(email="")
     return sorted(set(people.values_list("email", flat=True)))
+
+
+def people_who(permission: str, clinics: Collection[UUID]) -> QuerySet[User]:
+    """Who holds `permission` in some of `clinics`, given by id, by name; no superusers."""
+    held = Membership.objects.filter(clinic__in=clinics, role__in=roles_granting(permission))
+    return User.objects.filter(pk__in=held.values("user_id")).order_by("last_name", "username")
 
 
 def memberships_visible_to(user: User) -> QuerySet[Membership]:

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -103,6 +104,24 @@ def set_password(*, actor: Actor, user: User, password: str, keep: str | None = 
     user.save(update_fields=["password"])
     record(actor, "account.password_set", user)
     sessions.end_all(actor=actor, user=user, keep=keep)
+
+
+@transaction.atomic
+def erase_account(*, actor: Actor, user: User) -> None:
+    """Close an account for good and take out who it was; the row stays, as a number."""
+    sessions.end_all(actor=actor, user=user)
+    Authenticator.objects.filter(user=user).delete()
+    user.set_unusable_password()
+    User.objects.filter(pk=user.pk).update(
+        username=f"erased-{user.pk.hex[:24]}",
+        first_name="",
+        last_name="",
+        email="",
+        password=user.password,
+        is_active=False,
+        last_login=None,
+    )
+    record(actor, "account.erased", user)
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from allauth.mfa.webauthn import views as passkeys
 from django.urls import path
 
 from hospital.accounts.pages import account as own
+from hospital.accounts.pages import emergency
 from hospital.accounts.pages.views import home, language, sign_out
 
 urlpatterns = [
@@ -30,6 +31,9 @@ urlpatterns = [
     path("account/", own.account, name="account"),
     path("account/", own.account, name="mfa_index"),
     path("account/", own.account, name="mfa_list_webauthn"),
+    path("emergency/", emergency.overview, name="emergency"),
+    path("emergency/<uuid:pk>/end/", emergency.end, name="emergency-end"),
+    path("account/passkeys/ask/", own.ask_passkey, name="passkey-options"),
     path("account/password/", own.password, name="password"),
     path("account/sessions/end/", own.end_sessions, name="sessions-end"),
     path("account/sessions/<int:pk>/end/", own.end_session, name="session-end"),

@@ -1,12 +1,18 @@
 """Writing to the audit trail. Explicit calls in services, never signals."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 
 from hospital.audit.models import ActorKind, Entry
+
+# A list that refreshes itself is one look at those who stand on it, not hundreds.
+ONE_LOOK = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,18 @@ def record(
     return made
 
 
+def note(actor: Actor, action: str, subject_type: str, **detail: Any) -> Entry:
+    """Add an entry about no row in particular: the trail itself, a backup."""
+    return Entry.objects.create(
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_name=actor.name,
+        action=action,
+        subject_type=subject_type,
+        detail=detail,
+    )
+
+
 def record_all(entries: Iterable[Entry]) -> None:
     """Add many entries, each made by `entry`, in the caller's transaction and one statement."""
     Entry.objects.bulk_create(entries)
@@ -78,3 +96,41 @@ def entry(
         patient_id=patient_id,
         detail=detail,
     )
+
+
+def record_listed(actor: Actor, action: str, listed: Iterable[tuple[Any, Any]]) -> None:
+    """Note that a list showed the actor these patients: one entry for each clinic, with their ids.
+
+    Whoever stood on such a list that the actor saw within `ONE_LOOK` is not named again, so that
+    pages which refresh themselves write nothing.
+
+    Args:
+        action: '….listed'.
+        listed: (clinic's id, patient's id) of each row; a patient may come several times.
+    """
+    by_clinic: dict[Any, set[str]] = defaultdict(set)
+    for clinic_id, patient_id in listed:
+        if patient_id is not None:
+            by_clinic[clinic_id].add(str(patient_id))
+    if not by_clinic:
+        return
+    recent = Entry.objects.filter(
+        actor_id=actor.id, action=action, at__gt=timezone.now() - ONE_LOOK
+    ).values_list("detail", flat=True)
+    known = {one for detail in recent for one in detail.get("patients", ())}
+    looked = [
+        Entry(
+            actor_kind=actor.kind,
+            actor_id=actor.id,
+            actor_name=actor.name,
+            action=action,
+            subject_type="accounts.clinic",
+            subject_id=str(clinic_id),
+            clinic_id=clinic_id,
+            detail={"patients": new},
+        )
+        for clinic_id, patients in by_clinic.items()
+        if (new := sorted(patients - known))
+    ]
+    if looked:
+        record_all(looked)

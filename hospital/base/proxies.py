@@ -5,18 +5,32 @@ The web servers are started so that REMOTE_ADDR is whoever really opened the con
 anybody wrote into a header.
 """
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from collections.abc import Iterable
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 from django.conf import settings
 from django.http import HttpRequest
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 def is_trusted_proxy(address: str) -> bool:
     """Whether the address is in one of TRUSTED_PROXIES."""
+    return is_in(address, settings.TRUSTED_PROXIES)
+
+
+def is_in(address: str, networks: Iterable[Network]) -> bool:
+    """Whether the address is one, and in one of `networks`."""
     known = _address(address)
-    return known is not None and any(known in network for network in settings.TRUSTED_PROXIES)
+    return known is not None and any(known in network for network in networks)
 
 
 def word_of_proxy(request: HttpRequest, header: str) -> str:

@@ -33,15 +33,23 @@ def advance(row: models.Model, to: str, *, field: str = "state", **changes: Any)
         IllegalTransition: the table does not allow the step from the row's state in memory.
         StaleState: the database holds another state by now; nothing was written.
     """
-    table: Transitions = row.TRANSITIONS  # type: ignore[attr-defined]
-    origin = getattr(row, field)
-    name = row._meta.verbose_name
-    if to not in table[origin]:
-        raise IllegalTransition(f"A {name} cannot go from '{origin}' to '{to}'.")
+    ensure_step(row, to, field=field)
+    origin, name = getattr(row, field), row._meta.verbose_name
     rows = type(row)._base_manager.filter(pk=row.pk, **{field: origin})
     if not rows.update(**{field: to}, **changes):
         raise StaleState(f"This {name} has changed meanwhile. Reload it and try again.")
     row.refresh_from_db()
+
+
+def ensure_step(row: models.Model, to: str, *, field: str = "state") -> None:
+    """Raise `IllegalTransition` unless the table allows the step from the row's state in memory.
+
+    For who holds the row's lock and writes it by other means than `advance`.
+    """
+    table: Transitions = row.TRANSITIONS  # type: ignore[attr-defined]
+    origin = getattr(row, field)
+    if to not in table[origin]:
+        raise IllegalTransition(f"A {row._meta.verbose_name} cannot go from '{origin}' to '{to}'.")
 
 
 def in_choices(field: str, choices: type[models.TextChoices], *, name: str) -> Any:

@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from hospital.accounts.scoped_admin import NotedSearch
+
 
 class LeukolensAdminSite(AdminSite):
     """Plain Django admin: the skins break a strict Content-Security-Policy."""
@@ -25,6 +27,10 @@ class LeukolensAdminSite(AdminSite):
         if request.user.is_authenticated:
             raise PermissionDenied
         return redirect_to_login(request.GET.get("next", "/admin/"))
+
+    def autocomplete_view(self, request: HttpRequest) -> Any:
+        """Searching by name is reading, too."""
+        return NotedSearch.as_view(admin_site=self)(request)
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """The page for everybody."""

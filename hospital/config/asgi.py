@@ -1,6 +1,8 @@
 """The door for HTTP and websockets."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import django
 
@@ -21,7 +23,18 @@ from hospital.config.threads import ThreadedHandler  # noqa: E402
 
 # Every view is loaded before the first request comes, not by it.
 assert get_resolver().url_patterns
-http = ThreadedHandler(settings.WEB_THREADS)
+_threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request")
+_people = ThreadedHandler(_threads)
+_microscopes = ThreadedHandler(_threads, settings.DEVICE_MIDDLEWARE)
+_DEVICE_API = reverse("api:device-images").removesuffix("images")
+
+
+async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Microscopes have no session, no form and no browser: they pass none of what guards those."""
+    handler = _microscopes if scope["path"].startswith(_DEVICE_API) else _people
+    await handler(scope, receive, send)
+
+
 limited = BodyLimit(http, limit=settings.MAX_UPLOAD_BYTES)
 application = ProtocolTypeRouter(
     {

@@ -14,7 +14,8 @@ from csp.constants import NONE, SELF
 from django.conf.locale import LANG_INFO
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-env = environ.Env()
+# NAME_FILE is read for NAME, as containers pass secrets on.
+env = environ.FileAwareEnv()
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 # Everything a running installation keeps: database, files, logs.
@@ -71,6 +72,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "hospital.config.machines.ForMachines",
+    "hospital.config.watched.Watched",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -88,6 +91,12 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+]
+
+# For the device API, whose views ask for a key and for nothing else.
+DEVICE_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
 ]
 
 ROOT_URLCONF = "hospital.config.urls"
@@ -112,7 +121,10 @@ TEMPLATES = [
 # --- data -----------------------------------------------------------------------------------
 
 DATABASES = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'leukolens.sqlite3'}")
+    # Empty is as good as not given: a compose file cannot leave a variable out.
+    "default": env.db_url_config(
+        env.str("DATABASE_URL", "") or f"sqlite:///{VAR_DIR / 'leukolens.sqlite3'}"
+    )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Measured: with these, concurrent writers queue; without, they fail with 'database is locked'.
@@ -142,6 +154,8 @@ STORAGES = {
             "access_key": env.str("S3_ACCESS_KEY", "") or None,
             "secret_key": env.str("S3_SECRET_KEY", "") or None,
             "default_acl": "private",
+            # A signed address is for the proxy, which uses it at once.
+            "querystring_expire": 60,
         },
     }
     if _S3_BUCKET
@@ -151,6 +165,8 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# Whether the proxy in front fetches pictures from the store, once a view has allowed it.
+FILES_BY_PROXY = bool(_S3_BUCKET) and env.bool("FILES_BY_PROXY", False)
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(VAR_DIR / "static")))
 STATICFILES_DIRS = [
@@ -225,6 +241,20 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "collect-references": {
+        "task": "diagnostics.tasks.collect_references",
+        "schedule": env.float("REFERENCES_SECONDS", 120.0),
+        "options": {"expires": 120},
+    },
+    "seal-audit": {
+        "task": "hospital.audit.tasks.seal",
+        "schedule": env.float("AUDIT_SEAL_SECONDS", 10.0),
+        "options": {"expires": 30},
+    },
+    "seal-what-was-missed": {
+        "task": "hospital.audit.tasks.seal_what_was_missed",
+        "schedule": 24 * 3600.0,
+    },
     "tally": {
         "task": "diagnostics.tasks.tally",
         "schedule": env.float("TALLY_SECONDS", 1800.0),
@@ -249,6 +279,16 @@ DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "leukolens@localhost")
 
 # Whether families are told by mail that there is something new, never what.
 PORTAL_MAILS = env.bool("PORTAL_MAILS", bool(env.str("EMAIL_URL", "")))
+
+# --- sight ----------------------------------------------------------------------------------
+
+# Who may read /metrics, by the address that the connection really comes from.
+METRICS_NETWORKS = [
+    ip_network(given.strip(), strict=False)
+    for given in env.list("METRICS_NETWORKS", default=["127.0.0.0/8", "::1"])
+]
+# Where a worker serves its own; 0: nowhere. The web serves /metrics with its pages.
+METRICS_PORT = env.int("METRICS_PORT", 0)
 
 # --- rules of the house ---------------------------------------------------------------------
 
@@ -318,6 +358,15 @@ DICOM_MAX_RETRIEVE_BYTES = env.int("DICOM_MAX_RETRIEVE_BYTES", 256 * 1024 * 1024
 # Guardians read about a child until it is this old; then the patient alone.
 MAJORITY_YEARS = env.int("MAJORITY_YEARS", 18)
 
+# --- the audit trail ------------------------------------------------------------------------
+
+# Signed heads of the chain: the file belongs on another disk or machine than the database.
+AUDIT_ANCHOR_FILE = env.str("AUDIT_ANCHOR_FILE", str(VAR_DIR / "audit-anchors.jsonl"))
+AUDIT_ANCHOR_SECONDS = env.int("AUDIT_ANCHOR_SECONDS", 3600)
+AUDIT_ANCHOR_MAILS = env.list("AUDIT_ANCHOR_MAILS", default=[])
+# Ed25519, PEM; made when there is none. Housekeeping workers on several machines share it.
+AUDIT_KEY_FILE = env.str("AUDIT_KEY_FILE", str(VAR_DIR / "audit-key.pem"))
+
 # --- people ---------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
@@ -325,7 +374,9 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "hospital.accounts.backends.RoleBackend",
 ]
+# The first is what passwords are kept with; those kept with the others move over at sign-in.
 PASSWORD_HASHERS = [
+    "hospital.accounts.signin.hashers.Argon2",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
@@ -336,6 +387,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
@@ -368,6 +420,10 @@ SESSION_HOURS = env.int("SESSION_HOURS", 12)
 # Wrong tries after which an account, and an address of the network, have to wait.
 SIGNIN_TRIES = env.int("SIGNIN_TRIES", 5)
 SIGNIN_TRIES_PER_ADDRESS = env.int("SIGNIN_TRIES_PER_ADDRESS", 50)
+# How long a broken glass lets somebody read in another clinic; who is mailed besides the clinic's
+# administrators.
+BREAK_GLASS_MINUTES = env.int("BREAK_GLASS_MINUTES", 60)
+PRIVACY_OFFICER_MAILS = env.list("PRIVACY_OFFICER_MAILS", default=[])
 INVITATION_DAYS = env.int("INVITATION_DAYS", 7)
 
 LANGUAGE_CODE = "en"
@@ -446,8 +502,28 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"following": {"()": "hospital.base.logs.Following"}},
+    "formatters": {
+        "line": {
+            "()": "hospital.base.logs.Lines",
+            "format": "{asctime} {levelname} {name} [{trace}]: {message}",
+            "style": "{",
+        },
+        "json": {"()": "hospital.base.logs.JsonLines"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "filters": ["following"],
+            "formatter": env.str("LOG_FORMAT", "line"),  # or json
+        }
+    },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        # It warns of every 404 with the address, in which anything may stand. hospital.requests
+        # has a line for it.
+        "django.request": {"level": "ERROR"},
+    },
 }

@@ -6,26 +6,41 @@ request is better served from the first middleware to the last in one thread tha
 """
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
+from django.core.handlers.exception import convert_exception_to_response
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
+from django.utils.module_loading import import_string
 
 Scope = dict[str, Any]
 
 
 class ThreadedHandler(ASGIHandler):
-    """An ASGI application for HTTP."""
+    """An ASGI application for HTTP.
 
-    def __init__(self, threads: int) -> None:
+    Args:
+        pool: the threads.
+        middleware: in place of the setting MIDDLEWARE; none with a hook of its own for views.
+    """
+
+    def __init__(self, pool: Executor, middleware: Sequence[str] | None = None) -> None:
         BaseHandler.__init__(self)
         self.load_middleware(is_async=False)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        if middleware is not None:
+            self._view_middleware: list[Any] = []
+            self._exception_middleware: list[Any] = []
+            chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
+            for path in reversed(middleware):
+                chain = convert_exception_to_response(import_string(path)(chain))
+            self._middleware_chain = chain
+        self._pool = pool
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Read the whole request, serve it in a thread, send the whole answer.

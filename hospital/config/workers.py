@@ -9,7 +9,9 @@ import sys
 from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
+from django.conf import settings
 from django.db import DatabaseError
+from prometheus_client import start_http_server
 
 from hospital.config.stack.child import EX_CONFIG, announce_readiness
 
@@ -43,6 +45,13 @@ def load_model(sender: str, instance: Any, **_: Any) -> None:
 def announce(**_: Any) -> None:
     """Tell whoever started this worker that it takes work from now on."""
     announce_readiness()
+
+
+@worker_ready.connect
+def serve_metrics(**_: Any) -> None:
+    """Let Prometheus ask this worker, where METRICS_PORT says so."""
+    if settings.METRICS_PORT:
+        start_http_server(settings.METRICS_PORT)
 
 
 @worker_shutting_down.connect

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
@@ -13,6 +14,8 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
+from hospital.base.logs import following
+from hospital.base.meters import EVENT_LAG, SOCKETS
 from hospital.live.models import Event
 from hospital.live.services import ACCESS_CHANGED, user_group
 
@@ -51,6 +54,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     async def connect(self) -> None:
         """Accept a signed-in user with something to listen to; close 4401/4403 otherwise."""
         await self.accept()
+        SOCKETS.inc()
         self.user = cast(Any, self.scope["user"])
         if not self.user.is_authenticated or not await self._still_allowed():
             await self.close(code=4401)
@@ -63,6 +67,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         """Leave every group."""
+        SOCKETS.dec()
         if self.ticker:
             self.ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -75,27 +80,29 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     async def events_happened(self, message: dict[str, Any]) -> None:
         """A push from the channel layer: what one transaction had to say on one topic."""
-        if any(event["kind"] == ACCESS_CHANGED for event in message["events"]):
+        if any(event["message"]["kind"] == ACCESS_CHANGED for event in message["events"]):
             heard = set(self.topics)
             if not await self._may_stay() or heard - set(self.topics):
                 return
         for event in message["events"]:
-            if event["kind"] != ACCESS_CHANGED:
+            if event["message"]["kind"] != ACCESS_CHANGED:
                 await self._send_event(event)
 
     async def rights_changed(self, message: dict[str, Any]) -> None:
         """The account, its session or its rights may be others now: look, and close if so."""
-        if not await self._still_allowed() or not await self._refresh_topics():
-            await self.close(code=4403)
-            return
-        await self._catch_up()  # what happened on a new topic before this socket had joined it
+        if await self._may_stay():
+            await self._catch_up()  # what happened on a new topic before this socket had joined it
 
     async def _send_event(self, event: dict[str, Any]) -> None:
-        if event["id"] in self.sent:
+        message = event["message"]
+        if message["id"] in self.sent:
             return
-        self.sent.add(event["id"])
-        self.last_id = max(self.last_id, event["id"])
-        await self.send_json({"event": event})
+        self.sent.add(message["id"])
+        self.last_id = max(self.last_id, message["id"])
+        await self.send_json({"event": message})
+        EVENT_LAG.observe(max(0.0, time.time() - event["at"]))
+        with following(event["trace"]):
+            log.info("event %d told to a screen", message["id"])
 
     async def _greet(self) -> None:
         since = _since(self.scope["query_string"])
@@ -104,7 +111,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
         if since is not None:
             await self._catch_up()
         else:
-            self.sent.update([e["id"] for e in await self._missed() or []])
+            self.sent.update([e["message"]["id"] for e in await self._missed() or []])
         await self.send_json({"hello": self.last_id})
 
     async def _catch_up(self) -> None:
@@ -172,7 +179,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
         if len(rows) > REPLAY_LIMIT:
             return None
         self.sent = {pk for pk in self.sent if pk > self.last_id - 10_000}
-        return [event.message() for event in rows if event.pk not in self.sent]
+        return [event.wire() for event in rows if event.pk not in self.sent]
 
 
 def _since(query: bytes) -> int | None:

@@ -13,6 +13,13 @@ class Event(models.Model):
     subject = models.UUIDField()
     version = models.PositiveIntegerField()
     at = models.DateTimeField(default=timezone.now, editable=False)
+    trace = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The request or picture that caused it: see hospital.base.logs.",
+    )
 
     class Meta:
         ordering = ["id"]
@@ -22,10 +29,14 @@ class Event(models.Model):
         return f"{self.id} {self.kind} {self.subject} v{self.version}"
 
     def message(self) -> dict[str, object]:
-        """What goes over the socket: all there is to an event."""
+        """What goes over the socket: all that a screen is told of an event."""
         return {
             "id": self.pk,
             "kind": self.kind,
             "subject": str(self.subject),
             "version": self.version,
         }
+
+    def wire(self) -> dict[str, object]:
+        """What processes tell each other: the message, and by what it can be followed."""
+        return {"message": self.message(), "trace": self.trace, "at": self.at.timestamp()}

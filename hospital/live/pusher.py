@@ -92,7 +92,7 @@ async def _send(events: Sequence[Event | Recheck]) -> None:
         if isinstance(event, Recheck):
             groups.add(event.group)
         else:
-            by_topic[event.topic].append(event.message())
+            by_topic[event.topic].append(event.wire())
     layer: Any = get_channel_layer()
     await asyncio.gather(
         *(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from hospital.base.logs import followed
 from hospital.live import pusher
 from hospital.live.models import Event
 
@@ -23,7 +24,10 @@ def publish(kind: str, subject: UUID, *, version: int, topics: Iterable[str]) ->
     The push is a courtesy: sockets also look in the event log every few seconds
     (`consumers.EventConsumer`), so a lost push delays a screen and never starves it.
     """
-    events = [Event(topic=topic, kind=kind, subject=subject, version=version) for topic in topics]
+    events = [
+        Event(topic=topic, kind=kind, subject=subject, version=version, trace=followed())
+        for topic in topics
+    ]
     gathered = _gathered.get()
     if gathered is None:
         publish_all(events)
@@ -55,8 +59,12 @@ def recheck(user_id: object) -> None:
 def published_together() -> Iterator[None]:
     """Whatever is published inside, by whomever, is recorded and pushed at the end, together.
 
-    Belongs inside one transaction. When the block raises, nothing is published.
+    Belongs inside one transaction. When the block raises, nothing is published. Inside another
+    such block, it is published with that one's.
     """
+    if _gathered.get() is not None:
+        yield
+        return
     events: list[Event] = []
     token = _gathered.set(events)
     try:

@@ -82,6 +82,7 @@ class PortalAccessViewSet(ScopedViewSet[PortalAccess], ListModelMixin):
     model = PortalAccess
     serializer_class = PortalAccessSerializer
     filterset_class = PortalAccessFilter
+    listed_as = "portal_access.listed"
     ordering = ("-granted_at", "id")
     permissions = {
         "list": "patients.view_portalaccess",

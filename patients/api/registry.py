@@ -63,7 +63,7 @@ class PatientFilter(Filters):
 
 
 @extend_schema_view(
-    list=extend_schema(summary="Patients of your clinics"),
+    list=extend_schema(summary="Patients of your clinics (audited)"),
     create=extend_schema(
         summary="Register a patient", responses={201: PatientSerializer, **problems(400, 401, 403)}
     ),
@@ -88,6 +88,7 @@ class PatientViewSet(
     model = Patient
     serializer_class = PatientSerializer
     filterset_class = PatientFilter
+    listed_as = "patient.listed"
     ordering = ("family_name", "given_names", "id")
     permissions = {
         "list": "patients.view_patient",
@@ -111,6 +112,10 @@ class PatientViewSet(
             patient_id=patient.pk,
         )
         return Response(self.get_serializer(patient).data)
+
+    def patient_of(self, row: Patient) -> Any:
+        """Itself."""
+        return row.pk
 
     def store(self, row: Patient) -> Patient:
         """Through the registry's service."""

@@ -46,7 +46,11 @@ def test_a_subject_that_failed_is_not_measured(results):
         ),
         (
             lambda r: r["preprocessing"]["224 x 224"].update({"open + prepare": 3.3}),
-            "preprocessing, share of inference",
+            "preprocessing on one core, over inference on all",
+        ),
+        (
+            lambda r: r["engines"]["rows"][0].update(core_ms=14.9),
+            "preprocessing, share of inference, core time",
         ),
         (
             lambda r: r["intake"]["sqlite"][0].update(p99_ms=100.0),
@@ -55,6 +59,10 @@ def test_a_subject_that_failed_is_not_measured(results):
         (
             lambda r: r["intake"]["postgresql"][0].update(failed={"503": 1}),
             "durable uploads, 4 clients, hospital",
+        ),
+        (
+            lambda r: r["case"]["asked"]["the page"].update(p95=301.0),
+            "case page, 100 fields and 2,000 cells, p95",
         ),
         (
             lambda r: r["worklist"]["postgresql"]["1000000"].update(

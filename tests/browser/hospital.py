@@ -19,14 +19,14 @@ from django.db import connections
 from django.test import Client
 
 from diagnostics.models import DiagnosticReport, FieldImage, FoundCells, Outcome, Specimen
-from diagnostics.services import analyses, reports
+from diagnostics.services import analyses
 from hospital.accounts.models import User
 from hospital.base import files
 from hospital.config.stack.ports import free_port
 from ml import images, outlines
 from ml.segmentation import segment
 from tests.browser.smears import smear
-from tests.world import PASSWORD, SURE, World, content_digest, found, result_of
+from tests.world import PASSWORD, SURE, World, content_digest, found, look_and_sign, result_of
 
 T = TypeVar("T")
 
@@ -154,7 +154,7 @@ class Hospital:
 
         def put_name() -> None:
             present = DiagnosticReport.objects.get(pk=report.pk)
-            reports.sign(
+            look_and_sign(
                 user=self.world.haematologist,
                 password=PASSWORD,
                 report=present,

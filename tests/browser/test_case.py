@@ -13,6 +13,21 @@ def opened(hospital: Any, screen: Any, report: DiagnosticReport, who: str) -> Pa
     return live(screen(getattr(hospital.world, who), f"/cases/{report.pk}/"))
 
 
+def look_at_all(page: Page) -> None:
+    """Every field is turned to for long enough."""
+    page.locator("#scope").scroll_into_view_if_needed()
+    left = page.locator("#fields-left")
+    while int(left.get_attribute("data-left") or 0):
+        following = page.locator("#next-left")
+        if following.count() and following.get_attribute("data-next") != shown_field(page):
+            following.click()
+        page.wait_for_timeout(300)
+
+
+def shown_field(page: Page) -> str | None:
+    return page.locator("#case-field").get_attribute("data-field")
+
+
 def test_signing_in_and_out(hospital: Any, screen: Any) -> None:
     """Each lands where they belong; a wrong password says so and keeps the name."""
     page = screen(None, "/")
@@ -34,6 +49,7 @@ def test_signing_in_and_out(hospital: Any, screen: Any) -> None:
 def test_review_and_sign(hospital: Any, screen: Any) -> None:
     """Nothing chosen beforehand; a wrong password costs nothing that was typed."""
     page = opened(hospital, screen, hospital.report(), "haematologist")
+    look_at_all(page)
     expect(page.locator("input[name=conclusion]:checked")).to_have_count(0)
     page.get_by_role("radio", name="Early Pre-B ALL").check()
     page.get_by_label("Comment").fill("Blasts in every field.")
@@ -67,6 +83,7 @@ def test_news_never_sweep_away_what_is_being_typed(hospital: Any, screen: Any) -
     page.keyboard.type(", few granules")
     expect(page.get_by_label("Comment")).to_have_value("Large blasts, few granules")
 
+    look_at_all(page)
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Review and sign").click()
     expect(page.get_by_role("alert")).to_contain_text("Look at it again")
@@ -82,6 +99,7 @@ def test_having_looked_again_the_present_version_is_signed(hospital: Any, screen
     hospital.read(hospital.send(), UNSURE)
     # Arrived and read are two pieces of news: whoever looks after the first has not seen all.
     expect(page.locator("#case-summary")).to_contain_text("2 of 2")
+    look_at_all(page)
     page.get_by_role("button", name="I have looked again").click()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Review and sign").click()

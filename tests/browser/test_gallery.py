@@ -7,10 +7,11 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from diagnostics.models import CellCall, HeatMap
-from diagnostics.services import heat
+from diagnostics.services import heat, references
 from tests.browser.test_case import opened
 from tests.browser.test_looks import check
 from tests.browser.test_viewer import outlined, two_fields
+from tests.world import _patient, _specimen
 
 
 def case(hospital: Any, screen: Any, who: str = "haematologist") -> Page:
@@ -47,6 +48,24 @@ def test_a_cell_is_named_by_click_and_by_key_and_taken_back(hospital: Any, scree
     assert calls(hospital) == []
 
 
+def test_a_cell_is_dragged_to_another_group_and_taken_back(hospital: Any, screen: Any) -> None:
+    """Also to a group that has no cell yet; the cell is then like one named by click."""
+    page = case(hospital, screen)
+    cell = page.locator("[data-group=uncertain] .cell").first
+    name = cell.get_attribute("id")
+    cell.hover()
+    page.mouse.down()
+    page.mouse.move(400, 400)
+    page.locator("[data-group=artefact]").hover()
+    page.mouse.up()
+    expect(page.locator(f"[data-group=artefact] #{name}")).to_be_visible()
+    assert calls(hospital) == ["artefact"]
+    expect(page.locator("[data-group=other]")).to_have_count(0)
+    page.keyboard.press("u")
+    expect(page.locator(f"[data-group=uncertain] #{name}")).to_be_visible()
+    assert calls(hospital) == []
+
+
 def test_two_readers_see_each_others_calls(hospital: Any, screen: Any) -> None:
     report = two_fields(hospital)
     one = outlined(opened(hospital, screen, report, "haematologist"))
@@ -74,6 +93,30 @@ def test_the_cells_of_all_fields_are_shown_on_request(hospital: Any, screen: Any
     page.get_by_role("button", name="Show the cells of all fields").click()
     expect(page.locator('.cell[aria-label*="Field 2"]').first).to_be_visible()
     assert page.locator(".cell").count() > before
+
+
+def test_signed_cells_that_look_alike_stand_beside_the_chosen_one(
+    hospital: Any, screen: Any, photograph: Any
+) -> None:
+    """Fetched when they are opened, and again for the next cell; they are called alike, no more."""
+    for number, kind in enumerate(["Pre", "Benign", "Early", "Pre"]):
+        patient = hospital.do(_patient, hospital.world.clinic, f"N-R{number}", "Keita", "Moussa")
+        specimen = hospital.do(_specimen, patient, f"N-REF-{number}")
+        report = hospital.read(hospital.send(kind=kind, specimen=specimen))
+        hospital.sign(report, "benign" if kind == "Benign" else "pre_b")
+    hospital.do(references.collect)
+    page = case(hospital, screen)
+    page.locator(".cell").first.click()
+    page.get_by_text("Signed cells that look alike").click()
+    shown = page.locator("#alike-cells li")
+    expect(shown.first).to_contain_text("case signed as")
+    expect(page.get_by_text("not a reading of this cell")).to_be_visible()
+    photograph(page, "gallery-alike-1280")
+    check(page)
+    first = shown.first.locator("img").get_attribute("src")
+    assert first and "N-R" not in page.locator("#alike").inner_text()
+    with page.expect_response("**/alike/"):
+        page.locator(".cell").last.click()
 
 
 def test_keys_of_the_review(hospital: Any, screen: Any) -> None:

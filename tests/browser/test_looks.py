@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from diagnostics.models import Outcome
+from hospital.accounts import emergency
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.scenes import CLEAR_BENIGN, Morning, at_once, released, unlinked_child
 from tests.browser.smears import DRAWN
@@ -162,3 +163,17 @@ def test_everything_is_reached_by_keyboard(hospital: Any, screen: Any, width: in
     expect(page.get_by_text("Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_emergency_access(hospital: Any, screen: Any, photograph: Any) -> None:
+    world = hospital.world
+    reason = "A child of theirs bleeds here tonight, and nobody there picks up the telephone."
+    hospital.do(lambda: emergency.begin(user=world.outsider, clinic=world.clinic, reason=reason))
+    for user, width, dark in [
+        (world.haematologist, WIDE, False),
+        (world.administrator, NARROW, False),
+        (world.outsider, NARROW, True),
+    ]:
+        page = screen(user, "/emergency/", width=width, dark=dark)
+        photograph(page, f"emergency-{user.username}-{width}{'-dark' if dark else ''}")
+        check(page)

@@ -5,15 +5,15 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from diagnostics.models import DiagnosticReport, FieldImage
-from diagnostics.services import reports
 from patients.models import PortalAccess
 from patients.services import revoke_portal_access
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.scenes import released
+from tests.browser.test_case import look_at_all
 from tests.browser.test_live import live
 from tests.browser.test_looks import check
 from tests.diagnostics.test_portal_news import amend
-from tests.world import PASSWORD, SETUP
+from tests.world import PASSWORD, SETUP, look_and_sign
 
 
 def shown(hospital: Any) -> None:
@@ -116,6 +116,7 @@ def test_the_haematologist_rewrites_the_familys_words(
 ) -> None:
     report = hospital.report()
     page = screen(hospital.world.haematologist, f"/cases/{report.pk}/")
+    look_at_all(page)
     page.get_by_role("radio", name="Benign").check()
     open_words(page)
     simple = page.locator("#id_simple_means")
@@ -142,7 +143,7 @@ def test_the_call_opens_the_report_on_the_familys_open_page(hospital: Any, scree
     hospital.do(world.release, "after_call")
     report = hospital.report()
     hospital.do(
-        reports.sign,
+        look_and_sign,
         user=world.haematologist,
         password=PASSWORD,
         report=hospital.do(_loaded, report),

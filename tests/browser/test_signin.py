@@ -11,6 +11,7 @@ from hospital.accounts.models import User
 from patients import invitations
 from patients.models import PortalAccess
 from tests.browser.conftest import NARROW, WIDE
+from tests.browser.test_case import look_at_all
 from tests.browser.test_looks import check
 from tests.world import PASSWORD, SETUP
 
@@ -77,6 +78,26 @@ def test_a_passkey_is_made_and_opens_the_account_alone(hospital: Any, phone: Pag
     expect(phone.get_by_role("heading", name="One more step")).to_be_visible()
     phone.get_by_role("button", name="Use a passkey").click()
     expect(phone.get_by_role("heading", name="Worklist")).to_be_visible()
+
+
+def test_a_passkey_signs_a_report(hospital: Any, phone: Page) -> None:
+    """Beside the password, on the page of the case; also after its form was renewed."""
+    phone.goto("/login/")
+    phone.get_by_label("User name").fill("haematologist")
+    phone.get_by_label("Password").fill(PASSWORD)
+    phone.get_by_role("button", name="Sign in", exact=True).click()
+    phone.goto("/account/passkeys/add/")
+    phone.get_by_role("button", name="Make the passkey").click()
+    expect(phone.get_by_role("heading", name="Recovery codes")).to_be_visible()
+    report = hospital.report()
+    phone.goto(f"/cases/{report.pk}/")
+    look_at_all(phone)
+    hospital.read(hospital.send())
+    expect(phone.locator("#case-summary")).to_contain_text("2 of 2")
+    look_at_all(phone)
+    phone.get_by_role("radio", name="Pre-B ALL", exact=True).check()
+    phone.get_by_role("button", name="Use a passkey instead").click()
+    expect(phone.locator("#case-status")).to_contain_text("Signed: Pre-B ALL by Hana Sato")
 
 
 def test_a_mother_opens_her_account_with_a_passkey_and_no_password(

@@ -18,9 +18,11 @@ from tests.world import World, content_digest
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def _talk(world: World, body: bytes, *, limit: int, length: int | None) -> ApplicationCommunicator:
+def _talk(
+    world: World, body: bytes, *, limit: int, length: int | None, host: str = "localhost"
+) -> ApplicationCommunicator:
     headers = {
-        "host": "localhost",
+        "host": host,
         "authorization": f"Bearer {world.key}",
         "content-digest": content_digest(body),
         "accession-number": world.specimen.accession,
@@ -111,3 +113,30 @@ async def test_who_listens_only_after_sending_everything_still_hears_why(world: 
     await talk.send_input({"type": "http.request", "body": body[half:]})
     status, problem = await _answer(talk)
     assert (status, problem["code"]) == (413, "too_large")
+
+
+async def test_the_short_way_of_a_microscope_leaves_out_nothing_that_guards_it(
+    world: World,
+) -> None:
+    """No session, no form and no browser, so no cookie; the rest is as everywhere."""
+    body = world.smear(1)
+    talk = _talk(world, body, limit=settings.MAX_UPLOAD_BYTES, length=len(body))
+    await _send(talk, body)
+    start = await talk.receive_output(timeout=20)
+    headers = {name.lower(): value for name, value in start["headers"]}
+    assert start["status"] == 201
+    assert headers[b"x-content-type-options"] == b"nosniff"
+    assert int(headers[b"content-length"]) > 0
+    assert b"set-cookie" not in headers
+
+
+async def test_a_microscope_that_calls_another_host_is_refused(
+    world: World, row_counts: Any
+) -> None:
+    body = world.smear(1)
+    before = await sync_to_async(row_counts)()
+    limit = settings.MAX_UPLOAD_BYTES
+    talk = _talk(world, body, limit=limit, length=len(body), host="elsewhere.example")
+    await _send(talk, body)
+    assert (await talk.receive_output(timeout=20))["status"] == 400
+    assert await sync_to_async(row_counts)() == before

@@ -17,9 +17,12 @@ from diagnostics.models import (
 )
 from diagnostics.services import analyses, controls, intake
 from diagnostics.services.specimens import register_specimen
+from hospital.accounts.models import User
+from hospital.accounts.roles import Role
+from hospital.accounts.services import grant_role, open_account
 from patients.models import Patient
 from patients.services import register_patient
-from tests.world import BENIGN, SETUP, SURE, World, content_digest, result_of
+from tests.world import BENIGN, PASSWORD, SETUP, SURE, World, content_digest, result_of
 
 GOOD = {"focus": 1.8, "brightness": 230.0, "contrast": 150.0, "neutral": 0.95, "stain": 0.05}
 
@@ -29,6 +32,16 @@ def report(world: Any) -> DiagnosticReport:
     """A report with one classified picture, released at once."""
     world.at_once()
     return world.reported(SURE)
+
+
+@pytest.fixture
+def colleague(world: World) -> User:
+    """Another haematologist of the clinic."""
+    user = open_account(
+        actor=SETUP, username="colleague", password=PASSWORD, full_name="Ines Duarte"
+    )
+    grant_role(actor=SETUP, user=user, clinic=world.clinic, role=Role.HAEMATOLOGIST)
+    return user
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from django.utils import timezone
 from diagnostics.models import Analysis, AnalysisState, DiagnosticReport, ImageState, Outcome
 from diagnostics.services import analyses, bell
 from diagnostics.services.results import Found
+from diagnostics.services.specimens import register_specimen
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
 from hospital.base.states import IllegalTransition
-from tests.world import SURE, World, result_of
+from tests.world import SETUP, SURE, World, result_of
 
 
 def let_lease_expire(analysis: Analysis) -> None:
@@ -191,6 +192,25 @@ def test_a_batch_of_several_specimens_brings_each_its_own_report(world: World) -
     for specimen in (world.specimen, world.other_specimen):
         fields = DiagnosticReport.objects.get(specimen=specimen).findings["fields"]
         assert fields == {"total": 1, "classified": 1}
+
+
+def test_a_batch_asks_the_database_no_more_often_for_more_specimens(
+    world: World, django_assert_max_num_queries: Any
+) -> None:
+    """A worker's batch is of many slides, and every statement costs the one database."""
+    for number in range(8):
+        slide = register_specimen(
+            actor=SETUP,
+            patient=world.patient,
+            accession=f"N-2026-7{number:03d}",
+            collected_at=world.specimen.collected_at,
+        )
+        world.receive(number, specimen=slide)
+    held = analyses.claim(worker="a", limit=8)
+    with django_assert_max_num_queries(18):
+        assert analyses.succeed_all([found(run) for run in held]) == 8
+    told = DiagnosticReport.objects.values_list("status", "impression")
+    assert list(told) == [("partial", "pre_b")] * 8
 
 
 def test_many_uploads_ring_the_bell_few_times_and_never_too_few(monkeypatch: Any) -> None:

@@ -11,7 +11,7 @@ from hospital.accounts.models import User
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from hospital.audit.models import Entry
-from tests.world import PASSWORD, SETUP, World
+from tests.world import PASSWORD, SETUP, World, look
 
 pytestmark = pytest.mark.django_db
 
@@ -27,6 +27,7 @@ def post(user: User, address: str, **body: Any) -> Any:
 
 
 def sign(user: User, report: DiagnosticReport, **changes: Any) -> Any:
+    look(user, report)
     body = {"version": report.version, "conclusion": "pre_b", "password": PASSWORD, **changes}
     return post(user, f"reports/{report.pk}/sign/", **body)
 

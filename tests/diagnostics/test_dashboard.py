@@ -22,14 +22,14 @@ from diagnostics.models import (
     PackageState,
     Priority,
 )
-from diagnostics.services import analyses, packages, reports, tallies
+from diagnostics.services import analyses, packages, tallies
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from ml import packages as ml_packages
 from tests.diagnostics.test_listing import BIG, nodes
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, World, result_of
+from tests.world import BENIGN, PASSWORD, SETUP, SURE, World, look_and_sign, result_of
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +48,7 @@ def finished(days_ago: int, *runs: Analysis) -> None:
 
 def sign(world: World, report: DiagnosticReport) -> None:
     report.refresh_from_db()
-    reports.sign(
+    look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

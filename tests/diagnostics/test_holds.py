@@ -21,12 +21,21 @@ from diagnostics.models import (
     ReportVersion,
     Specimen,
 )
-from diagnostics.services import analyses, gate, holds, intake, reports
+from diagnostics.services import analyses, capacity, gate, holds, intake, reports
 from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from tests.diagnostics.conftest import Show, findings, read, send
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, World, content_digest, result_of
+from tests.world import (
+    BENIGN,
+    PASSWORD,
+    SETUP,
+    SURE,
+    World,
+    content_digest,
+    look_and_sign,
+    result_of,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -98,8 +107,10 @@ def test_a_failure_decided_late_does_not_undo_a_newer_pass(gated: World, show: S
 
 
 def test_the_gate_costs_one_question_and_none_where_nothing_is_asked(
-    world: World, show: Show
+    world: World, show: Show, monkeypatch: Any
 ) -> None:
+    # What is free is counted once, not anew when a second has passed.
+    monkeypatch.setattr(capacity, "_allowance", capacity.Allowance(seconds=3600.0))
     show()
 
     def questions(seed: int) -> int:
@@ -194,7 +205,7 @@ def test_the_microscope_learns_what_its_control_proved(
 
 def sign(world: World, report: DiagnosticReport) -> DiagnosticReport:
     report = DiagnosticReport.objects.get(pk=report.pk)
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

@@ -9,13 +9,13 @@ from django.urls import reverse
 
 from diagnostics.models import Analysis, CellCall, DiagnosticReport, FieldImage, FieldSeen
 from diagnostics.pages import listing
-from diagnostics.services import looking, reports
+from diagnostics.services import looking
 from diagnostics.services.specimens import register_specimen
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.models import Event
 from tests.diagnostics.test_pages import client_of
-from tests.world import PASSWORD, SETUP, UNSURE
+from tests.world import PASSWORD, SETUP, UNSURE, look_and_sign
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_an_analysis_that_was_replaced_meanwhile_takes_no_call(world: Any, run: 
 def test_a_signed_report_keeps_its_cells_as_they_were(world: Any, run: Analysis) -> None:
     made = looking.call_cell(user=world.haematologist, analysis=run, cell=0, label="pre_b")
     report = DiagnosticReport.objects.get(specimen=world.specimen)
-    reports.sign(
+    look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,
@@ -141,20 +141,46 @@ def test_cells_are_counted_as_the_model_reads_their_fields_and_as_readers_name_t
 # --- fields seen ----------------------------------------------------------------------------------
 
 
-def test_a_field_is_seen_by_whom_it_was_shown_to(world: Any, run: Analysis) -> None:
+def seen(client: Any, report: DiagnosticReport, *images: Any, **how: Any) -> Any:
+    """The page says that these were on the screen."""
+    return client.post(reverse("case-seen", args=[report.pk]), {"image": images}, **how)
+
+
+def test_a_field_is_seen_by_whom_it_was_on_the_screen_of(world: Any, run: Analysis) -> None:
+    """Not by whom it was only sent to: whoever turns the pages quickly has not been shown them."""
     other = world.receive(2)
     report = DiagnosticReport.objects.get(specimen=world.specimen)
     client = client_of(world.technician)
-    page = client.get(reverse("case", args=[report.pk]))
-    assert page.context["seen"] == {run.image_id}
+    client.get(reverse("case", args=[report.pk]))
     client.get(reverse("case-field", args=[report.pk, other.pk]))
-    client.get(reverse("case-field", args=[report.pk, other.pk]))
-    assert set(FieldSeen.objects.values_list("image", "user")) == {
-        (run.image_id, world.technician.pk),
-        (other.pk, world.technician.pk),
-    }
-    page = client_of(world.haematologist).get(reverse("case", args=[report.pk]))
-    assert page.context["seen"] == {run.image_id}
+    assert not FieldSeen.objects.exists()
+    for _ in range(2):
+        answer = seen(client, report, other.pk, headers={"HX-Request": "true"})
+    assert "<strong>1 of 2 fields</strong> was not shown to you yet" in answer.content.decode()
+    assert "Look at field 1" in answer.content.decode()
+    assert client.get(reverse("case", args=[report.pk])).context["seen"] == {other.pk}
+    assert not client_of(world.haematologist).get(reverse("case", args=[report.pk])).context["seen"]
+
+
+def test_only_pictures_of_the_case_are_seen_with_it(world: Any, run: Analysis) -> None:
+    report = DiagnosticReport.objects.get(specimen=world.specimen)
+    elsewhere = world.receive(3, specimen=world.other_specimen)
+    seen(client_of(world.technician), report, elsewhere.pk, "no id at all", uuid.uuid4())
+    assert not FieldSeen.objects.exists()
+
+
+def test_without_scripts_a_button_says_it_and_leads_to_the_next_field(
+    world: Any, run: Analysis
+) -> None:
+    other = world.receive(2)
+    report = DiagnosticReport.objects.get(specimen=world.specimen)
+    client = client_of(world.technician)
+    assert (
+        "I have looked at this field"
+        in client.get(reverse("case", args=[report.pk])).content.decode()
+    )
+    assert seen(client, report, run.image_id)["Location"].endswith(f"?field={other.pk}")
+    assert seen(client, report, other.pk)["Location"] == reverse("case", args=[report.pk])
 
 
 # --- beside ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from diagnostics.models import (
     Settlement,
     Specimen,
 )
-from diagnostics.services import holds, intake, mix_ups, reports
+from diagnostics.services import holds, intake, mix_ups
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
@@ -26,7 +26,7 @@ from hospital.live.models import Event
 from patients.services import register_patient
 from tests.devices.test_bulk import framed, post
 from tests.diagnostics.conftest import findings, read, send
-from tests.world import PASSWORD, SETUP, World, content_digest
+from tests.world import PASSWORD, SETUP, World, content_digest, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -204,7 +204,7 @@ def test_a_signed_report_is_not_changed_but_the_case_shows_it(
     first = world.receive(7)
     read(world, first)
     report = DiagnosticReport.objects.get()
-    reports.sign(
+    look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

@@ -11,7 +11,7 @@ from django.urls import reverse
 from diagnostics.models import DiagnosticReport, FieldImage, Outcome
 from diagnostics.services import analyses, reports
 from hospital.audit.models import Entry
-from tests.world import PASSWORD, SURE
+from tests.world import PASSWORD, SURE, look
 
 
 def client_of(user: Any) -> Client:
@@ -234,6 +234,7 @@ def sign(world: Any, report: DiagnosticReport, who: str = "haematologist", **fie
         "comment": "Blasts in every field.",
         "password": PASSWORD,
     } | fields
+    look(getattr(world, who), report)
     return client_of(getattr(world, who)).post(reverse("case-sign", args=[report.pk]), form)
 
 

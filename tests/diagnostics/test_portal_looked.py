@@ -8,11 +8,10 @@ from django.urls import reverse
 
 from diagnostics import looks
 from diagnostics.models import DiagnosticReport
-from diagnostics.services import reports
 from hospital.accounts.models import Membership, User
 from hospital.audit.models import Entry
 from tests.hands import page as admin_page
-from tests.world import PASSWORD, World
+from tests.world import PASSWORD, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def signed(world: World) -> DiagnosticReport:
     report = world.reported()
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from diagnostics.models import DiagnosticReport, Receipt, ReleaseWay
 from diagnostics.selectors import readers_of
-from diagnostics.services import notices, reports
+from diagnostics.services import notices, signing
 from patients.models import PortalAccess, Relation
 from patients.services import grant_portal_access, revoke_portal_access
-from tests.world import PASSWORD, SETUP, World
+from tests.world import PASSWORD, SETUP, World, look, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ def _mails(settings: Any, world: World) -> None:
 
 def sign(world: World, conclusion: str = "pre_b") -> DiagnosticReport:
     report = world.reported()
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,
@@ -41,14 +41,15 @@ def sign(world: World, conclusion: str = "pre_b") -> DiagnosticReport:
 
 
 def amend(world: World, report: DiagnosticReport, conclusion: str) -> DiagnosticReport:
-    """A new signed version, as whatever amends a report writes it."""
     report.refresh_from_db()
-    report.status, report.conclusion = "amended", conclusion
-    report.signed_at, report.version = timezone.now(), report.version + 1
-    report.save()
-    reports._freeze(report, world.haematologist)
-    reports._save_and_tell(report, bump=False)
-    return report
+    look(world.haematologist, report)
+    return signing.amend(
+        user=world.haematologist,
+        password=PASSWORD,
+        report=report,
+        version=report.version,
+        change=signing.Change(becomes="amended", conclusion=conclusion, reason="More was seen."),
+    )
 
 
 def open_page(user: Any, report: DiagnosticReport, name: str = "portal-report") -> str:
@@ -165,14 +166,14 @@ def test_after_an_amendment_the_page_says_what_it_replaces_and_staff_know_who_re
     assert newest is not None
     assert {r.user for r in readers_of(report, newest.version)} == {world.guardian, second_parent}
     case = open_page(world.technician, report, "case")
-    assert case.count("Nadia Rahman") == 2
+    assert case.count("Nadia Rahman") == 3  # two versions read, the second of them again
 
 
 def test_what_was_read_before_the_signature_is_replaced_by_it(world: World) -> None:
     world.at_once()
     report = world.reported()
     assert "This replaces" not in open_page(world.guardian, report)
-    report = reports.sign(
+    report = look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

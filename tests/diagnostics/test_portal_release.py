@@ -21,20 +21,20 @@ from diagnostics.models import (
     Wish,
 )
 from diagnostics.selectors import portal_reports
-from diagnostics.services import release, reports
+from diagnostics.services import contacts, release
 from hospital.accounts.models import User
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
 from hospital.live.models import Event
 from tests.hands import page, send
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World
+from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
 
 def signed(world: World, conclusion: str = "pre_b") -> DiagnosticReport:
     report = world.reported()
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,
@@ -125,32 +125,46 @@ def test_after_the_call_the_mark_opens_it_and_says_who_and_when(world: World) ->
     report, since = signed(world), last_event()
     assert not reads(world, report)
     assert not told_on_socket(world, since)
-    client_of(world.haematologist).post(reverse("case-told", args=[report.pk]))
+    call = {"relation": "guardian", "name": "Nadia Rahman", "outcome": "reached"}
+    address = reverse("case-contact", args=[report.pk])
+    client_of(world.haematologist).post(address, {**call, "value": report.conclusion})
     assert reads(world, report)
     assert told_on_socket(world, since)
-    entry = Entry.objects.get(action="report.family_told")
+    entry = Entry.objects.get(action="report.told")
     assert entry.actor_name == "Hana Sato"
-    report.refresh_from_db()
-    assert (report.told_by, bool(report.told_at)) == (world.haematologist, True)
+    told = release.told(report)
+    assert told is not None
+    assert (told.by, told.name) == (world.haematologist, "Nadia Rahman")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [{"outcome": "unreached"}, {"relation": "clinician", "outcome": "confirmed"}],
+    ids=["nobody reached", "a clinician, not the family"],
+)
+def test_a_call_that_did_not_reach_the_family_opens_nothing(
+    world: World, call: dict[str, str]
+) -> None:
+    world.release(ReleaseWay.AFTER_CALL)
+    report = signed(world)
+    world.call(report, **call)
+    assert not reads(world, report)
 
 
 def test_an_unsigned_result_waits_for_signature_and_call(world: World) -> None:
     world.release(ReleaseWay.AFTER_CALL)
     report = world.reported()
     with pytest.raises(Conflict) as refused:
-        release.mark_told(user=world.haematologist, report=report)
+        world.call(report)
     assert refused.value.code == "not_signed"
 
 
-def test_the_mark_is_set_once_by_who_may(world: World) -> None:
+def test_families_are_told_by_who_may(world: World) -> None:
     report = signed(world)
+    call = contacts.Call(relation="guardian", outcome="reached", name="Nadia Rahman")
     for who in (world.technician, world.outsider, world.administrator, world.guardian):
         with pytest.raises(Forbidden):
-            release.mark_told(user=who, report=report)
-    release.mark_told(user=world.haematologist, report=report)
-    with pytest.raises(Conflict) as refused:
-        release.mark_told(user=world.haematologist, report=report)
-    assert refused.value.code == "told_already"
+            contacts.note(user=who, report=report, value=report.conclusion, call=call)
 
 
 def test_what_was_shown_at_once_waits_for_the_call_when_the_reader_finds_worse(
@@ -161,7 +175,7 @@ def test_what_was_shown_at_once_waits_for_the_call_when_the_reader_finds_worse(
     report = world.reported(BENIGN)
     assert reads(world, report)
     since = last_event()
-    report = reports.sign(
+    report = look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,
@@ -229,7 +243,7 @@ def test_a_family_that_wants_to_be_called_first_waits_for_the_call(world: World)
     world.at_once()
     report = signed(world)
     assert not reads(world, report)
-    release.mark_told(user=world.haematologist, report=report)
+    world.call(report)
     assert reads(world, report)
 
 
@@ -239,7 +253,7 @@ def test_not_in_the_portal_hides_what_was_there_until_it_is_wished_for_again(wor
     wish(world, Wish.NOT_IN_PORTAL)
     assert not reads(world, report)
     assert told_on_socket(world, since)
-    release.mark_told(user=world.haematologist, report=report)
+    world.call(report)
     assert not reads(world, report)
     wish(world, Wish.AS_RULE)
     assert reads(world, report)
@@ -249,7 +263,7 @@ def test_a_wish_speaks_for_one_patient_only(world: World) -> None:
     wish(world, Wish.NOT_IN_PORTAL)
     world.succeed(world.receive(5, specimen=world.other_specimen))
     report = DiagnosticReport.objects.get(specimen=world.other_specimen)
-    reports.sign(
+    look_and_sign(
         user=world.outsider,
         password=PASSWORD,
         report=report,
@@ -272,10 +286,10 @@ def test_the_case_page_says_when_and_why(world: World) -> None:
     assert "12 hours after the signature" in text
     world.release(ReleaseWay.AFTER_CALL)
     assert "after the family was told" in client.get(address).content.decode()
-    release.mark_told(user=world.haematologist, report=report)
+    world.call(report)
     text = client.get(address).content.decode()
     assert "In the portal since" in text
-    assert "Told by Hana Sato" in text
+    assert "Nadia Rahman was told by Hana Sato" in text
     wish(world, Wish.NOT_IN_PORTAL)
     assert "does not want results in the portal" in client.get(address).content.decode()
 

@@ -14,10 +14,10 @@ from diagnostics.documents.statement import of_version
 from diagnostics.models import Conclusion, DiagnosticReport, ReportVersion
 from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.plain_words import LEVELS, PARTS, template
-from diagnostics.services import reports, signed_words
+from diagnostics.services import signed_words, signing
 from diagnostics.services.snapshots import digest_of, is_whole
 from hospital.base.problems import Refusal
-from tests.world import PASSWORD, World
+from tests.world import PASSWORD, World, by_hand, look, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +26,7 @@ OWN = "Amina's cells need a second look, and we shall call you on Monday."
 
 def sign(world: World, conclusion: str = "pre_b", **more: Any) -> DiagnosticReport:
     report = world.reported()
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,
@@ -110,6 +110,7 @@ def test_what_must_not_be_said_is_not_signed(world: World, text: str, code: str)
 
 def test_the_form_signs_the_words_and_keeps_them_with_a_refusal(world: World) -> None:
     report = world.reported()
+    look(world.haematologist, report)
     client = Client()
     client.force_login(world.haematologist)
     form = {
@@ -133,6 +134,7 @@ def test_the_form_signs_the_words_and_keeps_them_with_a_refusal(world: World) ->
 
 def test_the_api_signs_words_too(world: World) -> None:
     report = world.reported()
+    look(world.haematologist, report)
     client = Client()
     client.force_login(world.haematologist)
     body = {"version": report.version, "conclusion": "benign", "password": PASSWORD}
@@ -164,7 +166,8 @@ def test_an_older_snapshot_falls_back_to_todays_words(world: World) -> None:
     report = sign(world)
     version = report.versions.get()
     content = {k: v for k, v in version.content.items() if k != "words"}
-    ReportVersion.objects.update(content=content, sha256=digest_of(content))
+    with by_hand("diagnostics_reportversion"):
+        ReportVersion.objects.update(content=content, sha256=digest_of(content))
     page = read(world, report)
     assert "saw cells that a specialist for blood" in page
     assert "level-simple" not in page
@@ -193,8 +196,14 @@ def test_words_in_another_language_say_so_and_keep_their_direction(world: World)
 
 def test_a_new_conclusion_never_keeps_the_old_words(world: World) -> None:
     report = sign(world, "benign", words={"plain": {"means": OWN}})
-    report.conclusion, report.version = "pre_b", report.version + 1
-    reports._freeze(report, world.haematologist)
+    change = signing.Change(becomes="corrected", conclusion="pre_b", reason="Seen again.")
+    report = signing.amend(
+        user=world.haematologist,
+        password=PASSWORD,
+        report=report,
+        version=report.version,
+        change=change,
+    )
     newest = report.versions.first()
     assert newest is not None
     assert newest.content["words"]["conclusion"] == "pre_b"

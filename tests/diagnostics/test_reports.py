@@ -8,12 +8,12 @@ import pytest
 
 from diagnostics.models import Analysis, DiagnosticReport, Outcome, ReportStatus
 from diagnostics.selectors import portal_reports, reports_visible_to
-from diagnostics.services import analyses, reports
+from diagnostics.services import analyses, findings, reports
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.base.states import IllegalTransition, StaleState
 from hospital.live.models import Event
-from tests.world import BENIGN, PASSWORD, SURE, UNSURE, World
+from tests.world import BENIGN, PASSWORD, SURE, UNSURE, World, look_and_sign
 
 
 def sign(world: World, report: DiagnosticReport, **changes: Any) -> DiagnosticReport:
@@ -24,7 +24,7 @@ def sign(world: World, report: DiagnosticReport, **changes: Any) -> DiagnosticRe
         "version": report.version,
         "conclusion": "pre_b",
     }
-    return reports.sign(**{**request, **changes})
+    return look_and_sign(**{**request, **changes})
 
 
 def topics_since(event_id: int) -> set[str]:
@@ -59,7 +59,7 @@ def test_a_picture_sent_again_because_the_first_failed_does_count(world: World) 
     ("probabilities", "words"), [(SURE, "clear"), (UNSURE, "uncertain"), (None, "")]
 )
 def test_sureness_is_said_in_words(probabilities: dict[str, float] | None, words: str) -> None:
-    assert reports.certainty_of(probabilities) == words
+    assert findings.certainty_of(probabilities) == words
 
 
 def test_a_field_outside_the_training_never_counts_as_a_class(world: World) -> None:

@@ -9,11 +9,10 @@ from django.utils import timezone
 
 from diagnostics import turnaround
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage
-from diagnostics.services import reports
 from diagnostics.services.specimens import register_specimen
 from diagnostics.turnaround import Clock
 from hospital.audit.models import Entry
-from tests.world import PASSWORD, SETUP, World
+from tests.world import PASSWORD, SETUP, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +25,7 @@ def minutes(n: float) -> timedelta:
 
 def sign(world: World, report: DiagnosticReport, at: datetime | None = None) -> DiagnosticReport:
     report.refresh_from_db()
-    signed = reports.sign(
+    signed = look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,

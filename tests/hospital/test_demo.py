@@ -178,7 +178,7 @@ def test_a_result_is_counted_once_and_only_when_it_is_one():
     assert ledger.note_report(report(image(entry))) == [entry]
     assert ledger.note_report(report(image(entry))) == []
 
-    assert (entry.result, entry.confidence, entry.certainty) == ("Pre-B ALL", 0.93, "clear")
+    assert (entry.result, entry.certainty) == ("Pre-B ALL", "clear")
     assert (ledger.reported, ledger.settled) == (1, True)
 
 
@@ -195,7 +195,7 @@ def test_what_is_no_class_is_a_result_all_the_same(outcome, rejection, words):
     said = image(entry, outcome=outcome, rejection=rejection, label="", probabilities=None)
     ledger = Ledger([entry])
     ledger.note_report(report(said))
-    assert (entry.result, entry.confidence, ledger.reported) == (words, None, 1)
+    assert (entry.result, entry.certainty, ledger.reported) == (words, "", 1)
 
 
 def test_a_failed_analysis_is_no_report():

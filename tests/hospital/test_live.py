@@ -246,7 +246,7 @@ def test_a_broker_that_is_away_stops_neither_the_writer_nor_later_pushes(
             if not heard:
                 heard.append(0)
                 raise ConnectionError("away")
-            heard.extend(event["version"] for event in message["events"])
+            heard.extend(event["message"]["version"] for event in message["events"])
 
     monkeypatch.setattr(pusher, "get_channel_layer", Layer)
     for version in (1, 2):

@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from diagnostics.models import DiagnosticReport, FieldImage
-from diagnostics.services import reports
 from hospital.accounts.models import User
 from hospital.accounts.services import open_account
 from hospital.base.problems import Conflict
@@ -23,7 +22,7 @@ from patients.selectors import live_topics, portal_access_visible_to, standing
 from patients.services import grant_portal_access, register_patient, revoke_portal_access
 from tests.hands import page
 from tests.hospital.test_live import close_code, socket, until
-from tests.world import PASSWORD, SETUP, World
+from tests.world import PASSWORD, SETUP, World, look_and_sign
 
 BORN = date(2019, 4, 2)  # of the world's patient
 
@@ -33,7 +32,7 @@ def report(world: World) -> DiagnosticReport:
     """Signed and released, with a picture that the portal shows."""
     report = world.reported()
     FieldImage.objects.update(state="accepted")
-    return reports.sign(
+    return look_and_sign(
         user=world.haematologist,
         password=PASSWORD,
         report=report,
@@ -72,7 +71,7 @@ async def pushed(topic: str) -> None:
     """What the pusher does with the newest event; its own thread's loop cannot reach a test's."""
     event = await Event.objects.filter(topic=topic).alast()
     assert event is not None
-    message = {"type": "events.happened", "events": [event.message()]}
+    message = {"type": "events.happened", "events": [event.wire()]}
     await get_channel_layer().group_send(topic, message)
 
 

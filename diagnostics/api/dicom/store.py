@@ -11,6 +11,7 @@ from diagnostics.api.dicom.door import (
     DicomView,
     base_of,
     in_dicom_json,
+    reader_of,
     visible,
 )
 from diagnostics.dicom import search
@@ -23,6 +24,8 @@ from hospital.base.api import read_body
 from hospital.base.problems import Overloaded, Refusal
 
 Json = dict[str, Any]
+
+_STUDY = "0020000D"  # StudyInstanceUID
 
 
 class StudiesView(DicomView):
@@ -64,6 +67,10 @@ def searched(request: Request, *, level: str, **within: str) -> HttpResponse:
         within_study=bool(within.get("study_uid")),
         base=base_of(request),
     )
+    if told:
+        studies = {one[_STUDY]["Value"][0] for one in told if _STUDY in one}
+        found = rows.filter(study_uid__in=studies or {within["study_uid"]})
+        dicom.note_searched(reader=reader_of(request), instances=found)
     return in_dicom_json(told)
 
 

@@ -8,15 +8,15 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import SetPasswordForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from hospital.accounts import services
-from hospital.accounts.signin import factors, sessions
+from hospital.accounts.signin import factors, identity, sessions
 from hospital.accounts.signin.forms import NewPasswordForm
 from hospital.audit.services import Actor
 
@@ -41,6 +41,13 @@ def account(request: HttpRequest) -> HttpResponse:
             "hours": settings.SESSION_HOURS,
         },
     )
+
+
+@never_cache
+@require_safe
+def ask_passkey(request: HttpRequest) -> HttpResponse:
+    """What the browser needs to ask for one of the account's passkeys, in the middle of a page."""
+    return JsonResponse(identity.passkey_options(request.user))
 
 
 @require_POST

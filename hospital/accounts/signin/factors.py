@@ -27,6 +27,18 @@ def has_one(user: Any) -> bool:
     return bool(Authenticator.objects.filter(user_id=user.pk, type__in=FACTORS).exists())
 
 
+def has_app(user: Any) -> bool:
+    """Whether `user` has set up an authenticator app, whose codes `confirm_identity` takes."""
+    own = Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.TOTP)
+    return bool(own.exists())
+
+
+def has_passkey(user: Any) -> bool:
+    """Whether `user` has made a passkey."""
+    own = Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.WEBAUTHN)
+    return bool(own.exists())
+
+
 def is_missing(user: Any, session: Any) -> bool:
     """Whether `user` must set up a second factor before anything else.
 

@@ -60,7 +60,7 @@ class Try:
 
     @transaction.atomic
     def was_wrong(self, what: str) -> None:
-        """Leave it counted, and a trace in the audit trail; `what`: 'password' or 'code'."""
+        """Leave it counted, with a trace in the trail; `what`: 'password', 'code', 'passkey'."""
         if self.user is not None:
             clinic_id = clinic_of(self.user)
             record(SYSTEM, "sign_in.refused", self.user, clinic_id=clinic_id, what=what)

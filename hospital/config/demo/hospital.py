@@ -9,7 +9,14 @@ from django.utils import timezone
 from devices.models import Device, DeviceState
 from devices.services.keys import Unauthenticated, authenticate, issue_key
 from devices.services.registry import register_device
-from diagnostics.models import ConclusionGroup, ReleaseRule, ReleaseWay
+from diagnostics.models import (
+    ConclusionGroup,
+    CriticalFrom,
+    ReadingRule,
+    ReleaseRule,
+    ReleaseWay,
+)
+from diagnostics.services.reading_rules import save_rule
 from diagnostics.services.release import set_rule
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import Clinic, User
@@ -150,6 +157,11 @@ class _Founder:
         )
         if not ReleaseRule.objects.filter(clinic=clinic).exists():
             set_rule(actor=DEMO, clinic=clinic, group=ConclusionGroup.ANY, way=way)
+        if not ReadingRule.objects.filter(clinic=clinic).exists():
+            # Where families read at once, a malignant pattern is to be told at once as well.
+            at_once = way == ReleaseWay.AT_ONCE
+            critical = CriticalFrom.MODEL if at_once else CriticalFrom.SIGNED
+            save_rule(actor=DEMO, rule=ReadingRule(clinic=clinic, critical=critical))
         for role, username, full_name in STAFF[code]:
             part = f"{Role(role).label.lower()}, {name}"
             self._staff(username, full_name, part, [(clinic, role)])

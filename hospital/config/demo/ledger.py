@@ -30,7 +30,6 @@ class Entry:
     sent_at: float = 0.0
     seconds: float = 0.0
     result: str | None = None
-    confidence: float | None = None
     certainty: str = ""
     lost: str = ""
 
@@ -85,5 +84,3 @@ def _settle(entry: Entry, image: dict[str, Any]) -> None:
     entry.result = NAMES.get(said, said)
     if image["rejection"] and image["rejection"] != image["outcome"]:
         entry.result += f" ({image['rejection'].replace('_', ' ')})"
-    if image["label"]:
-        entry.confidence = image["probabilities"][image["label"]]

@@ -32,7 +32,7 @@ def arrival(entry: Entry) -> str:
         return f"[red]✗[/] {_picture(entry)}  {entry.job.accession}  [red]{escape(entry.lost)}[/]"
     return (
         f"[green]●[/] {_picture(entry)}  {entry.job.accession}  {_result(entry)}  "
-        f"[dim]{entry.seconds:.1f} s[/]"
+        f"{entry.certainty}  [dim]{entry.seconds:.1f} s[/]"
     )
 
 
@@ -99,7 +99,7 @@ def _picture(entry: Entry) -> str:
 
 
 def _result(entry: Entry) -> str:
-    if entry.confidence is None:
+    if not entry.certainty:
         return f"[yellow]{entry.result}[/]"
     colour = "green" if entry.result == "Benign" else "magenta"
-    return f"[{colour}]{entry.result}[/] {entry.confidence:.0%}"
+    return f"[{colour}]{entry.result}[/]"

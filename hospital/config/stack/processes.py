@@ -93,10 +93,17 @@ def dicom(environment: Mapping[str, str], logs: Path, run: Path) -> Child:
     )
 
 
+def counts(var: Path) -> Path:
+    """Where every process of the stack counts, for `hospital.config.metrics`."""
+    return var.resolve() / "run" / "counts"
+
+
 def environment(var: Path, *, redis_url: str) -> dict[str, str]:
     """What every process of the stack is told."""
+    counts(var).mkdir(parents=True, exist_ok=True)
     return {
         **os.environ,
+        "PROMETHEUS_MULTIPROC_DIR": str(counts(var)),
         "LEUKOLENS_VAR": str(var.resolve()),
         "REDIS_URL": redis_url,
         "CELERY_BROKER_URL": os.environ.get("CELERY_BROKER_URL", redis_url),

@@ -1,6 +1,7 @@
 """Puts the stack together and runs it."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +53,8 @@ def _children(
     var: Path, host: str, web_port: int, server: Broker | None, broker_url: str
 ) -> list[Child]:
     logs, run = var / "logs", var / "run"
-    run.mkdir(parents=True, exist_ok=True)
+    # What processes of an earlier run counted is over.
+    shutil.rmtree(processes.counts(var), ignore_errors=True)
     told = processes.environment(var, redis_url=broker_url)
     children = [
         *(

@@ -3,6 +3,7 @@
 
 import { name, undoing } from "./gallery.js";
 import { keys } from "./keys.js";
+import { toggleSheet } from "./seen.js";
 import { show, toggle } from "./viewer.js";
 
 const page = document.getElementById("case");
@@ -25,6 +26,7 @@ function point(root = page) {
 
 /** Turns to a field: its words come from the server, its picture as soon as they are there. */
 function choose(pick) {
+  document.getElementById("scope").scrollIntoView({ block: "nearest" });
   if (!pick || pick.dataset.field === current) return;
   current = pick.dataset.field;
   point();
@@ -41,13 +43,13 @@ function step(by) {
 }
 
 page.addEventListener("click", (event) => {
-  const pick = event.target.closest(".pick");
+  const link = event.target.closest(".pick, #next-left");
+  const pick = link?.id === "next-left" ? picks().find((one) => one.dataset.field === link.dataset.next) : link;
   if (!pick || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   choose(pick);
 });
 document.addEventListener("htmx:afterSettle", () => {
-  picks().find((pick) => pick.dataset.field === current)?.setAttribute("data-seen", "yes");
   current ??= document.getElementById("case-field").dataset.field;
   show();
 });
@@ -56,7 +58,7 @@ document.addEventListener("htmx:afterSettle", () => {
 
 /** Chooses a conclusion; `undo` brings the one before back. */
 function conclude(value) {
-  const form = document.getElementById("sign");
+  const form = document.getElementById("own-call") ?? document.getElementById("sign");
   const choice = form?.querySelector(`input[name=conclusion][value="${value}"]`);
   if (!choice) return;
   const before = form.querySelector("input[name=conclusion]:checked");
@@ -76,11 +78,12 @@ keys({
   previous_case: () => document.getElementById("previous-case").click(),
   next_field: () => step(1),
   previous_field: () => step(-1),
+  sheet: toggleSheet,
   outlines: () => toggle("outlines"),
   heat: () => toggle("heat"),
   ...Object.fromEntries(classes),
   undo: () => undoing.pop()?.(),
-  sign: () => document.getElementById("sign-password")?.focus(),
+  sign: () => document.querySelector("#sign-password, #own-call-button")?.focus(),
 });
 
 // "Try again" is gone once pressed; the one who pressed it stays where they were.
@@ -103,6 +106,12 @@ function begun() {
   );
 }
 
+/** Whether somebody is confirming, or writing why a reading goes back. */
+function answering() {
+  const boxes = "#case-actions form:not(#sign) :is(textarea, input:not([type=hidden]))";
+  return [...document.querySelectorAll(boxes)].some((box) => box.value || box === document.activeElement);
+}
+
 let present = null;
 
 function protect({ version, status }) {
@@ -118,7 +127,9 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   // Asked for before somebody turned to another field.
   const late = detail.fragment.querySelector("#case-field")?.dataset.field;
   if (detail.target.id === "case-field" && current && late !== current) detail.shouldSwap = false;
-  if (detail.target.id === "case-actions" && begun()) {
+  // A page that has grown old under them is refused, and shown anew.
+  if (detail.target.id === "case-actions" && answering()) detail.shouldSwap = false;
+  else if (detail.target.id === "case-actions" && begun()) {
     detail.shouldSwap = false;
     protect(detail.fragment.querySelector("#case-actions").dataset);
   }

@@ -1,5 +1,6 @@
 // The gallery: the cells of the shown field, or of all fields, under the class that they go by, the
-// uncertain first. A reader names a cell by the buttons or by key; each call can be taken back.
+// uncertain first. A reader names a cell by the buttons, by key, or by dragging it to another group;
+// each call can be taken back.
 
 import { mark } from "./viewer.js";
 
@@ -22,6 +23,7 @@ const fields = new Map(); // what is known of each field's cells
 let shown = "";
 let whole = false; // the cells of all fields
 let chosen = null; // {field, number}
+let dragged = null; // {known, number}
 
 // --- what is known ----------------------------------------------------------------------------
 
@@ -71,6 +73,7 @@ async function fetchAll() {
 // --- drawing ----------------------------------------------------------------------------------
 
 function draw() {
+  if (dragged) return; // its end draws: a cell that is taken away under the hand cannot be dropped
   const focused = document.activeElement?.closest(".cell")?.id;
   const known = [...fields.values()].filter((one) => whole || one.field === shown);
   const cells = known.flatMap((one) => one.cells.map((_, number) => ({ known: one, number })));
@@ -87,6 +90,7 @@ function draw() {
 
 function group(label, members) {
   const part = document.createElement("section");
+  part.dataset.group = label;
   const title = document.createElement("h3");
   title.textContent = `${names[label]} (${members.length})`;
   const list = document.createElement("ul");
@@ -101,6 +105,7 @@ function tile({ known, number }) {
   const button = document.createElement("button");
   const call = callOn(known, number);
   button.type = "button";
+  button.draggable = known.may_call;
   button.className = "cell";
   button.id = `cell-${known.field}-${number}`;
   button.dataset.field = known.field;
@@ -169,6 +174,9 @@ function choose(field, number) {
   }
   mark(chosen?.field === shown ? chosen.number : -1);
   tell();
+  const cells = chosen && document.getElementById(`pick-${chosen.field}`).dataset.cells;
+  const detail = cells ? `${cells}${chosen.number}/alike/` : "";
+  document.dispatchEvent(new CustomEvent("leukolens:alike", { detail }));
 }
 
 function tell() {
@@ -223,6 +231,54 @@ async function post(address, fieldsOfForm) {
   note.textContent = answer?.ok ? "" : (told?.detail ?? words.failed);
   return answer?.ok ? told : null;
 }
+
+// --- dragging ---------------------------------------------------------------------------------
+
+groups.addEventListener("dragstart", ({ target, dataTransfer }) => {
+  const cell = target.closest?.(".cell");
+  if (!cell) return;
+  dragged = { known: fields.get(cell.dataset.field), number: Number(cell.dataset.number) };
+  dataTransfer.effectAllowed = "move";
+  dataTransfer.setData("text/plain", cell.getAttribute("aria-label"));
+  window.setTimeout(offer); // Chromium gives up a drag under which the page moves at once
+});
+
+/** Shows the groups that have no cell yet, too, for as long as a cell is dragged. */
+function offer() {
+  if (!dragged) return;
+  const there = new Set([...groups.children].map((part) => part.dataset.group));
+  groups.append(...ORDER.filter((label) => !there.has(label)).map((label) => group(label, [])));
+  groups.classList.add("is-offered");
+}
+
+function over(zone) {
+  for (const one of gallery.querySelectorAll(".is-over")) one.classList.remove("is-over");
+  zone?.classList.add("is-over");
+}
+
+function zoneOf({ target }) {
+  return dragged && target.closest("#gallery-groups [data-group], #cell-menu [data-label]");
+}
+
+gallery.addEventListener("dragover", (event) => {
+  const zone = zoneOf(event);
+  over(zone);
+  if (zone) event.preventDefault();
+});
+gallery.addEventListener("drop", (event) => {
+  const zone = zoneOf(event);
+  if (!zone) return;
+  event.preventDefault();
+  const { known, number } = dragged;
+  const label = zone.dataset.group ?? zone.dataset.label;
+  if (label !== labelOf(known, number)) store(known, number, label);
+});
+groups.addEventListener("dragend", () => {
+  dragged = null;
+  over(null);
+  groups.classList.remove("is-offered");
+  draw();
+});
 
 // --- hands ------------------------------------------------------------------------------------
 

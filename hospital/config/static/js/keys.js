@@ -9,20 +9,24 @@ const inputs = [...dialog.querySelectorAll("input[data-action]")];
 const KEPT = `leukolens.keys.${dialog.dataset.user}`;
 const TYPING = "textarea, select, [contenteditable], input:not([type=radio], [type=checkbox], [type=range])";
 
-function restore() {
-  let kept = {};
+function remembered() {
   try {
-    kept = JSON.parse(localStorage.getItem(KEPT)) ?? {};
+    return JSON.parse(localStorage.getItem(KEPT)) ?? {};
   } catch {
-    // what cannot be read is as if it had never been kept
+    return {}; // what cannot be read is as if it had never been kept
   }
+}
+
+function restore() {
+  const kept = remembered();
   on.checked = kept.on ?? true;
   for (const input of inputs) input.value = kept.keys?.[input.dataset.action] ?? input.dataset.key;
 }
 
 function keep() {
   const chosen = inputs.map((input) => [input.dataset.action, input.value]);
-  const state = { on: on.checked, keys: Object.fromEntries(chosen) };
+  // Beside those of the actions that another page has.
+  const state = { on: on.checked, keys: { ...remembered().keys, ...Object.fromEntries(chosen) } };
   localStorage.setItem(KEPT, JSON.stringify(state));
 }
 

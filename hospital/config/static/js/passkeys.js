@@ -2,6 +2,8 @@
 //   "sign-in"  whoever the passkey belongs to; the options are fetched when the button is pressed
 //   "confirm"  the person whom the page knows; the options stand in the element data-options names
 //   "add"      a new passkey; likewise
+//   "prove"    the person of this session, beside other ways; the button names the address of the
+//              options in data-options-at. Such a form may be swapped for another.
 // window.webauthnJSON is django-allauth's copy of github/webauthn-json.
 
 const json = window.webauthnJSON;
@@ -13,9 +15,11 @@ function told(form) {
   return JSON.parse(document.getElementById(form.dataset.options).textContent);
 }
 
-async function options(form) {
-  if (form.dataset.passkey !== "sign-in") return told(form);
-  const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
+async function options(form, button) {
+  const { passkey } = form.dataset;
+  if (passkey === "add" || passkey === "confirm") return told(form);
+  const address = passkey === "prove" ? button.dataset.optionsAt : form.action;
+  const answer = await fetch(address, { headers: { Accept: "application/json" } });
   if (!answer.ok) throw new Error(`no options: ${answer.status}`);
   return answer.json();
 }
@@ -39,7 +43,7 @@ async function press(form, button, trouble) {
   if (!form.reportValidity()) return;
   button.disabled = true;
   try {
-    const wanted = await options(form);
+    const wanted = await options(form, button);
     const made = form.dataset.passkey === "add"
       ? await add(form, wanted)
       : await json.get(wanted.request_options);
@@ -52,14 +56,20 @@ async function press(form, button, trouble) {
   }
 }
 
-for (const form of document.querySelectorAll("form[data-passkey]")) {
-  const button = form.querySelector("[data-passkey-button]");
-  const trouble = form.querySelector("[data-passkey-trouble]");
-  if (possible) {
-    form.hidden = false;
-    button.addEventListener("click", () => press(form, button, trouble));
-  } else {
-    button.hidden = true;
-    form.querySelector("[data-passkey-impossible]").hidden = false;
+function setUp() {
+  for (const form of document.querySelectorAll("form[data-passkey]:not([data-ready])")) {
+    form.dataset.ready = "yes";
+    const button = form.querySelector("[data-passkey-button]");
+    const trouble = form.querySelector("[data-passkey-trouble]");
+    if (possible) {
+      form.hidden = false;
+      button.addEventListener("click", () => press(form, button, trouble));
+    } else {
+      button.hidden = true;
+      form.querySelector("[data-passkey-impossible]").hidden = false;
+    }
   }
 }
+
+document.addEventListener("htmx:afterSettle", setUp);
+setUp();

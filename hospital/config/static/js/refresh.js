@@ -11,6 +11,7 @@ const news = document.getElementById("news");
 const holder = document.querySelector("[data-hold]");
 const waiting = document.querySelector("[data-hold-waiting]");
 const GAP = 600;
+const EVERYWHERE = new Set(["critical.changed", "reading_rule.changed"]);
 
 let wanted = false;
 let busy = false;
@@ -119,7 +120,9 @@ function announce() {
 if (source) {
   const { subject, kind, every } = source.dataset;
   document.addEventListener("leukolens:event", ({ detail }) => {
-    if ((!subject || detail.subject === subject) && (!kind || detail.kind === kind)) want();
+    const ours = (!subject || detail.subject === subject) && (!kind || detail.kind === kind);
+    // The banner of critical results stands on every page, whatever that is about.
+    if (ours || EVERYWHERE.has(detail.kind)) want();
   });
   if (every) window.setInterval(() => document.hidden || want(), every * 1_000);
   if (every) document.addEventListener("visibilitychange", () => document.hidden || want());

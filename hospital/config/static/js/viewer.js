@@ -2,8 +2,8 @@
 //
 // The article #case-field says what to show: data-field, data-original, data-cells, data-segmented.
 // Whoever swaps it in calls `show()`. Others listen on `document` for `leukolens:field`, another
-// field is shown, `leukolens:cells`, what is known of its cells, and `leukolens:cell`, a cell that
-// was clicked.
+// field is to be shown, `leukolens:painted`, its picture is there, `leukolens:cells`, what is known
+// of its cells, and `leukolens:cell`, a cell that was clicked.
 
 const frame = document.getElementById("scope-frame");
 const scope = document.getElementById("scope");
@@ -146,6 +146,7 @@ export function show() {
   if (field !== shown.field) {
     shown = { field, stamp: "" };
     clear();
+    frame.dataset.painted = "";
     scope.setAttribute("aria-label", label);
     document.dispatchEvent(new CustomEvent("leukolens:field", { detail: field }));
     viewer.open({ type: "image", url: original, buildPyramid: false });
@@ -206,6 +207,8 @@ export function mark(number) {
 viewer.addHandler("open", () => {
   draw(document.getElementById("case-field"));
   paint();
+  frame.dataset.painted = shown.field;
+  document.dispatchEvent(new CustomEvent("leukolens:painted"));
 });
 viewer.addHandler("open-failed", () => (note.textContent = note.dataset.lost));
 viewer.addHandler("canvas-click", ({ quick, position }) => {

@@ -7,13 +7,13 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0004_portal'),
+        ('patients', '0004_retention'),
     ]
 
     operations = [
-        migrations.AddField(
-            model_name='user',
+        migrations.AlterField(
+            model_name='patient',
             name='language',
-            field=models.CharField(blank=True, choices=hospital.accounts.languages.offered, max_length=10),
+            field=models.CharField(choices=hospital.accounts.languages.offered, default='en', max_length=10, verbose_name='preferred language'),
         ),
     ]

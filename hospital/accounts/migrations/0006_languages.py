@@ -7,13 +7,13 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('patients', '0003_signin'),
+        ('accounts', '0005_breakglass'),
     ]
 
     operations = [
-        migrations.AlterField(
-            model_name='patient',
+        migrations.AddField(
+            model_name='user',
             name='language',
-            field=models.CharField(choices=hospital.accounts.languages.offered, default='en', max_length=10, verbose_name='preferred language'),
+            field=models.CharField(blank=True, choices=hospital.accounts.languages.offered, max_length=10),
         ),
     ]

@@ -1,0 +1,118 @@
+"""Calls: every try to tell somebody what a report says is a row, for good.
+
+The one truth of 'somebody has called': a call-back ends by it, and release 'after the call' asks
+`told` (see `release`).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from diagnostics.models import (
+    CallBack,
+    CallBackState,
+    CallEnd,
+    ContactTry,
+    CriticalSource,
+    DiagnosticReport,
+    Recipient,
+)
+from diagnostics.models.critical import FAMILY
+from diagnostics.services import critical, own_call, release
+from hospital.accounts.selectors import may
+from hospital.audit.services import Actor, record
+from hospital.base.problems import Conflict, Forbidden, Refusal
+
+
+@dataclass(frozen=True)
+class Call:
+    """Whom somebody tried to tell, and how that ended.
+
+    Attributes:
+        relation: a `Recipient`.
+        outcome: a `CallEnd`.
+        name, role: of who was told; the name may be left out when nobody was reached.
+    """
+
+    relation: str
+    outcome: str
+    name: str = ""
+    role: str = ""
+    note: str = ""
+
+
+@transaction.atomic
+def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> ContactTry:
+    """Keep a try to tell what `report` says. One that was read back ends the open call-back.
+
+    Args:
+        value: what was on the page that the caller read from; '' for nothing.
+
+    Raises:
+        Forbidden: `user` may not note calls here, or not to families.
+        Refusal: what was given makes no record of a call.
+        Conflict: a family is told only what is signed ('not_signed'); the report says something
+            else by now ('value_changed'); the own call comes first.
+    """
+    _ensure_may(user, report, call)
+    rows = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
+    report = rows.get(pk=report.pk)
+    own_call.ensure_called(user, report)
+    if call.relation in FAMILY and not report.is_signed:
+        raise Conflict("Sign the report first, then tell the family.", code="not_signed")
+    if value != value_of(report):
+        raise Conflict(
+            "The report says something else by now. Look at it again, and tell them what has "
+            "changed; then note the call.",
+            code="value_changed",
+        )
+    call_back = open_call_back(report)
+    made = ContactTry.objects.create(
+        report=report,
+        call_back=call_back,
+        by=user,
+        relation=call.relation,
+        name=call.name.strip(),
+        role=call.role.strip(),
+        outcome=call.outcome,
+        note=call.note.strip(),
+        version=report.version,
+        value=value_of(report),
+        source=CriticalSource.SIGNED if report.is_signed else CriticalSource.MODEL,
+    )
+    record(
+        Actor.user(user),
+        "report.told",
+        report,
+        clinic_id=report.clinic_id,
+        patient_id=report.patient_id,
+        version=report.version,
+        relation=call.relation,
+        outcome=call.outcome,
+    )
+    if call_back and made.confirmed:
+        critical.close(call_back, CallBackState.CONFIRMED)
+    release.follow_call(report)
+    return made
+
+
+def value_of(report: DiagnosticReport) -> str:
+    """What there is to tell: what was signed, before that what the model says; '' for nothing."""
+    return report.conclusion if report.is_signed else report.impression
+
+
+def open_call_back(report: DiagnosticReport) -> CallBack | None:
+    """The call-back of the report's patient that waits, if any does."""
+    return CallBack.objects.filter(patient=report.patient_id, state=CallBackState.OPEN).first()
+
+
+def _ensure_may(user: Any, report: DiagnosticReport, call: Call) -> None:
+    if not may(user, "diagnostics.add_contacttry", report.clinic_id):
+        raise Forbidden("Your role does not let you note calls in this clinic.")
+    if call.relation not in Recipient.values or call.outcome not in CallEnd.values:
+        raise Refusal("Say whom you called and how it ended.", code="call_incomplete")
+    if call.relation in FAMILY and not may(user, "diagnostics.tell_family", report.clinic_id):
+        raise Forbidden("Your role does not let you tell families in this clinic.")
+    if call.outcome != CallEnd.UNREACHED and not call.name.strip():
+        raise Refusal("Write down the name of who was told.", code="name_missing")

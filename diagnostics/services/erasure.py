@@ -1,0 +1,138 @@
+"""Erasing a patient: nothing is left that tells who it was, and the audit trail still proves all.
+
+Pictures, drawings, DICOM objects, names, comments and labels go. What stays is a case without a
+person: that somebody of a birth year was examined, what model and reader concluded, and in the
+audit trail who did what when: docs/decisions/0018.
+"""
+
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from diagnostics.models import (
+    Analysis,
+    DiagnosticReport,
+    DicomInstance,
+    FieldImage,
+    FoundCells,
+    HeatMap,
+    Hold,
+    ReportVersion,
+    Specimen,
+    Upload,
+)
+from hospital.accounts.selectors import clinic_topic
+from hospital.audit import erasure as trail
+from hospital.audit.models import Entry
+from hospital.audit.services import Actor, record
+from hospital.base import files
+from hospital.live.services import publish
+from patients import holds
+from patients.erasure import erase_person
+from patients.models import Patient
+
+_NOBODY = {"family_name": "", "given_names": "", "birth_date": "", "sex": "", "mrn": ""}
+
+
+@transaction.atomic
+def erase_patient(*, actor: Actor, patient: Patient, reason: str) -> dict[str, int]:
+    """Erase a patient, or finish an erasure that was broken off. Files go after the commit.
+
+    Args:
+        reason: why, as a code or in a few words without a name: 'request', 'retention'.
+
+    Returns:
+        How many pictures, reports, accounts and audit entries it concerned.
+
+    Raises:
+        patients.holds.UnderHold: the data must stay (`legal_hold`); nothing is changed.
+    """
+    patient = Patient.objects.select_for_update().get(pk=patient.pk)
+    holds.ensure_free(patient)
+    specimens = Specimen.objects.filter(patient=patient)
+    images = FieldImage.objects.filter(specimen__in=specimens)
+    gone = _files_of(images)
+    _forget_pictures(images)
+    reports = _forget_reports(patient)
+    for specimen in specimens:
+        _forget_specimen(specimen)
+    accounts = erase_person(actor=actor, patient=patient)
+    count = {"pictures": len(images), "reports": len(reports), "accounts": len(accounts)}
+    whose = {"clinic_id": patient.clinic_id, "patient_id": patient.pk}
+    people = [str(user.pk) for user in accounts]
+    told = Q(patient_id=patient.pk) | Q(actor_id__in=people) | Q(subject_id__in=people)
+    count["entries"] = trail.erase(
+        actor=actor,
+        entries=Entry.objects.filter(told),
+        subject=patient,
+        clinic_id=patient.clinic_id,
+    )
+    # Afterwards, or it would be emptied itself.
+    record(actor, "patient.erased", patient, **whose, reason=reason[:200], **count)
+    transaction.on_commit(partial(_remove, gone, patient))
+    return count
+
+
+def _files_of(images: Any) -> dict[str, set[str]]:
+    """The stored files of the pictures and of nobody else's, and the folders of drawings."""
+    keys = set(images.values_list("storage_key", flat=True))
+    # The same bytes may be another patient's picture: see services.mix_ups.
+    others = FieldImage.objects.exclude(pk__in=images.values("pk")).filter(storage_key__in=keys)
+    keys -= set(others.values_list("storage_key", flat=True))
+    shown = {f"derived/shown/{image.sha256}.png" for image in images if image.storage_key in keys}
+    objects = DicomInstance.objects.filter(image__in=images)
+    keys |= set(objects.values_list("storage_key", flat=True))
+    analyses = Analysis.objects.filter(image__in=images)
+    keys |= {
+        key
+        for row in analyses.values_list("segmented_key", "overlay_key", "thumbnail_key")
+        for key in row
+    }
+    return {
+        "keys": {key for key in keys | shown if key},
+        "folders": {f"derived/{pk}" for pk in analyses.values_list("pk", flat=True)},
+    }
+
+
+def _forget_pictures(images: Any) -> None:
+    """What was found in them, and what DICOM said. The rows stay: a picture sent again is known."""
+    HeatMap.objects.filter(analysis__image__in=images).delete()
+    FoundCells.objects.filter(analysis__image__in=images).delete()
+    DicomInstance.objects.filter(image__in=images).update(attributes={}, study_date=None)
+    Hold.objects.filter(image__in=images).update(comment="")
+
+
+def _forget_reports(patient: Patient) -> list[DiagnosticReport]:
+    """Comments, the family's words, and in signed versions whose report it is."""
+    reports = list(DiagnosticReport.objects.filter(patient=patient))
+    for report in reports:
+        DiagnosticReport.objects.filter(pk=report.pk).update(
+            comment="", words={}, portal_from=None, mail_due=False, version=F("version") + 1
+        )
+        topics = [clinic_topic(report.clinic_id)]
+        publish("report.changed", report.pk, version=report.version + 1, topics=topics)
+    for version in ReportVersion.objects.filter(report__in=reports):
+        # The digest stays, and with it the proof that a paper in somebody's hands is genuine.
+        blank = {"patient": _NOBODY, "accession": "", "comment": "", "words": {}}
+        version.content = {**version.content, **blank}
+        version.save(update_fields=["content"])
+    return reports
+
+
+def _forget_specimen(specimen: Specimen) -> None:
+    Upload.objects.filter(accession=specimen.accession).delete()
+    Specimen.objects.filter(pk=specimen.pk).update(
+        accession=f"erased-{specimen.pk.hex[:24]}", closed_at=specimen.closed_at or timezone.now()
+    )
+
+
+def _remove(gone: dict[str, set[str]], patient: Patient) -> None:
+    for key in sorted(gone["keys"]):
+        files.remove(key)
+    for folder in sorted(gone["folders"]):
+        files.remove_folder(folder)
+    # Last: while a row is there, an erasure that is done again finds its file.
+    DicomInstance.objects.filter(image__specimen__patient=patient).delete()

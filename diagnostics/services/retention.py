@@ -1,0 +1,112 @@
+"""Retention: what has been kept for as long as its rule says goes, unless a hold keeps it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.utils import timezone
+
+from diagnostics.models import FieldSeen
+from diagnostics.services.erasure import erase_patient
+from hospital.audit.services import Actor, note
+from hospital.live.models import Event
+from patients import holds
+from patients.models import Kept, Patient, RetentionRule
+
+BATCH = 5000
+DAYS_IN_YEAR = 365.25
+
+
+@dataclass(frozen=True)
+class Due:
+    """What one rule concerns now.
+
+    Attributes:
+        held: patients who would go, but for a legal hold.
+    """
+
+    rule: RetentionRule
+    count: int
+    held: int = 0
+
+
+def set_rule(*, actor: Actor, kind: str, days: int, until_age: int = 0) -> RetentionRule:
+    """How long a kind is kept from now on.
+
+    Raises:
+        django.core.exceptions.ValidationError: an unknown kind, or no days.
+    """
+    rule = RetentionRule.objects.filter(kind=kind).first() or RetentionRule(kind=kind)
+    rule.days, rule.until_age = days, until_age
+    rule.full_clean()
+    rule.save()
+    note(actor, "retention.rule_set", "patients.retentionrule", kind=kind, days=days, age=until_age)
+    return rule
+
+
+def drop_rule(*, actor: Actor, kind: str) -> None:
+    """Keep a kind for good again."""
+    if RetentionRule.objects.filter(kind=kind).delete()[0]:
+        note(actor, "retention.rule_dropped", "patients.retentionrule", kind=kind)
+
+
+def due() -> list[Due]:
+    """What would go now, rule by rule. Changes nothing."""
+    found = []
+    for rule in RetentionRule.objects.all():
+        rows, held = _rows(rule), 0
+        if rule.kind == Kept.PATIENTS:
+            held = rows.filter(_held()).count()
+            rows = rows.exclude(_held())
+        found.append(Due(rule, rows.count(), held))
+    return found
+
+
+def apply(*, actor: Actor) -> list[Due]:
+    """Let go what is due, and note how much. Patients are erased one by one, each whole."""
+    done = []
+    for one in due():
+        if one.rule.kind == Kept.PATIENTS:
+            for patient in _rows(one.rule).exclude(_held()):
+                erase_patient(actor=actor, patient=patient, reason="retention")
+        else:
+            _delete(_rows(one.rule))
+        counts = {"kind": one.rule.kind, "count": one.count, "held": one.held}
+        note(actor, "retention.applied", "patients.retentionrule", **counts)
+        done.append(one)
+    return done
+
+
+def _rows(rule: RetentionRule) -> QuerySet[Any]:
+    of: dict[str, Callable[[RetentionRule], QuerySet[Any]]] = {
+        Kept.PATIENTS: _old_patients,
+        Kept.EVENTS: lambda rule: Event.objects.filter(at__lt=_before(rule)),
+        Kept.LOOKS: lambda rule: FieldSeen.objects.filter(at__lt=_before(rule)),
+    }
+    return of[rule.kind](rule)
+
+
+def _old_patients(rule: RetentionRule) -> QuerySet[Patient]:
+    """Not seen for so long, old enough, and not erased yet."""
+    grown = timezone.localdate() - timedelta(days=round(rule.until_age * DAYS_IN_YEAR))
+    rows = Patient.objects.filter(
+        erased_at__isnull=True, registered_at__lt=_before(rule), birth_date__lte=grown
+    )
+    rows = rows.annotate(last=Max("specimens__registered_at"))
+    return rows.exclude(last__gte=_before(rule)).order_by("registered_at")
+
+
+def _before(rule: RetentionRule) -> Any:
+    return timezone.now() - timedelta(days=rule.days)
+
+
+def _held() -> Exists:
+    return Exists(holds.in_force().filter(patient=OuterRef("pk")))
+
+
+def _delete(rows: QuerySet[Any]) -> None:
+    """A piece at a time, so that nobody waits for long."""
+    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        rows.model._default_manager.filter(pk__in=ids).delete()

@@ -1,0 +1,75 @@
+"""What lies under a microscope: whose slide a label names, and whether pictures of it are taken."""
+
+from collections.abc import Collection, Mapping
+
+from devices.models import Device
+from diagnostics.models import ControlSlide, Specimen
+from diagnostics.models.report import WITHDRAWN
+from hospital.base.problems import Conflict, Forbidden, NotFound
+
+Slide = Specimen | ControlSlide
+
+# Written out for the reason that `hospital.base.rows` gives.
+_SPECIMENS = """
+    SELECT specimen.*, report.status AS report_status
+    FROM diagnostics_specimen AS specimen
+    LEFT JOIN diagnostics_diagnosticreport AS report ON report.specimen_id = specimen.id
+    WHERE specimen.accession IN ({})
+"""
+
+
+def shown(labels: Collection[str]) -> dict[str, Slide]:
+    """The specimens that there are, by accession number; of other labels, the control slides."""
+    # What cannot be printed is no accession number, and a database may refuse to look for it.
+    wanted = {label for label in labels if label and label.isprintable()}
+    if not wanted:
+        return {}
+    places = ", ".join(["%s"] * len(wanted))
+    found: dict[str, Slide] = {
+        specimen.accession: specimen
+        for specimen in Specimen.objects.raw(_SPECIMENS.format(places), [*wanted])
+    }
+    if left := wanted - set(found):
+        slides = ControlSlide.objects.filter(label__in=left).order_by()
+        found |= {slide.label: slide for slide in slides}
+    return found
+
+
+def ensure_usable(shown: Mapping[str, Slide], accession: str, device: Device) -> Slide:
+    """The slide that `accession` names, if `device` may send pictures of it now.
+
+    Raises:
+        NotFound: no label was sent ('accession_missing'), or none is known by it.
+        Forbidden: it belongs to another clinic.
+        Conflict: the specimen is closed, or the control slide withdrawn.
+    """
+    if not accession:
+        raise NotFound(
+            "Say which specimen this is: send the header 'Accession-Number'.",
+            code="accession_missing",
+        )
+    slide = shown.get(accession)
+    if slide is None:
+        raise NotFound(
+            "No specimen has this accession number. Check the label, or register the specimen "
+            "first and send the picture again.",
+            code="unknown_accession",
+        )
+    if slide.clinic_id != device.clinic_id:
+        raise Forbidden(
+            "This specimen belongs to another clinic than the microscope.",
+            code="other_clinic",
+        )
+    if isinstance(slide, ControlSlide):
+        if slide.withdrawn_at:
+            raise Conflict(
+                "This control slide is out of use. Show the one that replaces it.",
+                code="control_slide_withdrawn",
+            )
+    elif slide.closed_at or slide.report_status in WITHDRAWN:  # type: ignore[attr-defined]
+        raise Conflict(
+            "This specimen is closed: no more pictures are taken in for it. Check the label, or "
+            "have a technician open it again, then send the picture again.",
+            code="specimen_closed",
+        )
+    return slide

@@ -1,0 +1,76 @@
+"""The house in numbers for whoever operates it: counts and ages, of nobody in particular.
+
+Read from the rows, which know better than any process; each figure rests on an index and costs the
+same however large the archive.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Min
+from django.utils import timezone
+
+from devices.models import Alert, AlertKind, Device, DeviceState
+from diagnostics.models import Analysis, AnalysisState, Priority
+
+# Nobody needs to know by how many more than this many a pile is too high.
+MOST = 10_000
+LATELY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number: its name without the product's, what it is, and its labels."""
+
+    name: str
+    meaning: str
+    value: float
+    labels: dict[str, str]
+
+
+def figures() -> Iterator[Figure]:
+    """The queue, what was read lately, and the microscopes."""
+    yield from _queue()
+    yield from _lately()
+    yield from _microscopes()
+
+
+def queue_age() -> float:
+    """Seconds that the oldest live picture has waited for a worker; 0 when none waits."""
+    waiting = Analysis.objects.filter(state=AnalysisState.QUEUED, priority=Priority.LIVE)
+    oldest = waiting.order_by("queued_at").values_list("queued_at", flat=True).first()
+    return max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
+
+
+def _queue() -> Iterator[Figure]:
+    meaning = f"Pictures that wait for a worker; no more than {MOST} are counted."
+    for priority in Priority:
+        waiting = Analysis.objects.filter(state=AnalysisState.QUEUED, priority=priority)
+        count = waiting.order_by()[:MOST].count()
+        yield Figure("queued", meaning, count, {"priority": priority.name.lower()})
+    yield Figure("queue_age_seconds", "How long the oldest live one waits.", queue_age(), {})
+    running: dict[str, Any] = Analysis.objects.filter(state=AnalysisState.RUNNING).aggregate(
+        n=Count("pk"), oldest=Min("started_at")
+    )
+    yield Figure("running", "Pictures that workers hold.", running["n"], {})
+
+
+def _lately() -> Iterator[Figure]:
+    since = timezone.now() - LATELY
+    done = Analysis.objects.filter(state=AnalysisState.SUCCEEDED, finished_at__gte=since)
+    meaning = f"Runs finished in the last {LATELY.seconds // 60} minutes, by engine."
+    for engine, count in done.order_by().values_list("engine").annotate(n=Count("pk")):
+        yield Figure("analysed_lately", meaning, count, {"engine": engine or "-"})
+    failed = Analysis.objects.filter(state=AnalysisState.FAILED, finished_at__gte=since)
+    yield Figure("failed_lately", "Runs failed in the same time.", failed.count(), {})
+
+
+def _microscopes() -> Iterator[Figure]:
+    states = Device.objects.order_by().values_list("state").annotate(n=Count("pk"))
+    counts = dict.fromkeys(DeviceState.values, 0) | dict(states)
+    for state, count in counts.items():
+        yield Figure("microscopes", "By state.", count, {"state": state})
+    silent = Alert.objects.filter(kind=AlertKind.SILENT, cleared_at=None)
+    yield Figure("microscopes_silent", "Active, and not heard lately.", silent.count(), {})

@@ -1,0 +1,247 @@
+"""Promise: what is to go goes whole, what must stay stays, and the audit trail proves both."""
+
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from diagnostics.models import DiagnosticReport, DicomInstance, FieldImage, ReportVersion, Specimen
+from diagnostics.services import dicom, drawing, retention
+from diagnostics.services.erasure import erase_patient
+from hospital.accounts.models import User
+from hospital.audit import sealing
+from hospital.audit.models import Entry
+from hospital.audit.verification import verify
+from hospital.base.problems import Refusal
+from hospital.live.models import Event
+from patients import holds
+from patients.models import LegalHold, Patient
+from tests.dicom_objects import dataset, part10
+from tests.world import PASSWORD, SETUP, World, _specimen, found, look_and_sign
+
+PERSONAL = ("Rahman", "Amina", "Nadia", "'N-1'", '"N-1"', "N-2026-0001", "2019-04-02")
+
+
+@pytest.fixture(autouse=True)
+def _keys(settings: Any, tmp_path: Any) -> None:
+    settings.AUDIT_ANCHOR_FILE = str(tmp_path / "anchors.jsonl")
+    settings.AUDIT_KEY_FILE = str(tmp_path / "audit-key.pem")
+
+
+def treated(world: World) -> DiagnosticReport:
+    """A signed report with a comment, a drawn picture, a DICOM object, and a guardian who read."""
+    report = world.reported()
+    image = FieldImage.objects.get(specimen=world.specimen)
+    world.outline(image.analyses.get())
+    drawing.cells(image.analyses.get())
+    by_dicom = _specimen(world.patient, "N-DICOM")
+    dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=by_dicom)))
+    look_and_sign(
+        user=world.haematologist,
+        password=PASSWORD,
+        report=report,
+        version=report.version,
+        conclusion="pre_b",
+        comment="Amina Rahman's mother was told.",
+    )
+    client = Client()
+    client.force_login(world.guardian)
+    assert client.get(f"/portal/reports/{report.pk}/").status_code == 200
+    report.refresh_from_db()
+    return report
+
+
+def stored(folder: str = "") -> set[str]:
+    """Every file of the storage."""
+    folders, names = default_storage.listdir(folder)
+    own = {f"{folder}/{name}".lstrip("/") for name in names}
+    return own.union(*(stored(f"{folder}/{inner}".lstrip("/")) for inner in folders))
+
+
+def everything() -> str:
+    """All rows of all tables but sessions, as text."""
+    told = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names():
+            cursor.execute(f'SELECT * FROM "{table}"')
+            told += [f"{table}: {row}" for row in cursor.fetchall() if "session" not in table]
+    return "\n".join(told)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_an_erased_patient_no_name_number_or_picture_is_left_and_the_trail_still_holds(
+    settings: Any,
+) -> None:
+    world = found()
+    report = treated(world)
+    other = world.receive(seed=77, specimen=world.other_specimen)
+    assert all(word in everything() for word in PERSONAL)
+    count = erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    left = everything()
+    assert not [word for word in PERSONAL if word in left]
+    assert stored() == {other.storage_key}
+    assert count["pictures"] == 2
+    sealing.seal()
+    verdict = verify()
+    assert verdict.sound
+    assert verdict.erased == count["entries"] > 5
+    # Who did what when is still there, without the words.
+    signed = Entry.objects.get(action="report.signed", subject_id=str(report.pk))
+    assert (signed.actor_id, signed.detail) == (str(world.haematologist.pk), {"erased": True})
+    assert Entry.objects.filter(action="patient.erased", patient_id=world.patient.pk).exists()
+    # What was concluded stays, of nobody.
+    assert DiagnosticReport.objects.get(pk=report.pk).conclusion == "pre_b"
+    assert ReportVersion.objects.get(report=report).content["conclusion"] == "pre_b"
+    # The pages that showed it do not fall over.
+    client = Client()
+    client.force_login(world.haematologist)
+    assert client.get(f"/cases/{report.pk}/").status_code == 200
+    image = FieldImage.objects.filter(specimen=world.specimen).first()
+    assert client.get(f"/pictures/{image.pk}/original").status_code == 404
+    client.force_login(User.objects.get(pk=world.guardian.pk))
+    assert client.get("/portal/").status_code in {302, 403}
+    # Doing it again, as after a crash, changes nothing and refuses nothing.
+    erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    sealing.seal()
+    assert verify().sound
+
+
+def test_a_picture_that_is_also_another_patients_stays_theirs(world: World) -> None:
+    ours = world.receive(seed=3)
+    theirs = world.receive(seed=3, specimen=world.other_specimen)
+    assert ours.storage_key == theirs.storage_key
+    erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    assert default_storage.exists(theirs.storage_key)
+
+
+def test_a_guardian_of_another_child_keeps_the_account(world: World) -> None:
+    from patients.services import grant_portal_access
+    from tests.world import _patient
+
+    sibling = _patient(world.clinic, "N-2", "Rahman", "Samir")
+    grant_portal_access(actor=SETUP, patient=sibling, user=world.guardian, relation="guardian")
+    erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    assert User.objects.get(pk=world.guardian.pk).is_active
+
+
+def test_nothing_under_legal_hold_is_erased(world: World) -> None:
+    world.reported()
+    hold = holds.place(actor=SETUP, patient=world.patient, reason="Complaint 12/2026 is open")
+    before = everything()
+    with pytest.raises(holds.UnderHold, match="Complaint 12/2026"):
+        erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    assert everything() == before
+    holds.lift(actor=SETUP, hold=hold)
+    with pytest.raises(Refusal, match="lifted before"):
+        holds.lift(actor=SETUP, hold=hold)
+    erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    with pytest.raises(Refusal, match="erased"):
+        holds.place(actor=SETUP, patient=world.patient, reason="Complaint 13/2026 is open")
+
+
+def test_a_hold_without_a_reason_is_refused(world: World) -> None:
+    with pytest.raises(Refusal, match="why"):
+        holds.place(actor=SETUP, patient=world.patient, reason="because")
+
+
+def aged(world: World, *, days: int) -> None:
+    """As if all had been registered so long ago."""
+    then = timezone.now() - timedelta(days=days)
+    Patient.objects.update(registered_at=then)
+    Specimen.objects.update(registered_at=then)
+    Event.objects.update(at=then)
+
+
+def test_without_rules_everything_is_kept(world: World) -> None:
+    aged(world, days=36_500)
+    assert retention.apply(actor=SETUP) == []
+    assert not Patient.objects.filter(erased_at__isnull=False).exists()
+
+
+def test_a_dry_run_says_what_would_go_and_changes_nothing(world: World) -> None:
+    world.receive(seed=1)
+    aged(world, days=400)
+    retention.set_rule(actor=SETUP, kind="patients", days=365)
+    retention.set_rule(actor=SETUP, kind="events", days=30)
+    holds.place(actor=SETUP, patient=world.other_patient, reason="A study until 2030")
+    before = everything()
+    out = io.StringIO()
+    call_command("retention", "--dry-run", stdout=out)
+    assert "365 days: 1 would go, 1 kept by a legal hold" in out.getvalue()
+    assert everything() == before
+
+
+def test_what_is_due_goes_and_what_is_not_stays(world: World) -> None:
+    world.receive(seed=1)
+    aged(world, days=400)
+    world.receive(seed=2)
+    fresh = (
+        Event.objects.count()
+        - Event.objects.filter(at__lt=timezone.now() - timedelta(days=30)).count()
+    )
+    Specimen.objects.filter(pk=world.other_specimen.pk).update(registered_at=timezone.now())
+    retention.set_rule(actor=SETUP, kind="patients", days=365)
+    retention.set_rule(actor=SETUP, kind="events", days=30)
+    retention.apply(actor=SETUP)
+    assert Event.objects.filter(kind="report.changed").count() >= fresh
+    assert not Event.objects.filter(at__lt=timezone.now() - timedelta(days=30)).exists()
+    erased = Patient.objects.filter(erased_at__isnull=False)
+    assert [one.pk for one in erased] == [world.patient.pk]
+    assert retention.due()[1].count == 0
+
+
+def test_a_child_is_kept_until_the_age_that_the_law_names(world: World) -> None:
+    aged(world, days=5000)
+    retention.set_rule(actor=SETUP, kind="patients", days=365, until_age=28)
+    retention.apply(actor=SETUP)
+    assert not Patient.objects.filter(erased_at__isnull=False).exists()
+
+
+def said(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("retention", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_the_command_holds_by_accession_number_lifts_and_erases(world: World) -> None:
+    said("hold", "N-2026-0001", "--reason", "Complaint 12/2026 is open")
+    hold = LegalHold.objects.get()
+    assert "N-2026-0001" in said("holds")
+    with pytest.raises(CommandError, match="legal hold"):
+        said("erase", str(world.patient.pk), "--reason", "request")
+    said("lift", str(hold.pk))
+    assert "would be erased" in said("--dry-run", "erase", str(world.patient.pk), "--reason", "x")
+    assert "is erased" in said("erase", str(world.patient.pk), "--reason", "request")
+    actions = set(Entry.objects.values_list("action", flat=True))
+    assert {"legal_hold.placed", "legal_hold.lifted", "patient.erased"} <= actions
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("hold", "nobody", "--reason", "Complaint 12/2026"),
+        ("lift", "6b1a1a30-0000-4000-8000-000000000000"),
+        ("erase", "6b1a1a30-0000-4000-8000-000000000000", "--reason", "x"),
+        ("keep", "patients", "-1"),
+        ("keep", "everything", "10"),
+    ],
+)
+def test_the_command_refuses_what_makes_no_sense(world: World, wrong: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError):
+        said(*wrong)
+
+
+def test_dicom_objects_of_an_erased_patient_are_gone(
+    world: World, django_capture_on_commit_callbacks: Any
+) -> None:
+    dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=world.specimen)))
+    with django_capture_on_commit_callbacks(execute=True):
+        erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    assert not DicomInstance.objects.exists()
+    assert not stored()
