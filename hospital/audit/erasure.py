@@ -56,7 +56,7 @@ def ranges_of(ids: Sequence[int]) -> list[list[int]]:
 def merged(ranges: Iterable[Sequence[int]]) -> list[list[int]]:
     """Pairs of several erasures as sorted ones that do not touch."""
     joined: list[list[int]] = []
-    for first, last in sorted(ranges):
+    for first, last in sorted((one[0], one[1]) for one in ranges):
         if joined and first <= joined[-1][1] + 1:
             joined[-1][1] = max(joined[-1][1], last)
         else:

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.core.files.storage import default_storage
 from django.core.mail import get_connection
 from django.db import connection
 from django.utils import timezone
@@ -98,8 +98,7 @@ def database() -> Answer:
 def files() -> Answer:
     """A file can be stored and read back, and the disk has room."""
     health.files()
-    where: Any = settings.STORAGES["default"]["OPTIONS"]
-    if bucket := where.get("bucket_name"):
+    if bucket := getattr(default_storage, "bucket_name", ""):
         yield Grade.WELL, f"the store takes and gives files (bucket {bucket})", ""
         return
     free = shutil.disk_usage(settings.VAR_DIR).free
