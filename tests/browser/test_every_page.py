@@ -116,8 +116,9 @@ def own_language(hospital: Any, user: User, language: str) -> None:
 def just_proved(hospital: Any, page: Page) -> None:
     """The person on `page` has typed their password a moment ago."""
 
+    key = next(c["value"] for c in page.context.cookies() if "session" in c["name"])
+
     def note() -> None:
-        key = next(c["value"] for c in page.context.cookies() if "session" in c["name"])
         session = SessionStore(key)
         session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
         session.save()
