@@ -2,7 +2,7 @@
 
 Pictures, drawings, DICOM objects, names, comments and labels go. What stays is a case without a
 person: that somebody of a birth year was examined, what model and reader concluded, and in the
-audit trail who did what when: docs/decisions/0018.
+audit trail who did what when: docs/decisions/0019.
 """
 
 from functools import partial
@@ -21,6 +21,7 @@ from diagnostics.models import (
     FoundCells,
     HeatMap,
     Hold,
+    ReferenceField,
     ReportVersion,
     Signature,
     Specimen,
@@ -122,6 +123,7 @@ def _forget_reports(patient: Patient) -> list[DiagnosticReport]:
         blank = {"patient": _NOBODY, "accession": "", "comment": "", "words": {}}
         version.content = {**version.content, **blank}
         version.save(update_fields=["content"])
+    ReferenceField.objects.filter(report__in=reports).delete()
     signatures = Signature.objects.filter(report__in=reports)
     signatures.filter(reason="").update(comment="", words={})
     signatures.exclude(reason="").update(comment="", words={}, reason=_ERASED)
