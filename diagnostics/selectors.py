@@ -7,6 +7,7 @@ holds their rows in order; told to look them up itself, it reads the whole archi
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -311,28 +312,30 @@ def own_calls_visible_to(user: Any) -> QuerySet[OwnCall]:
     return OwnCall.objects.filter(Q(report__clinic__in=clinics) | own)
 
 
-def calls_come_first(user: Any) -> bool:
-    """Whether a clinic in which `user` makes or sees own calls wants them."""
-    sees, makes = (clinics_where(user, f"diagnostics.{deed}_owncall") for deed in ("view", "add"))
-    rules = ReadingRule.objects.filter(own_call_first=True)
-    return rules.filter(Q(clinic__in=sees) | Q(clinic__in=makes)).exists()
-
-
 def open_call_backs(user: Any) -> list[CallBack]:
     """What waits to be told in the clinics whose cases `user` may see, the oldest first.
 
-    Each with what of it `user` may be `shown`: nothing of the model's before their own call.
+    Each with what of it `user` may be `shown`: nothing of the model's before their own call; and
+    with how many `tries` there were to tell it, and how often it was `escalated`.
     """
     clinics = clinics_where(user, "diagnostics.view_diagnosticreport")
     hidden = own_call.hidden_from(user, "report__") & Q(source=CriticalSource.MODEL)
-    findings = CriticalFinding.objects.exclude(hidden).select_related("report__specimen")
-    rows = CallBack.objects.filter(state=CallBackState.OPEN, clinic__in=clinics)
-    counted: QuerySet[Any] = rows.annotate(
-        tries=Count("contacts", distinct=True), escalated=Count("escalations", distinct=True)
+    waiting = Q(call_back__state=CallBackState.OPEN, call_back__clinic__in=clinics)
+    findings: QuerySet[Any] = CriticalFinding.objects.exclude(hidden).filter(waiting)
+    counted = findings.select_related("call_back__patient", "report__specimen").annotate(
+        tries=Count("call_back__contacts", distinct=True),
+        escalated=Count("call_back__escalations", distinct=True),
     )
-    shown = Prefetch("findings", findings.order_by("-at"), to_attr="shown")
-    found = counted.select_related("patient").prefetch_related(shown).order_by("raised_at")
-    return [row for row in found if row.shown]
+    rows = []
+    for _, of in groupby(
+        counted.order_by("call_back__raised_at", "call_back_id", "-at"),
+        key=lambda finding: finding.call_back_id,
+    ):
+        shown = list(of)
+        row = shown[0].call_back
+        row.shown, row.tries, row.escalated = shown, shown[0].tries, shown[0].escalated
+        rows.append(row)
+    return rows
 
 
 def escalation_steps_visible_to(user: Any) -> QuerySet[EscalationStep]:
@@ -356,10 +359,21 @@ def rereadings_of(report: DiagnosticReport) -> QuerySet[Rereading]:
     return rows.select_related("user")
 
 
-def changed_since_read(user: Any) -> QuerySet[DiagnosticReport]:
-    """The reports that `user` has read as staff and may see, which were changed since."""
-    asked = Rereading.objects.filter(user=user, in_portal=False, read_at=None)
-    return reports_visible_to(user).filter(pk__in=asked.values("report"))
+def asked_again(user: Any) -> QuerySet[Rereading]:
+    """What `user`, as staff, had read of what was changed since, and has not read again."""
+    return Rereading.objects.filter(user=user, in_portal=False, read_at=None).order_by()
+
+
+def changed_since_read(
+    user: Any, clinics: Sequence[UUID] | None = None
+) -> QuerySet[DiagnosticReport]:
+    """The reports that `user` has read as staff and may see, which were changed since.
+
+    Args:
+        clinics: those whose reports they may see, for whoever has looked that up.
+    """
+    reports = reports_visible_to(user) if clinics is None else reports_in(clinics)
+    return reports.filter(pk__in=asked_again(user).values("report"))
 
 
 def was_asked_again(user: Any, report: DiagnosticReport) -> Rereading | None:

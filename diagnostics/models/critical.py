@@ -70,8 +70,10 @@ class CallBack(models.Model):
             ),
         ]
 
-    # What of it somebody may see, the latest first: see selectors.open_call_backs.
+    # What of it somebody may see, the latest first, and what was done: selectors.open_call_backs.
     shown: "list[CriticalFinding]"
+    tries: int
+    escalated: int
 
     def __str__(self) -> str:
         return f"call-back {self.pk}"

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Exists
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
@@ -12,11 +13,13 @@ from django.views.decorators.http import require_safe
 
 from devices.models import Device
 from devices.selectors import devices_visible_to
+from diagnostics.header import workplaces_of
 from diagnostics.models import ModelReading, SavedView, Urgency
 from diagnostics.pages import listing
 from diagnostics.pages.choice import AGES, TABS, Choice
 from diagnostics.pages.presenting import Row
 from diagnostics.selectors import (
+    asked_again,
     changed_since_read,
     mix_ups_to_settle_in,
     open_call_backs,
@@ -24,7 +27,6 @@ from diagnostics.selectors import (
     reports_in,
 )
 from diagnostics.services import gate, own_call, reading
-from hospital.accounts.selectors import clinics_where
 from hospital.live.selectors import newest_event
 
 # What single keys do here; as on the case page, which has more of them: see static/js/keys.js.
@@ -38,12 +40,13 @@ CHANGED = 10  # reports that the reader knows otherwise and are listed
 @require_safe
 def worklist(request: HttpRequest) -> HttpResponse:
     """The page; without a wish in its address, with the view that is to open first."""
-    clinics = _clinics(request)
+    workplaces = _workplaces(request)
+    clinics = _clinics(workplaces)
     readers, views = readers_and_views(request.user, [clinic.pk for clinic in clinics])
     choice = Choice.of(request.GET)
     if not request.GET and (first := _first(views, request)):
         choice = Choice.of(QueryDict(first.query))
-    context = _context(request, clinics, choice)
+    context = _context(request, workplaces, choice)
     context |= {
         "views": [_shown(view, request, choice, readers) for view in views],
         "filters": _filters(choice, readers, context["devices"]),
@@ -56,20 +59,31 @@ def worklist(request: HttpRequest) -> HttpResponse:
 @require_safe
 def worklist_rows(request: HttpRequest) -> HttpResponse:
     """The parts of the page that change, for a page that heard an event."""
-    context = _context(request, _clinics(request), Choice.of(request.GET))
+    context = _context(request, _workplaces(request), Choice.of(request.GET))
     return render(request, "diagnostics/worklist/live.html", context | {"swap": True})
 
 
-def _clinics(request: HttpRequest) -> list[Any]:
-    """Where the person reads, each with `since`: the event from which the page listens on."""
-    clinics = clinics_where(request.user, "diagnostics.view_diagnosticreport")
-    found = list(clinics.annotate(since=newest_event()))
-    if not found:
+def _workplaces(request: HttpRequest) -> list[Any]:
+    """Where the person works, each with `since`: the event from which the page listens on; and
+    with `asked_again`: whether they know any report otherwise than it stands."""
+    asked = Exists(asked_again(request.user))
+    rows = workplaces_of(request.user).annotate(since=newest_event(), asked_again=asked)
+    found = list(rows)
+    if not any(row.reads for row in found):
         raise PermissionDenied("The worklist is for those who read cases.")
     return found
 
 
-def _context(request: HttpRequest, clinics: list[Any], choice: Choice) -> dict[str, Any]:
+def _clinics(workplaces: list[Any]) -> list[Any]:
+    """Those whose cases the person sees, each once."""
+    return list({row.pk: row for row in workplaces if row.reads}.values())
+
+
+def _context(request: HttpRequest, workplaces: list[Any], choice: Choice) -> dict[str, Any]:
+    clinics = _clinics(workplaces)
+    # Not looked up where the first question has told that there is nothing.
+    untold = open_call_backs(request.user) if any(one.untold for one in clinics) else []
+    again = clinics[0].asked_again
     own = [clinic.pk for clinic in clinics]
     devices = devices_visible_to(request.user, "diagnostics.view_fieldimage")
     figures = listing.figures_of(own, devices)
@@ -84,6 +98,7 @@ def _context(request: HttpRequest, clinics: list[Any], choice: Choice) -> dict[s
         "since": clinics[0].since,
         "live": "/ws/clinic/",
         "here": "worklist",
+        "workplaces": workplaces,
         "clinics": clinics,
         "choice": choice,
         "tabs": [
@@ -97,7 +112,8 @@ def _context(request: HttpRequest, clinics: list[Any], choice: Choice) -> dict[s
             for tab, name in TABS.items()
         ],
         "rows": [Row(report) for report in own_call.veil(request.user, page.reports)],
-        "to_tell": {one.report_id for back in open_call_backs(request.user) for one in back.shown},
+        "untold": untold,
+        "to_tell": {one.report_id for back in untold for one in back.shown},
         "newest": choice.from_("").query() if choice.after else "",
         "older": choice.from_(page.older).query() if page.older else "",
         "partly": page.partly,
@@ -105,7 +121,7 @@ def _context(request: HttpRequest, clinics: list[Any], choice: Choice) -> dict[s
         "devices": scopes,
         "microscopes": heard,
         "not_in_control": gate.reasons_for(heard),
-        "changed": changed_since_read(request.user)[:CHANGED],
+        "changed": changed_since_read(request.user, own)[:CHANGED] if again else [],
         "mix_ups": mix_ups_to_settle_in(own) if held else [],
     }
 

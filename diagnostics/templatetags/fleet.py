@@ -4,30 +4,29 @@ from typing import Any
 
 from django import template
 
-from devices.selectors import permissions_and_alerts_of
 from devices.services.health import in_words
-from diagnostics.selectors import calls_come_first
+from diagnostics.header import header_of, workplaces_of
 from diagnostics.wording import rejections_in_words
 
 register = template.Library()
 
-OWN_CALLS = {"diagnostics.add_owncall", "diagnostics.view_owncall"}
-
 
 @register.inclusion_tag("parts/nav.html", takes_context=True)
 def pages_of(context: Any, swap: bool = False) -> dict[str, Any]:
-    """Links to the pages that the user may open; nothing for those who have one or none."""
+    """Links to the pages that the user may open; nothing for those who have one or none.
+
+    A page that has looked up the user's `workplaces` gives them in its context.
+    """
     user = context["user"]
-    held: frozenset[str] = frozenset()
-    alerts = 0
-    if user.is_authenticated and user.is_active:
-        held, alerts = permissions_and_alerts_of(user)
+    known = "workplaces" in context
+    header = header_of(user, context["workplaces"] if known else workplaces_of(user))
+    held = header.permissions
     return {
         "worklist": "diagnostics.view_diagnosticreport" in held,
         "fleet": "devices.view_device" in held,
         "dashboard": "diagnostics.view_dashboard" in held,
-        "concordance": not held.isdisjoint(OWN_CALLS) and calls_come_first(user),
-        "alerts": alerts,
+        "concordance": header.calls_first,
+        "alerts": header.alerts,
         "here": context.get("here", ""),
         "swap": swap,
     }
