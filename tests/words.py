@@ -50,6 +50,8 @@ SAID_IN = (
     "patients/*.py",
     "patients/pages/*.py",
 )
+# Staff's own, among the pages of everybody's account.
+NOT_FOR_FAMILIES = {"templates/accounts/emergency.html", "hospital/accounts/pages/emergency.py"}
 KEYWORDS = DEFAULT_KEYWORDS | {
     "gettext_lazy": None,
     "ngettext_lazy": (1, 2),
@@ -125,7 +127,7 @@ def _new(language: str) -> Catalog:
 
 def _files() -> Iterator[Path]:
     found = {path for pattern in SAID_IN for path in ROOT.glob(pattern)}
-    return iter(sorted(found))
+    return iter(sorted(found - {ROOT / path for path in NOT_FOR_FAMILIES}))
 
 
 def _messages(method: str, source: str) -> Iterator[tuple[object, str | None]]:

@@ -6,7 +6,7 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
-from hospital.base.append_only import append_only
+from hospital.base.write_once import write_once
 
 
 class Migration(migrations.Migration):
@@ -69,5 +69,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('report', 'by'), name='own_call_once_by_each'), models.CheckConstraint(condition=models.Q(('call__in', ['benign', 'early_pre_b', 'pre_b', 'pro_b', 'undetermined'])), name='own_call_known')],
             },
         ),
-        append_only('diagnostics_owncall'),
+        write_once('diagnostics_owncall'),
     ]

@@ -7,7 +7,7 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
-from hospital.base.append_only import append_only
+from hospital.base.write_once import write_once
 
 FAMILY = ['patient', 'guardian']
 
@@ -276,6 +276,9 @@ class Migration(migrations.Migration):
             model_name='diagnosticreport',
             name='told_by',
         ),
-        append_only('diagnostics_contacttry'),
-        append_only('diagnostics_criticalfinding'),
+        write_once(
+            'diagnostics_contacttry',
+            forgetting={'name': "= '(erased)'", 'role': "= ''", 'note': "= ''"},
+        ),
+        write_once('diagnostics_criticalfinding'),
     ]

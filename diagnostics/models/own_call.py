@@ -14,7 +14,7 @@ from hospital.base.states import in_choices
 class OwnCall(models.Model):
     """One reader's own call on one report, and what the model said then, unseen. Never changed.
 
-    The database refuses to change or delete it: see `hospital.base.append_only`.
+    The database refuses to change or delete it: see `hospital.base.write_once`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -2,7 +2,7 @@
 
 Pictures, drawings, DICOM objects, names, comments and labels go. What stays is a case without a
 person: that somebody of a birth year was examined, what model and reader concluded, and in the
-audit trail who did what when: docs/decisions/0018.
+audit trail who did what when: docs/decisions/0019.
 """
 
 from functools import partial
@@ -14,13 +14,16 @@ from django.utils import timezone
 
 from diagnostics.models import (
     Analysis,
+    ContactTry,
     DiagnosticReport,
     DicomInstance,
     FieldImage,
     FoundCells,
     HeatMap,
     Hold,
+    ReferenceField,
     ReportVersion,
+    Signature,
     Specimen,
     Upload,
 )
@@ -34,6 +37,7 @@ from patients import holds
 from patients.erasure import erase_person
 from patients.models import Patient
 
+_ERASED = "(erased)"
 _NOBODY = {"family_name": "", "given_names": "", "birth_date": "", "sex": "", "mrn": ""}
 
 
@@ -106,7 +110,7 @@ def _forget_pictures(images: Any) -> None:
 
 
 def _forget_reports(patient: Patient) -> list[DiagnosticReport]:
-    """Comments, the family's words, and in signed versions whose report it is."""
+    """Comments, the family's words, who was told, and in signed versions whose report it is."""
     reports = list(DiagnosticReport.objects.filter(patient=patient))
     for report in reports:
         DiagnosticReport.objects.filter(pk=report.pk).update(
@@ -119,6 +123,11 @@ def _forget_reports(patient: Patient) -> list[DiagnosticReport]:
         blank = {"patient": _NOBODY, "accession": "", "comment": "", "words": {}}
         version.content = {**version.content, **blank}
         version.save(update_fields=["content"])
+    ReferenceField.objects.filter(report__in=reports).delete()
+    signatures = Signature.objects.filter(report__in=reports)
+    signatures.filter(reason="").update(comment="", words={})
+    signatures.exclude(reason="").update(comment="", words={}, reason=_ERASED)
+    ContactTry.objects.filter(report__in=reports).update(name=_ERASED, role="", note="")
     return reports
 
 

@@ -198,8 +198,18 @@ def test_a_record_of_a_call_keeps_what_was_told_and_never_changes(world: World) 
         lambda: ContactTry.objects.all().delete(),
         lambda: CriticalFinding.objects.update(value="benign"),
     ):
-        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        with pytest.raises(DatabaseError, match="written once"), transaction.atomic():
             change()
+
+
+def test_of_a_record_of_a_call_only_the_person_can_be_forgotten(world: World) -> None:
+    """By erasure, and nothing else with it."""
+    world.call(sign(world, world.reported()), **CLINICIAN, outcome="reached")
+    with pytest.raises(DatabaseError, match="written once"), transaction.atomic():
+        ContactTry.objects.update(name="(erased)", role="", note="", value="benign")
+    with pytest.raises(DatabaseError, match="written once"), transaction.atomic():
+        ContactTry.objects.update(name="Dr Nobody")
+    assert ContactTry.objects.update(name="(erased)", role="", note="") == 1
 
 
 def test_what_has_changed_since_the_page_was_loaded_was_not_told(world: World) -> None:

@@ -29,7 +29,7 @@ def test_who_wants_to_be_told_first_reads_after_the_call(world: World) -> None:
     assert client.post(page, {"wish": "after_call"})["Location"] == "/portal/"
     report = sign(world)
     assert not is_open(world)
-    release.mark_told(user=world.haematologist, report=report)
+    world.call(report)
     assert is_open(world)
 
 

@@ -53,6 +53,7 @@ def treated(world: World) -> DiagnosticReport:
     client = Client()
     client.force_login(world.guardian)
     assert client.get(f"/portal/reports/{report.pk}/").status_code == 200
+    world.call(report, name="Nadia Rahman", note="Amina's mother")
     report.refresh_from_db()
     return report
 

@@ -82,7 +82,9 @@ class Screen:
                         self._remember(message)
                         yield message
                     closed = socket.close_code
-            except (OSError, InvalidHandshake, ConnectionClosed):
+            except ConnectionClosed as lost:
+                closed = lost.rcvd.code if lost.rcvd else None
+            except (OSError, InvalidHandshake):
                 closed = None
             if closed in UNWELCOME:
                 raise NotSignedIn(f"the socket was closed with {closed}")
