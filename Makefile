@@ -7,6 +7,11 @@ python := .venv/bin/python
 # LEUKOLENS_VAR is where the demonstration keeps its database, pictures and logs.
 demo_var := $(or $(LEUKOLENS_VAR),var/demo)
 workers ?= 2
+elsewhere := tests/ml tests/bench tests/drills $(wildcard tests/test_*.py)
+# Locks, transactions, constraints, searches, plans: each database has its own.
+on_both := $(addprefix tests/,devices/test_images.py devices/test_bulk.py devices/test_uploads.py \
+           $(addprefix diagnostics/test_,analyses.py intake.py mix_ups.py pipeline.py reports.py \
+           signing.py changes.py listing.py critical.py))
 
 # What a shell set for other Python projects must not reach this one,
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PYTHONWARNINGS
@@ -66,11 +71,15 @@ format: dev
 	$(python) -m ruff check --fix
 	$(python) -m ruff format
 
-# Without a server: unit and integration tests on SQLite.
+# On SQLite: all that is no app of the hospital, and of those what depends on the database or needs
+# the model. The rest of theirs runs once, on PostgreSQL.
 fast-tests: dev
-	@$(apart) $(python) -m pytest -n $(workers) -m "not stack and not browser"
+	@$(apart) $(python) -m pytest -n $(workers) -m "not stack and not browser" \
+		$(elsewhere) tests/hospital tests/patients $(on_both)
+	@$(apart) $(python) -m pytest -n $(workers) -m "(model or shared) and not stack and not browser" \
+		tests/devices tests/diagnostics
 
-# The same rules on PostgreSQL, which the command brings itself (and throws away: --reuse-db).
+# On PostgreSQL, which the command brings itself (and throws away: --reuse-db).
 database-tests: dev
 	@$(apart) $(python) -m tests.servers postgresql -- \
 		$(python) -m pytest --reuse-db -n $(workers) -m "not stack and not browser and not model and not shared" \
@@ -96,9 +105,12 @@ lighthouse: dev
 	@LEUKOLENS_CHROMIUM="$$(sh bin/browser)" && export LEUKOLENS_CHROMIUM && \
 		$(apart) $(python) -m pytest -s tests/browser/lighthouse.py
 
-# Without what loads TensorFlow: under two minutes.
+# Without what loads the model, a server or most of the hospital: about two minutes.
 quick: lint
-	@$(apart) $(python) -m pytest -n $(workers) -m "not stack and not browser and not model"
+	@$(apart) $(python) -m pytest -n $(workers) \
+		-m "not stack and not browser and not model and not shared" \
+		tests/bench tests/ml tests/patients tests/test_layering.py tests/test_states.py \
+		tests/test_words.py tests/diagnostics/test_analyses.py tests/diagnostics/test_signing.py
 
 test: lint fast-tests database-tests stack-tests browser-tests
 	@echo "Every check and every test passed."

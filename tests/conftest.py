@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseOperations
 from django.utils import translation
@@ -38,6 +39,9 @@ def _no_brake() -> None:
     from devices.services.enrolment import brake
 
     brake.release()
+    # The hospital of the next test has the same people, ids and all: what was remembered of them
+    # here, a code that was used for one, is another's.
+    cache.clear()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from devices.models import Device, DeviceKey
 from devices.services.keys import authenticate
-from diagnostics.models import Analysis, ReleaseRule, Specimen
+from diagnostics.models import Analysis, EscalationStep, ReleaseRule, Specimen
 from diagnostics.services import analyses
 from hospital.accounts.models import Membership, User
 from hospital.accounts.roles import Role
@@ -214,10 +214,10 @@ def test_a_role_held_elsewhere_does_not_count_here(world: World) -> None:
 
 
 @pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda m: m.__name__)
-def test_nothing_is_deleted_but_memberships_and_release_rules(world: World, model: Any) -> None:
+def test_nothing_is_deleted_but_memberships_and_rules(world: World, model: Any) -> None:
     request: Any = type("Request", (), {"user": world.superuser})()
     may = admin.site._registry[model].has_delete_permission(request)
-    assert may == (model in {Membership, ReleaseRule})
+    assert may == (model in {Membership, ReleaseRule, EscalationStep})
 
 
 # --- microscopes ------------------------------------------------------------------------------

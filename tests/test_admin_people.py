@@ -15,6 +15,8 @@ pytestmark = pytest.mark.django_db
 
 # --- people -----------------------------------------------------------------------------------
 
+# How reports are signed there: the form asks for it.
+SIGNING = {"fields_to_see": "every", "second_reader": "never"}
 COLLEAGUE = {
     "username": "newcomer",
     "full_name": "Nina Comer",
@@ -105,14 +107,14 @@ def test_an_administrator_cannot_take_over_an_account(world: World) -> None:
 
 
 def test_only_the_superuser_founds_clinics(world: World) -> None:
-    fields = {"name": "East", "code": "east", "paper": "letter"}
+    fields = {"name": "East", "code": "east", "paper": "letter", **SIGNING}
     assert send(world.administrator, "accounts_clinic_add", **fields).status_code == 403
     send(world.superuser, "accounts_clinic_add", **fields)
     assert Clinic.objects.filter(code="east").exists()
 
 
 def test_a_clinic_is_changed_and_audited(world: World) -> None:
-    fields = {"name": "North Clinic", "telephone": "555 0111", "paper": "a4"}
+    fields = {"name": "North Clinic", "telephone": "555 0111", "paper": "a4", **SIGNING}
     send(world.administrator, "accounts_clinic_change", world.clinic.pk, **fields)
     world.clinic.refresh_from_db()
     assert world.clinic.telephone == "555 0111"

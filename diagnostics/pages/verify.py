@@ -46,7 +46,7 @@ class DigestForm(forms.Form):
 def verify(request: HttpRequest, version_id: UUID, start: str) -> HttpResponse:
     """Whether the paper's digest is that of a signed report, and whether that still stands."""
     if wait := _seconds_to_wait(request):
-        answer = render(request, "verify/busy.html", {"wait": wait}, status=429)
+        answer = render(request, "verify/busy.html", {"seconds": int(wait)}, status=429)
         answer["Retry-After"] = str(wait)
         return _for_nobodys_index(answer)
     version = signed_version(version_id, start.lower())

@@ -34,7 +34,7 @@ _COVERED_BY = {
 }
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def judge(report: DiagnosticReport) -> None:
     """Raise what is critical in `report`, locked by the caller; drop what is so no more.
 

@@ -221,7 +221,7 @@ def test_samples_of_one_day_are_told_apart_in_the_portal(
     world: Any, report: DiagnosticReport
 ) -> None:
     page = client_of(world.guardian).get(reverse("portal")).content.decode()
-    assert re.search(r"20 November 2026, \d\d:\d\d · N-2026-0001", page)
+    assert re.search(r"20 November 2026, \d\d:\d\d · <bdi>N-2026-0001</bdi>", page)
 
 
 # --- signing ------------------------------------------------------------------------------------

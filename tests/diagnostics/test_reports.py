@@ -189,7 +189,7 @@ def test_a_name_changed_later_does_not_change_who_signed(world: World) -> None:
 
 
 def test_every_step_leaves_its_trace(world: World) -> None:
-    report = sign(world, world.reported())
+    report = sign(world, world.reported(BENIGN), conclusion="benign")
     actions = list(
         Entry.objects.filter(patient_id=world.patient.pk)
         .order_by("id")

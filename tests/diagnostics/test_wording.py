@@ -18,6 +18,7 @@ def report(
 ) -> Any:
     """As much of a report as the wording looks at."""
     return SimpleNamespace(
+        status="final" if conclusion else "partial",
         is_signed=bool(conclusion),
         conclusion=conclusion,
         impression=impression,

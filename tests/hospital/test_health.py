@@ -77,11 +77,11 @@ def test_the_queue_the_readings_and_the_requests_are_told(client: Client, world:
     assert before['leukolens_analysed_lately{engine="tests"}'] == 1
     assert before['leukolens_microscopes{state="active"}'] == 2
     world.receive(3)
-    client.get("/healthz")
+    client.get("/login/")
     after = numbers(client)
     assert after['leukolens_queued{priority="live"}'] == 1
     assert after["leukolens_queue_age_seconds"] > 0
-    counted = 'leukolens_request_seconds_count{method="GET",route="healthz",status="200"}'
+    counted = 'leukolens_request_seconds_count{method="GET",route="login",status="200"}'
     assert after[counted] == before.get(counted, 0) + 1
 
 

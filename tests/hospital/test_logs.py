@@ -90,9 +90,9 @@ def test_no_line_says_who_a_patient_is(client: Client, world: World, lines: io.S
 
 
 def test_a_client_may_name_its_request_but_not_write_the_log(client: Client) -> None:
-    named = client.get("/healthz", headers={"X-Request-ID": "bench-7-2026"})
+    named = client.get("/login/", headers={"X-Request-ID": "bench-7-2026"})
     assert named["X-Request-ID"] == "bench-7-2026"
-    forged = client.get("/healthz", headers={"X-Request-ID": 'x"}\n{"level": "ok"}'})
+    forged = client.get("/login/", headers={"X-Request-ID": 'x"}\n{"level": "ok"}'})
     assert '"' not in forged["X-Request-ID"]
 
 

@@ -1,5 +1,7 @@
 """Promise: a stolen database gives no passwords away, and none that is easily guessed gets in."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -8,12 +10,18 @@ from django.test import Client
 from hospital.accounts.models import User
 from hospital.accounts.services import set_password
 from hospital.config import settings as product
-from tests.world import PASSWORD, SETUP, World
+from tests.world import PASSWORD, SETUP, World, found
 
 
 @pytest.fixture(autouse=True)
 def _as_in_a_hospital(settings) -> None:
     settings.PASSWORD_HASHERS = product.PASSWORD_HASHERS
+
+
+@pytest.fixture
+def world(db: Any) -> World:
+    """Founded anew, with passwords as a hospital keeps them."""
+    return found()
 
 
 def test_passwords_are_kept_with_argon2id_that_cannot_fill_the_memory(world: World) -> None:
