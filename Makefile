@@ -71,13 +71,11 @@ format: dev
 	$(python) -m ruff check --fix
 	$(python) -m ruff format
 
-# On SQLite: all that is no app of the hospital, and of those what depends on the database or needs
-# the model. The rest of theirs runs once, on PostgreSQL.
+# On SQLite: all that is no app of the hospital, and of those what depends on the database. The rest
+# of theirs runs once, on PostgreSQL.
 fast-tests: dev
 	@$(apart) $(python) -m pytest -n $(workers) -m "not stack and not browser" \
 		$(elsewhere) tests/hospital tests/patients $(on_both)
-	@$(apart) $(python) -m pytest -n $(workers) -m "(model or shared) and not stack and not browser" \
-		tests/devices tests/diagnostics
 
 # On PostgreSQL, which the command brings itself (and throws away: --reuse-db).
 database-tests: dev
