@@ -95,6 +95,7 @@ MIDDLEWARE = [
 
 # For the device API, whose views ask for a key and for nothing else.
 DEVICE_MIDDLEWARE = [
+    "hospital.config.watched.Watched",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]

@@ -318,13 +318,15 @@ def test_nothing_of_a_patient_is_in_any_log(
 
 
 def test_the_doctor_finds_it_well(hospital: made.Deployment) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", "doctor", "--json"],
-        cwd=ROOT, env=hospital.environment("web"), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    ill = [one for line in done.stdout.splitlines() if (one := json.loads(line))["grade"] == "ill"]
-    assert ill == []
-    assert done.returncode == 0, done.stderr
+    def found() -> list[dict[str, str]]:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "doctor", "--json"],
+            cwd=ROOT, env=hospital.environment("web"), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    # A worker in the middle of something answers late.
+    wait_until(lambda: {one["grade"] for one in found()} <= {"well", "mind"}, "nothing ill")
 
 
 def test_a_web_process_without_its_database_says_so_and_recovers(
