@@ -89,7 +89,7 @@ stack-tests: dev
 
 browser-tests: dev
 	@LEUKOLENS_CHROMIUM="$$(sh bin/browser)" && export LEUKOLENS_CHROMIUM && \
-		$(apart) $(python) -m pytest -m browser
+		$(apart) $(python) -m pytest -n $(workers) -m browser tests/browser
 
 # Every page of test_every_page.py in screenshots/pages/, to be looked at.
 screenshots: dev
