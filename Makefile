@@ -8,10 +8,10 @@ python := .venv/bin/python
 demo_var := $(or $(LEUKOLENS_VAR),var/demo)
 workers ?= 2
 elsewhere := tests/ml tests/bench tests/drills $(wildcard tests/test_*.py)
-# Locks, transactions, constraints, searches, plans: each database has its own.
-on_both := $(addprefix tests/,devices/test_images.py devices/test_bulk.py devices/test_uploads.py \
-           $(addprefix diagnostics/test_,analyses.py intake.py mix_ups.py pipeline.py reports.py \
-           signing.py changes.py listing.py critical.py))
+# Locks, transactions, triggers, files beside a database: each database has its own.
+on_both := $(addprefix tests/,devices/test_images.py devices/test_uploads.py \
+           $(addprefix hospital/test_,audit.py backup.py live.py together.py rows.py) \
+           $(addprefix diagnostics/test_,analyses.py intake.py mix_ups.py pipeline.py signing.py))
 
 # What a shell set for other Python projects must not reach this one,
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PYTHONWARNINGS
@@ -75,7 +75,7 @@ format: dev
 # of theirs runs once, on PostgreSQL.
 fast-tests: dev
 	@$(apart) $(python) -m pytest -n $(workers) -m "not stack and not browser" \
-		$(elsewhere) tests/hospital tests/patients $(on_both)
+		$(elsewhere) $(on_both)
 
 # On PostgreSQL, which the command brings itself (and throws away: --reuse-db).
 database-tests: dev
