@@ -3,7 +3,8 @@
 Which pages those are says the table of permissions, which knows every address of the product:
 whatever it lets somebody GET is opened here as that person, and counts if it is a page. So a page
 without a scene fails there, and none is forgotten here. The portal and the door are looked at from
-right to left as well. `make screenshots` keeps the pictures in screenshots/pages/.
+right to left as well. `make screenshots` does it in every
+width and theme and keeps the pictures; `make test` at the two ends: wide by day, narrow by night.
 """
 
 import os
