@@ -176,7 +176,9 @@ def test_a_heat_map_is_drawn_on_request_and_says_what_it_is(
     page = case(hospital, screen)
     expect(page.get_by_label("Heat map", exact=True)).not_to_be_checked()
     assert not hospital.do(HeatMap.objects.exists)
-    page.keyboard.press("h")
+    # The page says so at once; a worker finds it when the server has it.
+    with page.expect_response(lambda answer: answer.url.endswith("/heat-map/")):
+        page.keyboard.press("h")
     expect(page.get_by_text("The heat map is being drawn")).to_be_visible()
     expect(page.get_by_text("Where the model looked, not where the disease is")).to_be_visible()
     with page.expect_response(lambda answer: answer.url.endswith("/heat")) as fetched:
