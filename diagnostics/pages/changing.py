@@ -19,7 +19,6 @@ from diagnostics.services import reading, signed_words, signing
 from diagnostics.services.snapshots import is_whole
 from hospital.accounts.selectors import may
 from hospital.accounts.signin.factors import has_app, has_passkey
-from hospital.base.problems import Refusal
 
 
 @never_cache
@@ -31,17 +30,10 @@ def amend(request: HttpRequest, report_id: UUID) -> HttpResponse:
         said = {"conclusion": report.conclusion, "comment": report.comment}
         return _amend_page(request, report, AmendForm(initial=said | {"version": report.version}))
     form = AmendForm(request.POST)
-    status = 422
-    if form.is_valid():
-        try:
-            changed = signing.amend(user=request.user, report=report, **form.change())
-        except Refusal as refusal:
-            form.refuse(refusal.code, refusal.detail)
-            status = refusal.status
-        else:
-            waits = changed.waiting_id is not None
-            messages.success(request, _WAITS if waits else _CHANGED)
-            return redirect("case", report_id)
+    status = form.carry_out(signing.amend, user=request.user, report=report)
+    if status == 200:
+        messages.success(request, _CHANGED if form.done.waiting_id is None else _WAITS)
+        return redirect("case", report_id)
     return _amend_page(request, report, form, status=status)
 
 
@@ -57,16 +49,10 @@ def withdraw(request: HttpRequest, report_id: UUID) -> HttpResponse:
     form = WithdrawForm(request.POST or None, initial={"version": report.version})
     status = 200
     if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                signing.withdraw(user=request.user, report=report, **form.cleaned_data)
-            except Refusal as refusal:
-                form.refuse(refusal.code, refusal.detail)
-                status = refusal.status
-            else:
-                messages.success(request, "Withdrawn. Those who had read it are told.")
-                return redirect("case", report_id)
+        status = form.carry_out(signing.withdraw, user=request.user, report=report)
+        if status == 200:
+            messages.success(request, "Withdrawn. Those who had read it are told.")
+            return redirect("case", report_id)
     context = _context(request, report, form)
     return render(request, "diagnostics/withdraw.html", context, status=status)
 

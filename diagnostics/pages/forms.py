@@ -1,13 +1,15 @@
 """The forms of the pages: a haematologist's signature, and what may become of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 
-from diagnostics.models import Conclusion, ReportStatus
+from diagnostics.models import Conclusion, DiagnosticReport, ReportStatus
 from diagnostics.plain_words import LEVEL_NAMES, LEVELS, PART_NAMES, PARTS
 from diagnostics.services.signed_words import LONGEST
 from diagnostics.services.signing import Change
+from hospital.base.problems import Refusal
 
 # Which part of the form a refusal belongs to, by its code; the rest concerns the whole.
 _PLACES = {
@@ -42,6 +44,25 @@ class ProofForm(forms.Form):
         """Show a service's refusal where it belongs."""
         place = _PLACES.get(code)
         self.add_error(place if place in self.fields else None, detail)
+
+    def carry_out(self, deed: Callable[..., DiagnosticReport], **given: Any) -> int:
+        """Do `deed` with what was typed, if that is whole.
+
+        Args:
+            given: what the page adds, or takes in place of what was typed.
+
+        Returns:
+            200 when it is done and `self.done` is the report; else the status of the refusal,
+            which the form says where it belongs.
+        """
+        if not self.is_valid():
+            return 422
+        try:
+            self.done = deed(**{**self.cleaned_data, **given})
+        except Refusal as refusal:
+            self.refuse(refusal.code, refusal.detail)
+            return refusal.status
+        return 200
 
     def about_present_version(self, version: int) -> None:
         """Let the form, shown again, speak of the report as it stands now."""
@@ -130,8 +151,10 @@ class AmendForm(SignForm):
         error_messages={"required": "Say why, for those who read it later."},
     )
 
-    def change(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, Any]:
         """What was typed, as `signing.amend` takes it."""
-        given = dict(self.cleaned_data)
+        cleaned = super().clean()
         names = ("becomes", "conclusion", "reason", "comment", "words")
-        return {"change": Change(**{name: given.pop(name) for name in names}), **given}
+        if not self.errors:
+            cleaned["change"] = Change(**{name: cleaned.pop(name) for name in names})
+        return cleaned

@@ -42,16 +42,10 @@ def sign(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """A haematologist concludes. What was typed comes back with a refusal, but the password."""
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
     form = SignForm(request.POST)
-    status = 422
-    if form.is_valid():
-        try:
-            signed = signing.sign(user=request.user, report=report, **form.cleaned_data)
-        except Refusal as refusal:
-            form.refuse(refusal.code, refusal.detail)
-            status = refusal.status
-        else:
-            messages.success(request, _SIGNED[signed.is_signed])
-            return redirect("case", report_id)
+    status = form.carry_out(signing.sign, user=request.user, report=report)
+    if status == 200:
+        messages.success(request, _SIGNED[form.done.is_signed])
+        return redirect("case", report_id)
     since = newest_event_id()
     report = reports_visible_to(request.user).get(pk=report_id)
     form.about_present_version(report.version)
@@ -64,16 +58,10 @@ def confirm(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """A second haematologist agrees with the reading that waits."""
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
     form = ProofForm(request.POST)
-    status = 422
-    if form.is_valid():
-        try:
-            signing.confirm(user=request.user, report=report, **form.cleaned_data)
-        except Refusal as refusal:
-            form.refuse(refusal.code, refusal.detail)
-            status = refusal.status
-        else:
-            messages.success(request, "Confirmed and signed, under both names.")
-            return redirect("case", report_id)
+    status = form.carry_out(signing.confirm, user=request.user, report=report)
+    if status == 200:
+        messages.success(request, "Confirmed and signed, under both names.")
+        return redirect("case", report_id)
     since = newest_event_id()
     report = reports_visible_to(request.user).get(pk=report_id)
     form.about_present_version(report.version)
