@@ -26,7 +26,7 @@ from hospital.config.stack.ports import free_port
 from ml import images, outlines
 from ml.segmentation import segment
 from tests.browser.smears import smear
-from tests.world import PASSWORD, SURE, World, content_digest, found, look_and_sign, result_of
+from tests.world import SURE, World, content_digest, found, look_and_sign, result_of
 
 T = TypeVar("T")
 
@@ -154,14 +154,7 @@ class Hospital:
 
         def put_name() -> None:
             present = DiagnosticReport.objects.get(pk=report.pk)
-            look_and_sign(
-                user=self.world.haematologist,
-                password=PASSWORD,
-                report=present,
-                version=present.version,
-                conclusion=conclusion,
-                comment=comment,
-            )
+            look_and_sign(self.world.haematologist, present, conclusion, comment=comment)
 
         self.do(put_name)
 

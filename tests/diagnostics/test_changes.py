@@ -27,14 +27,7 @@ pytestmark = pytest.mark.django_db
 def signed(world: World) -> DiagnosticReport:
     """A report that is final and in the family's portal."""
     report = world.reported()
-    return look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-        comment="Blasts.",
-    )
+    return look_and_sign(world.haematologist, report, comment="Blasts.")
 
 
 def amend(user: User, report: DiagnosticReport, **given: Any) -> DiagnosticReport:
@@ -202,13 +195,7 @@ def test_a_colleague_with_the_case_open_is_told_there(
 def test_who_only_saw_it_before_it_was_signed_is_not_told(world: World, colleague: User) -> None:
     report = world.reported()
     reading.note_opened(user=world.technician, report=report)
-    report = look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-    )
+    report = look_and_sign(world.haematologist, report)
     assert not rereadings_of(amend(colleague, report)).exists()
 
 

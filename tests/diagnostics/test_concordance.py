@@ -11,7 +11,7 @@ from diagnostics.models import DiagnosticReport, OwnCall
 from diagnostics.selectors import own_calls_visible_to
 from diagnostics.services import own_call
 from diagnostics.services.specimens import register_specimen
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World, look_and_sign
+from tests.world import BENIGN, SETUP, SURE, UNSURE, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -58,13 +58,7 @@ def sign(report: DiagnosticReport, conclusion: str, user: Any) -> None:
     if not own_call.own_call(user, report):
         own_call.commit(user=user, report=report, call=conclusion)
     report.refresh_from_db()
-    look_and_sign(
-        user=user,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion=conclusion,
-    )
+    look_and_sign(user, report, conclusion)
 
 
 def test_calls_stand_beside_the_models_word_and_what_was_signed(world: World) -> None:

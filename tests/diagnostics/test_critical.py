@@ -29,7 +29,7 @@ from hospital.accounts.roles import Role
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.models import Event
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World, look_and_sign
+from tests.world import BENIGN, SETUP, SURE, UNSURE, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -38,13 +38,7 @@ CLINICIAN = {"relation": "clinician", "name": "Dr Idris", "role": "ward 3"}
 
 def sign(world: World, report: DiagnosticReport, conclusion: str = "pre_b") -> DiagnosticReport:
     report = DiagnosticReport.objects.get(pk=report.pk)
-    return look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion=conclusion,
-    )
+    return look_and_sign(world.haematologist, report, conclusion)
 
 
 def second(world: World, probabilities: Any = SURE) -> DiagnosticReport:

@@ -29,7 +29,7 @@ from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from ml import packages as ml_packages
 from tests.diagnostics.test_listing import BIG, nodes
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, World, look_and_sign, result_of
+from tests.world import BENIGN, SETUP, SURE, World, look_and_sign, result_of
 
 pytestmark = pytest.mark.django_db
 
@@ -48,13 +48,7 @@ def finished(days_ago: int, *runs: Analysis) -> None:
 
 def sign(world: World, report: DiagnosticReport) -> None:
     report.refresh_from_db()
-    look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-    )
+    look_and_sign(world.haematologist, report)
 
 
 # --- now ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from diagnostics.pages import listing
 from diagnostics.services import analyses, reports
 from tests.diagnostics.test_listing import walked
 from tests.diagnostics.test_pages import client_of
-from tests.world import BENIGN, PASSWORD, SURE, UNSURE, _specimen, look_and_sign
+from tests.world import BENIGN, SURE, UNSURE, _specimen, look_and_sign
 
 DOUBTFUL_MALIGNANT = {"benign": 0.20, "early_pre_b": 0.20, "pre_b": 0.55, "pro_b": 0.05}
 
@@ -37,13 +37,7 @@ def found(world: Any, **choice: str) -> set[str]:
 
 def sign(world: Any, accession: str) -> None:
     report = DiagnosticReport.objects.get(specimen__accession=accession)
-    look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="benign",
-    )
+    look_and_sign(world.haematologist, report, "benign")
 
 
 def age(accession: str, **ago: int) -> None:

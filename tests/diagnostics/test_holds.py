@@ -28,7 +28,6 @@ from hospital.base.problems import Conflict, Forbidden, Refusal
 from tests.diagnostics.conftest import Show, findings, read, send
 from tests.world import (
     BENIGN,
-    PASSWORD,
     SETUP,
     SURE,
     World,
@@ -205,13 +204,7 @@ def test_the_microscope_learns_what_its_control_proved(
 
 def sign(world: World, report: DiagnosticReport) -> DiagnosticReport:
     report = DiagnosticReport.objects.get(pk=report.pk)
-    return look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="benign",
-    )
+    return look_and_sign(world.haematologist, report, "benign")
 
 
 def test_a_report_is_signed_on_the_pictures_that_count(gated: World, show: Show) -> None:

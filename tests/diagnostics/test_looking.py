@@ -15,7 +15,7 @@ from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.models import Event
 from tests.diagnostics.test_pages import client_of
-from tests.world import PASSWORD, SETUP, UNSURE, look_and_sign
+from tests.world import SETUP, UNSURE, look_and_sign
 
 
 @pytest.fixture
@@ -85,13 +85,7 @@ def test_an_analysis_that_was_replaced_meanwhile_takes_no_call(world: Any, run: 
 def test_a_signed_report_keeps_its_cells_as_they_were(world: Any, run: Analysis) -> None:
     made = looking.call_cell(user=world.haematologist, analysis=run, cell=0, label="pre_b")
     report = DiagnosticReport.objects.get(specimen=world.specimen)
-    look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-    )
+    look_and_sign(world.haematologist, report)
     with pytest.raises(Conflict, match="stay as they were"):
         looking.call_cell(user=world.haematologist, analysis=run, cell=1, label="benign")
     with pytest.raises(Conflict):

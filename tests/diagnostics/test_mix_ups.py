@@ -26,7 +26,7 @@ from hospital.live.models import Event
 from patients.services import register_patient
 from tests.devices.test_bulk import framed, post
 from tests.diagnostics.conftest import findings, read, send
-from tests.world import PASSWORD, SETUP, World, content_digest, look_and_sign
+from tests.world import SETUP, World, content_digest, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -204,13 +204,7 @@ def test_a_signed_report_is_not_changed_but_the_case_shows_it(
     first = world.receive(7)
     read(world, first)
     report = DiagnosticReport.objects.get()
-    look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-    )
+    look_and_sign(world.haematologist, report)
     world.receive(7, specimen=second_specimen)
     report.refresh_from_db()
     assert (report.status, report.conclusion) == (ReportStatus.FINAL, "pre_b")

@@ -195,13 +195,7 @@ def test_nobody_verifies_or_signs_before_their_call(world: World, blind: Diagnos
 
 def test_what_is_signed_is_hidden_from_nobody(world: World, blind: DiagnosticReport) -> None:
     own_call.commit(user=world.haematologist, report=blind, call="pre_b")
-    signed = look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=blind,
-        version=blind.version,
-        conclusion="pre_b",
-    )
+    signed = look_and_sign(world.haematologist, blind)
     assert not own_call.hides(world.technician, signed)
 
 

@@ -11,19 +11,13 @@ from diagnostics.models import DiagnosticReport, FieldImage, Outcome, Specimen
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from tests.diagnostics.test_pages import client_of, listed
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, _specimen, look_and_sign
+from tests.world import BENIGN, SETUP, SURE, UNSURE, _specimen, look_and_sign
 
 
 def test_what_is_signed_moves_to_its_own_tab(world: Any, report: DiagnosticReport) -> None:
     assert "N-2026-0001" in listed(world)
     assert "N-2026-0001" not in listed(world, show="signed")
-    look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-    )
+    look_and_sign(world.haematologist, report)
     # The row: the call-back above the list still names it.
     row = f"row-{report.pk}"
     assert row not in listed(world)

@@ -11,7 +11,7 @@ from diagnostics.models import DiagnosticReport
 from hospital.accounts.models import Membership, User
 from hospital.audit.models import Entry
 from tests.hands import page as admin_page
-from tests.world import PASSWORD, World, look_and_sign
+from tests.world import World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -19,13 +19,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def signed(world: World) -> DiagnosticReport:
     report = world.reported()
-    return look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="benign",
-    )
+    return look_and_sign(world.haematologist, report, "benign")
 
 
 def get(user: User, name: str, *args: Any, **query: Any) -> str:

@@ -31,13 +31,7 @@ def _mails(settings: Any, world: World) -> None:
 
 def sign(world: World, conclusion: str = "pre_b") -> DiagnosticReport:
     report = world.reported()
-    return look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion=conclusion,
-    )
+    return look_and_sign(world.haematologist, report, conclusion)
 
 
 def amend(world: World, report: DiagnosticReport, conclusion: str) -> DiagnosticReport:
@@ -173,13 +167,7 @@ def test_what_was_read_before_the_signature_is_replaced_by_it(world: World) -> N
     world.at_once()
     report = world.reported()
     assert "This replaces" not in open_page(world.guardian, report)
-    report = look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="benign",
-    )
+    report = look_and_sign(world.haematologist, report, "benign")
     assert "This replaces what you read on" in open_page(world.guardian, report)
 
 

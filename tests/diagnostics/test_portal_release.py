@@ -27,20 +27,14 @@ from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
 from hospital.live.models import Event
 from tests.hands import page, send
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, UNSURE, World, look_and_sign
+from tests.world import BENIGN, SETUP, SURE, UNSURE, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
 
 def signed(world: World, conclusion: str = "pre_b") -> DiagnosticReport:
     report = world.reported()
-    return look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion=conclusion,
-    )
+    return look_and_sign(world.haematologist, report, conclusion)
 
 
 def client_of(user: User) -> Client:
@@ -175,13 +169,7 @@ def test_what_was_shown_at_once_waits_for_the_call_when_the_reader_finds_worse(
     report = world.reported(BENIGN)
     assert reads(world, report)
     since = last_event()
-    report = look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pro_b",
-    )
+    report = look_and_sign(world.haematologist, report, "pro_b")
     assert not reads(world, report)
     assert told_on_socket(world, since), "the open page must let go of it"
 
@@ -263,13 +251,7 @@ def test_a_wish_speaks_for_one_patient_only(world: World) -> None:
     wish(world, Wish.NOT_IN_PORTAL)
     world.succeed(world.receive(5, specimen=world.other_specimen))
     report = DiagnosticReport.objects.get(specimen=world.other_specimen)
-    look_and_sign(
-        user=world.outsider,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="benign",
-    )
+    look_and_sign(world.outsider, report, "benign")
     assert portal_reports(world.stranger).exists()
 
 

@@ -26,14 +26,7 @@ OWN = "Amina's cells need a second look, and we shall call you on Monday."
 
 def sign(world: World, conclusion: str = "pre_b", **more: Any) -> DiagnosticReport:
     report = world.reported()
-    return look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion=conclusion,
-        **more,
-    )
+    return look_and_sign(world.haematologist, report, conclusion, **more)
 
 
 def read(world: World, report: DiagnosticReport, client: Client | None = None, **query: str) -> str:

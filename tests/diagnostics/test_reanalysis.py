@@ -16,7 +16,7 @@ from hospital.audit.models import Entry
 from hospital.live.models import Event
 from ml import packages
 from tests.diagnostics.test_pages import client_of
-from tests.world import BENIGN, PASSWORD, SETUP, World, look_and_sign, result_of
+from tests.world import BENIGN, SETUP, World, look_and_sign, result_of
 
 EVERYTHING = Where()
 NEXT = "cd" * 32
@@ -44,13 +44,7 @@ def read_again(probabilities: dict[str, float] = BENIGN, *, outcome: str = "clas
 
 def signed(world: World) -> DiagnosticReport:
     report = world.reported()
-    return look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-    )
+    return look_and_sign(world.haematologist, report)
 
 
 # --- what is queued -----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from diagnostics.models import Analysis, DiagnosticReport, ReferenceField
 from diagnostics.services import references
 from hospital.audit.models import Entry
 from tests.diagnostics.test_pages import client_of
-from tests.world import BENIGN, PASSWORD, SURE, _patient, _specimen, look_and_sign
+from tests.world import BENIGN, SURE, _patient, _specimen, look_and_sign
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +25,7 @@ def signed(world: Any, number: int, conclusion: str = "pre_b", *, patient: Any =
     shares = SURE if conclusion == "pre_b" else BENIGN
     world.outline(world.succeed(world.receive(40 + number, specimen=specimen), shares), cells=5)
     report = DiagnosticReport.objects.get(specimen=specimen)
-    look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion=conclusion,
-    )
+    look_and_sign(world.haematologist, report, conclusion)
     references.collect()
     return ReferenceField.objects.get(report=report)
 
@@ -131,13 +125,7 @@ def test_a_signed_case_without_cells_is_not_tried_for_ever(world: Any, run: Anal
     specimen = _specimen(_patient(world.clinic, "N-R9", "Keita", "Ana"), "N-REF-9")
     world.succeed(world.receive(70, specimen=specimen))
     report = DiagnosticReport.objects.get(specimen=specimen)
-    look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-    )
+    look_and_sign(world.haematologist, report)
     assert references.collect() == 1
     assert references.collect() == 0
     assert asked(world, run).json()["alike"] == []

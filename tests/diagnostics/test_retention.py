@@ -23,7 +23,7 @@ from hospital.live.models import Event
 from patients import holds
 from patients.models import LegalHold, Patient
 from tests.dicom_objects import dataset, part10
-from tests.world import PASSWORD, SETUP, World, _specimen, found, look_and_sign
+from tests.world import SETUP, World, _specimen, found, look_and_sign
 
 PERSONAL = ("Rahman", "Amina", "Nadia", "'N-1'", '"N-1"', "N-2026-0001", "2019-04-02")
 
@@ -42,14 +42,7 @@ def treated(world: World) -> DiagnosticReport:
     drawing.cells(image.analyses.get())
     by_dicom = _specimen(world.patient, "N-DICOM")
     dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=by_dicom)))
-    look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-        comment="Amina Rahman's mother was told.",
-    )
+    look_and_sign(world.haematologist, report, comment="Amina Rahman's mother was told.")
     client = Client()
     client.force_login(world.guardian)
     assert client.get(f"/portal/reports/{report.pk}/").status_code == 200

@@ -34,14 +34,7 @@ def wants(world: World, rule: str) -> None:
 def read(world: World, conclusion: str = "pre_b", **given: Any) -> DiagnosticReport:
     """The first reading, by the haematologist."""
     report = world.reported()
-    return look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion=conclusion,
-        **given,
-    )
+    return look_and_sign(world.haematologist, report, conclusion, **given)
 
 
 def confirm(report: DiagnosticReport, user: User, **given: Any) -> DiagnosticReport:
@@ -141,26 +134,14 @@ def test_who_disagrees_sends_it_back_with_a_reason(world: World, colleague: User
     assert nothing.value.code == "nothing_waits"
     page = client_of(world.haematologist).get(reverse("case", args=[report.pk])).content.decode()
     assert "I see haematogones." in page
-    report = look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="benign",
-    )
+    report = look_and_sign(world.haematologist, report, "benign")
     assert report.is_signed
 
 
 def test_sent_back_a_technicians_verification_stands(world: World, colleague: User) -> None:
     report = world.reported()
     report = reports.verify(user=world.technician, report=report, version=report.version)
-    report = look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-    )
+    report = look_and_sign(world.haematologist, report)
     report = signing.send_back(
         user=colleague, report=report, version=report.version, reason="Look again."
     )
@@ -170,13 +151,7 @@ def test_sent_back_a_technicians_verification_stands(world: World, colleague: Us
 def test_while_a_reading_waits_nobody_signs_past_it(world: World, colleague: User) -> None:
     report = read(world)
     with pytest.raises(Conflict) as refused:
-        look_and_sign(
-            user=colleague,
-            password=PASSWORD,
-            report=report,
-            version=report.version,
-            conclusion="benign",
-        )
+        look_and_sign(colleague, report, "benign")
     assert refused.value.code == "waits_for_second_reader"
 
 
@@ -238,13 +213,7 @@ def test_over_the_api_the_same_moves_are_made(world: World, colleague: User) -> 
     answer = client.post(f"{address}/send-back/", back, content_type="application/json")
     assert (answer.status_code, answer.json()["status"]) == (200, "partial")
     report.refresh_from_db()
-    report = look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pro_b",
-    )
+    report = look_and_sign(world.haematologist, report, "pro_b")
     look(colleague, report)
     body = {"version": report.version, "password": PASSWORD}
     own = client_of(world.haematologist).post(

@@ -12,7 +12,7 @@ from diagnostics.models import Analysis, DiagnosticReport, FieldImage
 from diagnostics.services.specimens import register_specimen
 from diagnostics.turnaround import Clock
 from hospital.audit.models import Entry
-from tests.world import PASSWORD, SETUP, World, look_and_sign
+from tests.world import SETUP, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -25,13 +25,7 @@ def minutes(n: float) -> timedelta:
 
 def sign(world: World, report: DiagnosticReport, at: datetime | None = None) -> DiagnosticReport:
     report.refresh_from_db()
-    signed = look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="pre_b",
-    )
+    signed = look_and_sign(world.haematologist, report)
     if at:
         DiagnosticReport.objects.filter(pk=signed.pk).update(signed_at=at, released_at=at)
     return DiagnosticReport.objects.get(pk=signed.pk)

@@ -32,13 +32,7 @@ def report(world: World) -> DiagnosticReport:
     """Signed and released, with a picture that the portal shows."""
     report = world.reported()
     FieldImage.objects.update(state="accepted")
-    return look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=report,
-        version=report.version,
-        conclusion="benign",
-    )
+    return look_and_sign(world.haematologist, report, "benign")
 
 
 def account(username: str) -> User:
