@@ -497,6 +497,7 @@ SPECTACULAR_SETTINGS = {
         "ControlStateEnum": "diagnostics.models.ControlState",
         "AnalysisStateEnum": "diagnostics.models.AnalysisState",
         "ClassEnum": "ml.classes.Class",
+        "ReportStatusEnum": "diagnostics.models.ReportStatus",
     },
 }
 
