@@ -139,6 +139,17 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A machine that is cut off in the middle of something must not keep its rows locked for hours,
+    # nor wait so long itself for a database that is away.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+        "options": "-c idle_in_transaction_session_timeout=60s",
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 # The web serves requests in threads that stay (hospital.config.threads), and so do their
 # connections: opening one costs several times what an upload does.
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 600)
@@ -146,10 +157,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files ----------------------------------------------------------------------------------
 
+# How long the store may be silent before a picture is refused for now.
+S3_TIMEOUT_SECONDS = env.float("S3_TIMEOUT_SECONDS", 10.0)
 _S3_BUCKET = env.str("S3_BUCKET", "")
 STORAGES = {
     "default": {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "hospital.base.store.ObjectStorage",
         "OPTIONS": {
             "bucket_name": _S3_BUCKET,
             "endpoint_url": env.str("S3_ENDPOINT_URL", "") or None,
