@@ -27,6 +27,11 @@ class Keeper:
         self._done = Event()
         self._thread: Thread | None = None
 
+    @property
+    def holds(self) -> bool:
+        """Whether there is anything in hand."""
+        return bool(self._in_hand)
+
     def hold(self, runs: Iterable[Analysis]) -> None:
         """Keep these from now on."""
         with self._lock:

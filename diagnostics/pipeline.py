@@ -11,6 +11,7 @@ Only a worker process runs this; it is the only place where the model is loaded.
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,6 +37,10 @@ log = logging.getLogger(__name__)
 MOST_PIXELS = 16_000_000
 # Preparing is a fraction of reading on a CPU; a machine with a GPU has the cores to keep it fed.
 PREPARERS = max(1, (os.cpu_count() or 1) // 4)
+
+# The store is away: the run is no worse for it, and the store is not asked again at once.
+LATER = "later"
+STORE_PAUSE_SECONDS = 1.0
 
 _stopping = Event()
 _asking = Lock()  # one reader a process, and it answers one at a time
@@ -124,7 +129,7 @@ class Batch:
         return _is_live(self.runs[0])
 
 
-# What became of each run: what the model says, or a code of `analyses.FAILURES`.
+# What became of each run: what the model says, or a code of `analyses.FAILURES`, or LATER.
 Answers = list[tuple[Analysis, Reading | str]]
 
 
@@ -153,6 +158,7 @@ class Line:
         self._once, self._claims = once, 0
         self._still = still
         self._claimed: list[Analysis] = []
+        self._suspect = False  # what was claimed last has cost a worker its life
         # Threads share a process id, and two drains must be told apart.
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{get_native_id()}"
 
@@ -170,6 +176,8 @@ class Line:
             if stopping() and (ready or self._claimed):
                 self._return(ready)
                 ready = None
+            if not (ready or done):
+                ready = self._next()  # what is only given to empty hands
         return finished
 
     def _overtaken(self, ready: Batch | None) -> tuple[Batch | None, Batch | None]:
@@ -192,7 +200,9 @@ class Line:
                 package=self._model.package.digest,
                 background=self._background if background and not self._claimed else 0,
                 live=self._live,
+                alone=not self._keeper.holds,
             )
+            self._suspect = bool(rows) and rows[0].attempts > 1
             self._keeper.hold(rows)
             self._claimed[:0] = rows
             if len(rows) == settings.ANALYSIS_BATCH and _is_live(rows[0]):
@@ -205,8 +215,11 @@ class Line:
         return Batch(runs, [self._hands.submit(prepare, run) for run in runs])
 
     def _may_claim(self) -> bool:
-        """Whether more may be taken: not after the one batch, not when another model is chosen."""
-        return not (self._once and self._claims) and self._still()
+        """Whether more may be taken: not after the one batch, not beside what may kill this
+        worker, not when another model is chosen."""
+        if (self._once and self._claims) or (self._suspect and self._keeper.holds):
+            return False
+        return self._still()
 
     def _return(self, ready: Batch | None) -> None:
         """Queue again what was claimed and not begun."""
@@ -250,10 +263,14 @@ class Line:
         except Exception:
             log.exception("a batch of %d was not stored; trying one by one", len(found))
             finished = sum(_store_alone(one) for one in found)
+        later = [run for run, said in answers if said == LATER]
         for run, said in answers:
-            if isinstance(said, str):
+            if isinstance(said, str) and said != LATER:
                 log.error("analysis %s: %s", run.pk, said)
                 finished += analyses.fail(run, code=said)
+        if later:
+            analyses.postpone(later)
+            time.sleep(STORE_PAUSE_SECONDS)
         self._keeper.release([run for run, _ in answers])
         return finished
 
@@ -297,13 +314,16 @@ def _fitting(runs: Sequence[Analysis]) -> int:
 def _prepare(model: Reader, run: Analysis) -> Prepared | str:
     """The picture ready for the network, or why there is none."""
     try:
-        return model.prepare(open_picture(files.read(run.image.storage_key)))
+        body = files.read(run.image.storage_key)
     except FileNotFoundError:
         return "file_missing"
+    except OSError as error:
+        log.warning("analysis %s waits for the store: %s", run.pk, error)
+        return LATER
+    try:
+        return model.prepare(open_picture(body))
     except images.ImageRefused:
         return "undecodable"
-    except OSError:
-        raise  # the store is away: the run is tried again when it is back
     except Exception:
         log.exception("analysis %s: the picture cannot be prepared", run.pk)
         return "internal"

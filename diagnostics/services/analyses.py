@@ -7,11 +7,13 @@ import logging
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from diagnostics.models import Analysis, AnalysisState, Priority
@@ -32,6 +34,7 @@ __all__ = [
     "claim",
     "fail",
     "give_back",
+    "postpone",
     "renew",
     "retry",
     "succeed",
@@ -52,7 +55,13 @@ FAILURES = {
 
 
 def claim(
-    *, worker: str, limit: int, package: str = "", background: int = 0, live: bool = True
+    *,
+    worker: str,
+    limit: int,
+    package: str = "",
+    background: int = 0,
+    live: bool = True,
+    alone: bool = True,
 ) -> list[Analysis]:
     """Take queued runs, oldest first, under one fresh lease.
 
@@ -64,38 +73,46 @@ def claim(
         background: at most so many background runs; few, because a live picture that arrives
             meanwhile waits for them.
         live: whether live runs are taken at all.
+        alone: whether the worker has nothing else in hand. Only then is it given a run that a
+            worker has died with, and nothing beside it: it may be what kills workers, and must
+            not take others with it.
 
     Two workers may look at the same rows; the database gives each row to one of them.
     """
     waiting = Analysis.objects.filter(state=AnalysisState.QUEUED)
-    taken: list[Analysis] = []
+    taken: list[Analysis] | None = None
     if live and limit:
-        taken = _take(waiting.filter(priority=Priority.LIVE), worker=worker, limit=limit)
-    if not taken and background:
+        urgent = waiting.filter(priority=Priority.LIVE)
+        taken = _take(urgent, worker=worker, limit=limit, alone=alone)
+    if taken is None and background:
         wanted = waiting.filter(priority__gt=Priority.LIVE, package_wanted__in=["", package])
-        taken = _take(wanted, worker=worker, limit=background)
-    return taken
+        taken = _take(wanted, worker=worker, limit=background, alone=alone)
+    return taken or []
 
 
 @transaction.atomic
-def _take(waiting: QuerySet[Analysis], *, worker: str, limit: int) -> list[Analysis]:
-    """Put the oldest `limit` of `waiting` under one lease."""
+def _take(
+    waiting: QuerySet[Analysis], *, worker: str, limit: int, alone: bool
+) -> list[Analysis] | None:
+    """Put the oldest `limit` of `waiting` under one lease; None when nothing waits."""
     # PostgreSQL passes over what another worker is just taking. SQLite has no row locks and needs
     # none: its transactions are immediate. Elsewhere the compare-and-swap below decides.
     unlocked = waiting.select_for_update(skip_locked=True, of=("self",))
     rows = list(unlocked.select_related("image__specimen").order_by("queued_at")[:limit])
     if not rows:
+        return None
+    if not (rows := _together(rows, alone=alone)):
         return []
-    now, lease = timezone.now(), uuid.uuid4()
+    lease = uuid.uuid4()
     changes = {
         "state": AnalysisState.RUNNING,
         "lease": lease,
-        "lease_until": now + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS),
         "worker": worker[:120],
-        "started_at": now,
+        "started_at": timezone.now(),
     }
     still = Analysis.objects.filter(pk__in=[row.pk for row in rows], state=AnalysisState.QUEUED)
-    if still.update(**changes, attempts=F("attempts") + 1) != len(rows):
+    counted = {"lease_until": _from_now(), "attempts": F("attempts") + 1}
+    if still.update(**changes, **counted) != len(rows):
         got = set(Analysis.objects.filter(lease=lease).values_list("pk", flat=True))
         rows = [row for row in rows if row.pk in got]
     for row in rows:
@@ -105,12 +122,37 @@ def _take(waiting: QuerySet[Analysis], *, worker: str, limit: int) -> list[Analy
     return rows
 
 
+def _together(rows: Sequence[Analysis], *, alone: bool) -> list[Analysis]:
+    """The first of `rows` that one worker may have in hand at once."""
+    if rows[0].attempts:
+        return list(rows[:1]) if alone else []
+    return list(takewhile(lambda row: not row.attempts, rows))
+
+
+def _from_now() -> Any:
+    """When a lease given now ends. By the database's clock, which all workers share."""
+    return Now() + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS)
+
+
 def give_back(held: Sequence[Analysis]) -> int:
     """Queue runs again that were claimed and not begun, as if nobody had claimed them.
 
     Returns how many were still held.
     """
+    return _give_back(held)
+
+
+def postpone(held: Sequence[Analysis]) -> int:
+    """Queue runs again, behind all others, that no picture is to blame for: the store is away.
+
+    Returns how many were still held.
+    """
+    return _give_back(held, queued_at=timezone.now())
+
+
+def _give_back(held: Sequence[Analysis], **changes: Any) -> int:
     return _held(held).update(
+        **changes,
         state=AnalysisState.QUEUED,
         lease=None,
         lease_until=None,
@@ -122,8 +164,7 @@ def give_back(held: Sequence[Analysis]) -> int:
 
 def renew(held: Sequence[Analysis]) -> int:
     """Prolong the leases of runs still in hand; returns how many were still held."""
-    until = timezone.now() + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS)
-    return _held(held).update(lease_until=until)
+    return _held(held).update(lease_until=_from_now())
 
 
 def _held(runs: Sequence[Analysis]) -> QuerySet[Analysis]:
@@ -206,8 +247,7 @@ def sweep() -> dict[str, int]:
     Returns how many rows were requeued, failed and nudged.
     """
     counts = {"requeued": 0, "failed": 0, "nudged": 0}
-    now = timezone.now()
-    expired = Analysis.objects.filter(state=AnalysisState.RUNNING, lease_until__lt=now)
+    expired = Analysis.objects.filter(state=AnalysisState.RUNNING, lease_until__lt=Now())
     for analysis in expired.select_related("image__specimen"):
         if not _take_back(analysis):
             continue

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.conf.locale import LANG_INFO
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -138,6 +139,17 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A machine that is cut off in the middle of something must not keep its rows locked for hours,
+    # nor wait so long itself for a database that is away.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+        "options": "-c idle_in_transaction_session_timeout=60s",
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 # The web serves requests in threads that stay (hospital.config.threads), and so do their
 # connections: opening one costs several times what an upload does.
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 600)
@@ -145,10 +157,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files ----------------------------------------------------------------------------------
 
+# How long the store may be silent before a picture is refused for now.
+S3_TIMEOUT_SECONDS = env.float("S3_TIMEOUT_SECONDS", 10.0)
 _S3_BUCKET = env.str("S3_BUCKET", "")
 STORAGES = {
     "default": {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "hospital.base.store.ObjectStorage",
         "OPTIONS": {
             "bucket_name": _S3_BUCKET,
             "endpoint_url": env.str("S3_ENDPOINT_URL", "") or None,
@@ -358,6 +372,29 @@ DICOM_IN_STACK = env.bool("DICOM_IN_STACK", False)
 DICOM_MAX_RETRIEVE_BYTES = env.int("DICOM_MAX_RETRIEVE_BYTES", 256 * 1024 * 1024)
 # Guardians read about a child until it is this old; then the patient alone.
 MAJORITY_YEARS = env.int("MAJORITY_YEARS", 18)
+
+# Where the end-to-end probe finds the web ('': none is sent), how often it goes, and how long the
+# way may take. 0 seconds: only when `manage.py probe` says so.
+PROBE_URL = env.str("PROBE_URL", "").rstrip("/")
+PROBE_SECONDS = env.float("PROBE_SECONDS", 300.0)
+PROBE_LIMIT_SECONDS = env.float("PROBE_LIMIT_SECONDS", 60.0)
+if PROBE_URL and PROBE_SECONDS:
+    CELERY_BEAT_SCHEDULE["probe"] = {
+        "task": "hospital.config.tasks.probe",
+        "schedule": PROBE_SECONDS,
+        "options": {"expires": PROBE_SECONDS},
+    }
+# What retention does at night: `off`, `count` what is due, or `apply` the rules; and how many
+# patients one night may erase: more look like a wrong clock, and wait for a person.
+RETENTION_NIGHTLY = env.str("RETENTION_NIGHTLY", "count")
+RETENTION_MOST_PATIENTS = env.int("RETENTION_MOST_PATIENTS", 100)
+if RETENTION_NIGHTLY != "off":
+    CELERY_BEAT_SCHEDULE["retention"] = {
+        "task": "hospital.config.tasks.retention",
+        "schedule": crontab(hour="2", minute="30"),
+    }
+# After so many hours without a backup the doctor and the alert say so.
+BACKUP_HOURS = env.float("BACKUP_HOURS", 26.0)
 
 # --- the audit trail ------------------------------------------------------------------------
 

@@ -111,13 +111,14 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
         if since is not None:
             await self._catch_up()
         else:
-            self.sent.update([e["message"]["id"] for e in await self._missed() or []])
+            self.sent.update(await self._known_by_now())
         await self.send_json({"hello": self.last_id})
 
     async def _catch_up(self) -> None:
         missed = await self._missed()
         if missed is None:
             self.last_id = await self._newest_id()
+            self.sent.update(await self._known_by_now())
             await self.send_json({"reload": True})
             return
         for event in missed:
@@ -169,6 +170,12 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     @database_sync_to_async
     def _newest_id(self) -> int:
         return Event.objects.aggregate(newest=Max("id"))["newest"] or 0
+
+    @database_sync_to_async
+    def _known_by_now(self) -> list[int]:
+        """Ids of what a page that is read anew shows already, as far back as a replay looks."""
+        mine = Event.objects.filter(topic__in=self.topics, at__gte=timezone.now() - OVERLAP)
+        return list(mine.values_list("id", flat=True))
 
     @database_sync_to_async
     def _missed(self) -> list[dict[str, Any]] | None:

@@ -10,7 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings as product
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from hospital.accounts.models import User
 from tests.browser.hospital import Hospital, WebServer
@@ -103,7 +110,7 @@ class Screens:
             self._sign_in(context, user)
         page = context.new_page()
         page.on("request", lambda request: self._check_address(request.url))
-        page.on("console", lambda message: self._check_console(message.type, message.text))
+        page.on("console", self._check_console)
         page.on("pageerror", lambda error: self.complaints.append(f"script error: {error}"))
         page.goto(path)
         return page
@@ -116,9 +123,10 @@ class Screens:
         if urlsplit(url).hostname not in {"127.0.0.1", None}:
             self.complaints.append(f"another host was asked: {url}")
 
-    def _check_console(self, kind: str, text: str) -> None:
+    def _check_console(self, message: ConsoleMessage) -> None:
+        text, where = message.text, message.location
         if "Content Security Policy" in text or "Refused to" in text:
-            self.complaints.append(f"{kind}: {text}")
+            self.complaints.append(f"{where['url']}:{where['lineNumber']}: {text}")
 
 
 @pytest.fixture

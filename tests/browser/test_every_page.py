@@ -33,7 +33,9 @@ MIDDLE = 768
 WIDTHS = (WIDE, MIDDLE, NARROW)
 ENDS = {"light": (WIDE,), "dark": (NARROW,)}
 # What a theme changes.
-COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+COLOURS = STANDARD | {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+}
 
 
 class Looked:

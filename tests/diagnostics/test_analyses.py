@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -127,6 +127,34 @@ def test_a_picture_that_kills_every_worker_is_set_aside_with_a_reason(
     assert (analysis.state, analysis.failure) == (AnalysisState.FAILED, "worker_lost")
     assert analyses.FAILURES[analysis.failure]
     assert DiagnosticReport.objects.get().findings["fields"]["failed"] == 1
+
+
+def test_a_run_that_a_worker_died_with_is_given_to_empty_hands_and_by_itself(world: World) -> None:
+    for number in range(4):
+        world.receive(number)
+    first, second = analyses.claim(worker="doomed", limit=2)
+    for run in (first, second):
+        let_lease_expire(run)
+    analyses.sweep()
+
+    assert analyses.claim(worker="busy", limit=4, background=4, alone=False) == []
+    assert analyses.claim(worker="careful", limit=4) == [first]
+    assert analyses.claim(worker="careful too", limit=4) == [second]
+    assert len(analyses.claim(worker="busy", limit=4, alone=False)) == 2
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_worker_whose_clock_is_wrong_holds_a_lease_like_any_other(
+    world: World, monkeypatch: Any, settings: Any, hours: int
+) -> None:
+    world.receive()
+    with monkeypatch.context() as wrong:
+        wrong.setattr(timezone, "now", lambda: datetime.now(UTC) + timedelta(hours=hours))
+        [run] = analyses.claim(worker="wrong", limit=1)
+        analyses.renew([run])
+    assert analyses.sweep()["requeued"] == 0
+    run.refresh_from_db()
+    assert run.lease_until < timezone.now() + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS + 5)
 
 
 def test_a_lost_message_is_sent_again_by_the_sweep(world: World, monkeypatch: Any) -> None:

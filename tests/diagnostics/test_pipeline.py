@@ -26,6 +26,7 @@ from diagnostics.models import (
     ImageState,
     Outcome,
 )
+from diagnostics.models.analysis import OPEN
 from diagnostics.services import analyses, drawing, intake, reanalysis, results
 from diagnostics.services.reanalysis import Where
 from hospital.live.models import Event
@@ -246,16 +247,60 @@ def test_a_picture_that_breaks_the_preparation_fails_alone(world: World, monkeyp
     assert states == [AnalysisState.SUCCEEDED, AnalysisState.FAILED, AnalysisState.SUCCEEDED]
 
 
-def test_a_store_that_is_away_fails_no_picture(world: World, monkeypatch: Any) -> None:
-    image = post(world, seed=1)
-    with monkeypatch.context() as away:
-        away.setattr(pipeline.files, "read", lambda key: (_ for _ in ()).throw(OSError("away")))
-        with pytest.raises(OSError, match="away"):
+def test_a_store_that_is_away_fails_no_picture_and_blames_none(
+    world: World, monkeypatch: Any
+) -> None:
+    sent = [post(world, seed=seed) for seed in range(3)]
+    read, tries = pipeline.files.read, Counter[str]()
+
+    def away_at_first(key: str) -> bytes:
+        tries[key] += 1
+        if key == sent[0].storage_key and tries[key] < 5:
+            raise OSError("away")
+        return read(key)
+
+    monkeypatch.setattr(pipeline.files, "read", away_at_first)
+    monkeypatch.setattr(pipeline, "STORE_PAUSE_SECONDS", 0)
+    assert work_with(Engine(), monkeypatch) == 3
+    assert [only(image).state for image in sent] == [AnalysisState.SUCCEEDED] * 3
+    # The others were not kept waiting, and trying more often than a picture may is no fault of it.
+    assert tries[sent[1].storage_key] == 1
+    assert only(sent[0]).attempts == 1
+
+
+class Killed(BaseException):
+    """As far as this process is concerned."""
+
+
+def test_a_picture_that_kills_workers_takes_no_other_with_it(
+    world: World, monkeypatch: Any, settings: Any
+) -> None:
+    settings.ANALYSIS_BATCH = 4
+    sent = [post(world, seed=seed) for seed in range(9)]
+    poison = sent[4].storage_key
+    read, deaths = pipeline.files.read, Counter[str]()
+
+    def deadly(key: str) -> bytes:
+        if key == poison:
+            deaths[key] += 1
+            raise Killed
+        return read(key)
+
+    monkeypatch.setattr(pipeline.files, "read", deadly)
+    while Analysis.objects.filter(state__in=OPEN).exists():
+        try:
             work_with(Engine(), monkeypatch)
-    assert only(image).state == AnalysisState.RUNNING
-    Analysis.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    analyses.sweep()
-    assert work_with(Engine(), monkeypatch) == 1
+        except Killed:
+            Analysis.objects.filter(state=AnalysisState.RUNNING).update(
+                lease_until=timezone.now() - timedelta(seconds=1)
+            )
+            analyses.sweep()
+    assert deaths[poison] == settings.ANALYSIS_MAX_ATTEMPTS
+    states = {image: only(image) for image in sent}
+    assert (states[sent[4]].state, states[sent[4]].failure) == ("failed", "worker_lost")
+    others = [one for image, one in states.items() if image != sent[4]]
+    assert [one.state for one in others] == [AnalysisState.SUCCEEDED] * 8
+    assert max(one.attempts for one in others) == 2
 
 
 def test_a_worker_that_lost_its_lease_stores_nothing(world: World, monkeypatch: Any) -> None:

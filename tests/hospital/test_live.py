@@ -113,6 +113,9 @@ async def test_a_page_that_missed_too_much_is_told_to_reload(
     async with socket(f"/ws/clinic/?since={first}", world.haematologist) as page:
         await page.connect()
         assert await until(page, lambda m: "reload" in m)
+        # And that is that: what it has read anew is not told again, nor is it told to read again.
+        assert "hello" in await page.receive_json_from(timeout=5)
+        assert set(await page.receive_json_from(timeout=5)) == {"tick"}
 
 
 async def test_an_event_whose_push_was_lost_still_comes(world: World, monkeypatch: Any) -> None:
