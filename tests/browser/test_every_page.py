@@ -25,7 +25,8 @@ from hospital.accounts.models import User
 from tests.browser.conftest import NARROW, PICTURES, WIDE
 from tests.browser.test_looks import STANDARD
 from tests.browser.test_signin import sheet, type_birth_date
-from tests.test_permissions import HANDS, TABLE, Line, furnished
+from tests.permissions.scene import furnished
+from tests.permissions.table import HANDS, TABLE, Line
 from tests.world import PASSWORD
 
 MIDDLE = 768
