@@ -52,8 +52,18 @@ def broker() -> Iterator[str]:
 
 
 @pytest.fixture
+def front() -> Callable[[Any], Any]:
+    """What stands in front of the application: style sheets and scripts as they lie in the tree."""
+    return ASGIStaticFilesHandler
+
+
+@pytest.fixture
 def hospital(
-    transactional_db: Any, settings: Any, broker: str, monkeypatch: pytest.MonkeyPatch
+    transactional_db: Any,
+    settings: Any,
+    broker: str,
+    front: Callable[[Any], Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Hospital]:
     """The hospital with its web server. No worker: the tests put the results in."""
     monkeypatch.setattr("diagnostics.services.bell.ring", lambda: None)
@@ -67,7 +77,7 @@ def hospital(
     settings.LIVE_TICK_SECONDS = 1.0
     from hospital.config.asgi import application
 
-    server = WebServer(ASGIStaticFilesHandler(application))
+    server = WebServer(front(application))
     server.start()
     running = Hospital(server)
     yield running
