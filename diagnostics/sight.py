@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from devices.models import Alert, AlertKind, Device, DeviceState
 from diagnostics.models import Analysis, AnalysisState, Priority
+from hospital.base.models import LastRun
 
 # Nobody needs to know by how many more than this many a pile is too high.
 MOST = 10_000
@@ -31,10 +32,11 @@ class Figure:
 
 
 def figures() -> Iterator[Figure]:
-    """The queue, what was read lately, and the microscopes."""
+    """The queue, what was read lately, the microscopes, and what runs by itself."""
     yield from _queue()
     yield from _lately()
     yield from _microscopes()
+    yield from _chores()
 
 
 def queue_age() -> float:
@@ -68,9 +70,22 @@ def _lately() -> Iterator[Figure]:
 
 
 def _microscopes() -> Iterator[Figure]:
-    states = Device.objects.order_by().values_list("state").annotate(n=Count("pk"))
+    devices = Device.objects.filter(clinic__probe=False)
+    states = devices.order_by().values_list("state").annotate(n=Count("pk"))
     counts = dict.fromkeys(DeviceState.values, 0) | dict(states)
     for state, count in counts.items():
         yield Figure("microscopes", "By state.", count, {"state": state})
-    silent = Alert.objects.filter(kind=AlertKind.SILENT, cleared_at=None)
+    silent = Alert.objects.filter(kind=AlertKind.SILENT, cleared_at=None, device__in=devices)
     yield Figure("microscopes_silent", "Active, and not heard lately.", silent.count(), {})
+
+
+def _chores() -> Iterator[Figure]:
+    for run in LastRun.objects.all():
+        labels = {"chore": run.chore}
+        ended, succeeded = run.ended_at.timestamp(), run.succeeded_at
+        yield Figure("chore_ended_timestamp_seconds", "When it last ended.", ended, labels)
+        meaning = "When it last went well; 0: never."
+        went_well = succeeded.timestamp() if succeeded else 0.0
+        yield Figure("chore_last_success_timestamp_seconds", meaning, went_well, labels)
+        yield Figure("chore_seconds", "How long it last took.", run.seconds, labels)
+        yield Figure("chore_well", "1 when it last went well.", float(not run.trouble), labels)

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from hospital.accounts.roles import GRANTS, Role
-from tests.test_permissions import outcome
+from tests.permissions.asking import outcome
 from tests.world import World
 
 pytestmark = pytest.mark.django_db

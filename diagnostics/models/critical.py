@@ -84,6 +84,8 @@ class CriticalSource(models.TextChoices):
 
     MODEL = "model", _("the model, not yet reviewed")
     SIGNED = "signed", _("signed")
+    CHANGED = "changed", _("signed, instead of what was told")
+    WITHDRAWN = "withdrawn", _("was told, and is withdrawn")
 
 
 class CriticalFinding(models.Model):

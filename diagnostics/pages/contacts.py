@@ -11,9 +11,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from diagnostics.models import CallBack, CallEnd, DiagnosticReport, Recipient
+from diagnostics.models import (
+    CallBack,
+    CallEnd,
+    CriticalSource,
+    DiagnosticReport,
+    Recipient,
+    ReportStatus,
+)
 from diagnostics.models.critical import FAMILY
-from diagnostics.models.report import WITHDRAWN
 from diagnostics.selectors import reports_visible_to
 from diagnostics.services import contacts
 from hospital.accounts.selectors import may
@@ -58,12 +64,13 @@ def contacts_context(user: Any, report: DiagnosticReport) -> dict[str, Any]:
     backs = CallBack.objects.filter(findings__report=report).distinct().order_by("-raised_at")
     may_note = (
         not report.veiled
-        and report.status not in WITHDRAWN
+        and report.status != ReportStatus.CANCELLED
         and bool(contacts.value_of(report))
         and may(user, "diagnostics.add_contacttry", report.clinic_id)
     )
     form = CallForm(initial={"value": contacts.value_of(report)})
-    if not (report.is_signed and may(user, "diagnostics.tell_family", report.clinic_id)):
+    known = contacts.source_of(report) != CriticalSource.MODEL
+    if not (known and may(user, "diagnostics.tell_family", report.clinic_id)):
         staff = [(code, name) for code, name in Recipient.choices if code not in FAMILY]
         form.fields["relation"].choices = staff  # type: ignore[attr-defined]
     return {

@@ -17,6 +17,7 @@ from diagnostics.models import (
     CriticalSource,
     DiagnosticReport,
     Recipient,
+    ReportStatus,
 )
 from diagnostics.models.critical import FAMILY
 from diagnostics.services import critical, own_call, release
@@ -59,7 +60,7 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
     rows = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
     report = rows.get(pk=report.pk)
     own_call.ensure_called(user, report)
-    if call.relation in FAMILY and not report.is_signed:
+    if call.relation in FAMILY and source_of(report) == CriticalSource.MODEL:
         raise Conflict("Sign the report first, then tell the family.", code="not_signed")
     if value != value_of(report):
         raise Conflict(
@@ -79,7 +80,7 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
         note=call.note.strip(),
         version=report.version,
         value=value_of(report),
-        source=CriticalSource.SIGNED if report.is_signed else CriticalSource.MODEL,
+        source=source_of(report),
     )
     record(
         Actor.user(user),
@@ -99,7 +100,14 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
 
 def value_of(report: DiagnosticReport) -> str:
     """What there is to tell: what was signed, before that what the model says; '' for nothing."""
-    return report.conclusion if report.is_signed else report.impression
+    return report.impression if source_of(report) == CriticalSource.MODEL else report.conclusion
+
+
+def source_of(report: DiagnosticReport) -> CriticalSource:
+    """Whose word `value_of` is."""
+    if report.status == ReportStatus.ENTERED_IN_ERROR:
+        return CriticalSource.WITHDRAWN
+    return CriticalSource.SIGNED if report.is_signed else CriticalSource.MODEL
 
 
 def open_call_back(report: DiagnosticReport) -> CallBack | None:

@@ -13,13 +13,16 @@ from django.utils import timezone
 from diagnostics.models import (
     CallBack,
     CallBackState,
+    Conclusion,
     ConclusionGroup,
     CriticalFinding,
     CriticalFrom,
     CriticalSource,
     DiagnosticReport,
     ReadingRule,
+    ReportStatus,
 )
+from diagnostics.models.critical import TOLD
 from diagnostics.models.report import WITHDRAWN
 from diagnostics.services import escalation
 from diagnostics.services.release import group_of
@@ -48,12 +51,15 @@ def judge(report: DiagnosticReport) -> None:
 
 
 def finding_of(report: DiagnosticReport) -> tuple[CriticalSource, str] | None:
-    """What is critical in `report` as it stands, and whose word it is; None when nothing is."""
-    if report.status in WITHDRAWN or group_of(report) != ConclusionGroup.MALIGNANT:
-        return None
+    """What is critical in `report` as it stands, and whose word it is; None when nothing is.
+
+    That a malignant pattern was told which stands no more is critical as well.
+    """
     rule = ReadingRule.objects.filter(pk=report.clinic_id).first() or ReadingRule()
     if rule.critical == CriticalFrom.NEVER:
         return None
+    if report.status in WITHDRAWN or group_of(report) != ConclusionGroup.MALIGNANT:
+        return _instead_of_what_was_told(report)
     if report.is_signed:
         return CriticalSource.SIGNED, report.conclusion
     # Where a reader has to call first, the model's word is out once one has.
@@ -62,11 +68,23 @@ def finding_of(report: DiagnosticReport) -> tuple[CriticalSource, str] | None:
     return CriticalSource.MODEL, report.impression
 
 
+def _instead_of_what_was_told(report: DiagnosticReport) -> tuple[CriticalSource, str] | None:
+    malignant = [one for one in Conclusion if one.malignant]
+    if not report.contacts.filter(outcome__in=TOLD, value__in=malignant).exists():
+        return None
+    if report.status == ReportStatus.ENTERED_IN_ERROR:
+        return CriticalSource.WITHDRAWN, report.conclusion
+    return (CriticalSource.CHANGED, report.conclusion) if report.is_signed else None
+
+
 def _raise(report: DiagnosticReport, source: CriticalSource, value: str) -> None:
+    last = report.contacts.filter(outcome__in=TOLD).order_by("-at").first()
+    otherwise = last is not None and last.value != value
     known = CriticalFinding.objects.filter(report=report, source=source, value=value)
-    if known.exclude(call_back__state=CallBackState.DROPPED).exists():
+    settled = [CallBackState.DROPPED, *([CallBackState.CONFIRMED] if otherwise else [])]
+    if known.exclude(call_back__state__in=settled).exists():
         return
-    call_back, new = _covering(report, source, value), False
+    call_back, new = None if otherwise else _covering(report, source, value), False
     if call_back is None:
         now = timezone.now()
         call_back, new = CallBack.objects.get_or_create(
@@ -94,7 +112,7 @@ def _covering(report: DiagnosticReport, source: CriticalSource, value: str) -> C
         state=CallBackState.CONFIRMED,
         closed_at__gte=timezone.now() - timedelta(hours=rule.repeat_hours),
         findings__value=value,
-        findings__source__in=_COVERED_BY[source],
+        findings__source__in=_COVERED_BY.get(source, []),
     )
     return confirmed.order_by("-closed_at").first()
 

@@ -14,7 +14,14 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from diagnostics.models import Analysis, AnalysisState, ModelPackage, PackageState, Priority
+from diagnostics.models import (
+    Analysis,
+    AnalysisState,
+    FieldImage,
+    ModelPackage,
+    PackageState,
+    Priority,
+)
 from diagnostics.services import bell
 from hospital.accounts.models import User
 from hospital.audit.models import ActorKind
@@ -215,6 +222,9 @@ def queue_shadows(runs: Iterable[Analysis]) -> int:
     if package is None:
         return 0
     wanted = [run for run in live if run.package_digest != package.digest]
+    drawn = FieldImage.objects.filter(specimen__clinic__probe=True)  # the probe's prove nothing
+    drawn = drawn.filter(pk__in=[run.image_id for run in wanted])
+    probes = set(drawn.values_list("pk", flat=True))
     # A picture that is being read again just now is left out: its next reading brings it here.
     Analysis.objects.bulk_create(
         (
@@ -225,10 +235,11 @@ def queue_shadows(runs: Iterable[Analysis]) -> int:
                 speaks=False,
             )
             for run in wanted
+            if run.image_id not in probes
         ),
         ignore_conflicts=True,
     )
-    return len(wanted)
+    return len(wanted) - len(probes)
 
 
 def note_loaded(package: ModelPackage, *, trouble: str) -> None:

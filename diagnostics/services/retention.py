@@ -91,7 +91,7 @@ def _rows(rule: RetentionRule) -> QuerySet[Any]:
 def _old_patients(rule: RetentionRule) -> QuerySet[Patient]:
     """Not seen for so long, old enough, and not erased yet."""
     grown = timezone.localdate() - timedelta(days=round(rule.until_age * DAYS_IN_YEAR))
-    rows = Patient.objects.filter(
+    rows = Patient.objects.filter(clinic__probe=False).filter(
         erased_at__isnull=True, registered_at__lt=_before(rule), birth_date__lte=grown
     )
     rows = rows.annotate(last=Max("specimens__registered_at"))

@@ -33,6 +33,14 @@ class SecondReader(models.TextChoices):
     ALWAYS = "always", "Every one"
 
 
+class RealClinics(models.Manager["Clinic"]):
+    """Those where people work: all but the one that the end-to-end probe has for itself."""
+
+    def get_queryset(self) -> models.QuerySet["Clinic"]:
+        """Without the probe's. Every list of clinics, and so every scoped read, begins here."""
+        return super().get_queryset().filter(probe=False)
+
+
 class Clinic(models.Model):
     """A clinic with its own staff, microscopes and patients. The border nobody looks across."""
 
@@ -57,6 +65,10 @@ class Clinic(models.Model):
         default=SecondReader.NEVER,
         help_text="Which reports a second haematologist reads before they are final.",
     )
+    probe = models.BooleanField(default=False, db_default=False, editable=False)
+
+    objects = RealClinics()
+    every = models.Manager()  # noqa: DJ012 - the first is what Django takes for everything
 
     class Meta:
         ordering = ["name"]

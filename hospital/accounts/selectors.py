@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def clinics_where(user: "User | AnonymousUser", permission: str) -> QuerySet[Clinic]:
     """The clinics in which `user` holds `permission` ('app.action_model').
 
-    A superuser holds every permission everywhere; an inactive or anonymous user none.
+    A superuser holds every permission everywhere; an inactive or anonymous user none. The probe's
+    clinic is nobody's but the probe's own account.
     """
     if not user.is_active or not user.is_authenticated:
         return Clinic.objects.none()
@@ -29,7 +30,7 @@ def clinics_where(user: "User | AnonymousUser", permission: str) -> QuerySet[Cli
     here = Q(pk__in=held.values("clinic_id"))
     if permission in EMERGENCY:
         here |= Q(pk__in=_broken_into(user).values("clinic_id"))
-    return Clinic.objects.filter(here)
+    return Clinic.every.filter(here)
 
 
 def _broken_into(user: User) -> QuerySet[BreakGlass]:

@@ -9,11 +9,14 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from hospital.accounts.models import Clinic, Membership, User
+from hospital.accounts.roles import Role
 from hospital.accounts.signin import sessions
 from hospital.accounts.signin.identity import confirm_identity as confirm_identity  # noqa: PLC0414
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Refusal
 from hospital.live.services import recheck
+
+PROBE = "leukolens-probe"
 
 
 class AccountTaken(Conflict):
@@ -34,6 +37,25 @@ def found_clinic(
     clinic = Clinic.objects.create(code=code, name=name, telephone=telephone)
     record(actor, "clinic.founded", clinic, clinic_id=clinic.pk)
     return clinic
+
+
+@transaction.atomic
+def found_probe(*, actor: Actor) -> tuple[Clinic, User]:
+    """The end-to-end probe's own clinic and the account that watches it, made when missing.
+
+    The account has no password and no admin; the probe opens a session for itself. In this clinic
+    nobody else is ever given a role: it is on nobody's list.
+    """
+    clinic = Clinic.every.filter(probe=True).first()
+    if clinic is None:
+        clinic = Clinic.objects.create(code=PROBE, name="End-to-end probe", probe=True)
+        record(actor, "clinic.founded", clinic, clinic_id=clinic.pk)
+    account = User.objects.filter(memberships__clinic=clinic).first()
+    if account is None:
+        account = open_account(actor=actor, username=PROBE, password=None, full_name="Probe")
+        Membership.objects.create(user=account, clinic=clinic, role=Role.TECHNICIAN)
+        record(actor, "role.granted", account, clinic_id=clinic.pk, role=Role.TECHNICIAN)
+    return clinic, account
 
 
 @transaction.atomic

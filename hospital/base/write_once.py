@@ -9,16 +9,18 @@ from typing import Any
 from django.db import migrations
 
 SQLITE = (
+    "DROP TRIGGER IF EXISTS {table}_no_update;",
+    "DROP TRIGGER IF EXISTS {table}_no_delete;",
     "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} WHEN ({forgets}) IS NOT TRUE "
     "BEGIN SELECT RAISE(ABORT, '{table} is written once'); END;",
     "CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
     "BEGIN SELECT RAISE(ABORT, '{table} is written once'); END;",
 )
 POSTGRESQL = (
-    "CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ "
+    "CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ "
     "BEGIN IF TG_OP = 'UPDATE' THEN IF {forgets} THEN RETURN NEW; END IF; END IF; "
     "RAISE EXCEPTION '{table} is written once'; END $$;",
-    "CREATE TRIGGER {table}_write_once BEFORE UPDATE OR DELETE ON {table} "
+    "CREATE OR REPLACE TRIGGER {table}_write_once BEFORE UPDATE OR DELETE ON {table} "
     "FOR EACH ROW EXECUTE FUNCTION {table}_refuse();",
 )
 
@@ -46,9 +48,9 @@ def write_once(table: str, *, forgetting: Mapping[str, str] | None = None) -> mi
         on = "" if sqlite else f" ON {table}"
         with schema_editor.connection.cursor() as cursor:
             for name in names:
-                cursor.execute(f"DROP TRIGGER {name}{on}")
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on}")
             if not sqlite:
-                cursor.execute(f"DROP FUNCTION {table}_refuse()")
+                cursor.execute(f"DROP FUNCTION IF EXISTS {table}_refuse()")
 
     return migrations.RunPython(guard, unguard)
 

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from diagnostics import sight
 from diagnostics.services import packages
+from hospital.base.models import Chore, LastRun
 from hospital.config import health
 from hospital.config.celery import app
 
@@ -30,6 +31,7 @@ LEAST_FREE = 5 << 30
 CLOCK_SECONDS = 2.0
 WORKER_SECONDS = 3.0
 QUEUE_SECONDS = 120.0
+HOUR = 3600.0
 
 
 class Grade(StrEnum):
@@ -188,6 +190,47 @@ def mail() -> Answer:
     yield Grade.WELL, "the server answers", ""
 
 
+def chores() -> Answer:
+    """What runs by itself has run lately, and went well."""
+    runs = {run.chore: run for run in LastRun.objects.all()}
+    late = {
+        Chore.PROBE: 3 * settings.PROBE_SECONDS / HOUR if settings.PROBE_URL else 0.0,
+        Chore.BACKUP: settings.BACKUP_HOURS,
+        Chore.RETENTION: 26.0 if settings.RETENTION_NIGHTLY != "off" else 0.0,
+    }
+    for chore, hours in late.items():
+        run = runs.get(chore)
+        if run is None:
+            yield Grade.MIND, f"{chore.label}: never", NEVER[chore]
+        elif run.trouble:
+            yield Grade.ILL, f"{chore.label}, {_ago(run.ended_at)}: {run.trouble}", LOOK[chore]
+        elif hours and _hours(run.ended_at) > hours:
+            yield Grade.ILL, f"{chore.label}: last {_ago(run.ended_at)}", LOOK[chore]
+        else:
+            yield Grade.WELL, f"{chore.label}: {_ago(run.ended_at)}, in {run.seconds:.0f} s", ""
+
+
+NEVER = {
+    Chore.PROBE: "Give PROBE_URL, or run manage.py probe --url http://… once.",
+    Chore.BACKUP: "Run manage.py backup /another/disk every night: docs/backup.md.",
+    Chore.RETENTION: "It comes at 2:30 at night, by beat; manage.py retention --dry-run says now.",
+}
+LOOK = {
+    Chore.PROBE: "manage.py probe tries it now and says how far it comes.",
+    Chore.BACKUP: "Run manage.py backup now, and look why the night's did not.",
+    Chore.RETENTION: "manage.py retention --dry-run; look whether beat and housekeeping run.",
+}
+
+
+def _hours(moment: datetime) -> float:
+    return (timezone.now() - moment).total_seconds() / HOUR
+
+
+def _ago(moment: datetime) -> str:
+    hours = _hours(moment)
+    return f"{hours:.0f} h ago" if hours >= 2 else f"{60 * hours:.0f} min ago"
+
+
 def clock() -> Answer:
     """It is not off by years, as that of a machine without a battery."""
     today = timezone.now()
@@ -208,6 +251,7 @@ REMEDIES: dict[Callable[[], Answer], str] = {
     model: "Fetch the package anew, or roll back on the dashboard; workers refuse this one.",
     border: "Mend the settings named.",
     static_files: "manage.py collectstatic",
+    chores: "Look at beat and the housekeeping worker.",
     mail: "Look whether EMAIL_URL is right and its server answers.",
 }
 CHECKS = list(REMEDIES)

@@ -65,7 +65,7 @@ def files() -> None:
 def broker() -> None:
     """The broker takes messages."""
     with app.connection_for_write() as wire:
-        wire.ensure_connection(max_retries=1, timeout=BROKER_SECONDS)
+        wire.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_SECONDS)
 
 
 CHECKS: dict[str, Callable[[], None]] = {"database": database, "files": files, "broker": broker}

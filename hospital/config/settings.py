@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.conf.locale import LANG_INFO
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -146,7 +147,8 @@ else:
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
-        "options": "-c idle_in_transaction_session_timeout=60s",
+        # And what somebody says in the environment, which this would otherwise replace.
+        "options": f"-c idle_in_transaction_session_timeout=60s {os.environ.get('PGOPTIONS', '')}",
         **DATABASES["default"].get("OPTIONS", {}),
     }
 # The web serves requests in threads that stay (hospital.config.threads), and so do their
@@ -374,6 +376,29 @@ DICOM_IN_STACK = env.bool("DICOM_IN_STACK", False)
 DICOM_MAX_RETRIEVE_BYTES = env.int("DICOM_MAX_RETRIEVE_BYTES", 256 * 1024 * 1024)
 # Guardians read about a child until it is this old; then the patient alone.
 MAJORITY_YEARS = env.int("MAJORITY_YEARS", 18)
+
+# Where the end-to-end probe finds the web ('': none is sent), how often it goes, and how long the
+# way may take. 0 seconds: only when `manage.py probe` says so.
+PROBE_URL = env.str("PROBE_URL", "").rstrip("/")
+PROBE_SECONDS = env.float("PROBE_SECONDS", 300.0)
+PROBE_LIMIT_SECONDS = env.float("PROBE_LIMIT_SECONDS", 60.0)
+if PROBE_URL and PROBE_SECONDS:
+    CELERY_BEAT_SCHEDULE["probe"] = {
+        "task": "hospital.config.tasks.probe",
+        "schedule": PROBE_SECONDS,
+        "options": {"expires": PROBE_SECONDS},
+    }
+# What retention does at night: `off`, `count` what is due, or `apply` the rules; and how many
+# patients one night may erase: more look like a wrong clock, and wait for a person.
+RETENTION_NIGHTLY = env.str("RETENTION_NIGHTLY", "count")
+RETENTION_MOST_PATIENTS = env.int("RETENTION_MOST_PATIENTS", 100)
+if RETENTION_NIGHTLY != "off":
+    CELERY_BEAT_SCHEDULE["retention"] = {
+        "task": "hospital.config.tasks.retention",
+        "schedule": crontab(hour="2", minute="30"),
+    }
+# After so many hours without a backup the doctor and the alert say so.
+BACKUP_HOURS = env.float("BACKUP_HOURS", 26.0)
 
 # --- the audit trail ------------------------------------------------------------------------
 

@@ -10,7 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings as product
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from hospital.accounts.models import User
 from tests.browser.hospital import Hospital, WebServer
@@ -45,8 +52,18 @@ def broker() -> Iterator[str]:
 
 
 @pytest.fixture
+def front() -> Callable[[Any], Any]:
+    """What stands in front of the application: style sheets and scripts as they lie in the tree."""
+    return ASGIStaticFilesHandler
+
+
+@pytest.fixture
 def hospital(
-    transactional_db: Any, settings: Any, broker: str, monkeypatch: pytest.MonkeyPatch
+    transactional_db: Any,
+    settings: Any,
+    broker: str,
+    front: Callable[[Any], Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Hospital]:
     """The hospital with its web server. No worker: the tests put the results in."""
     monkeypatch.setattr("diagnostics.services.bell.ring", lambda: None)
@@ -60,7 +77,7 @@ def hospital(
     settings.LIVE_TICK_SECONDS = 1.0
     from hospital.config.asgi import application
 
-    server = WebServer(ASGIStaticFilesHandler(application))
+    server = WebServer(front(application))
     server.start()
     running = Hospital(server)
     yield running
@@ -103,7 +120,7 @@ class Screens:
             self._sign_in(context, user)
         page = context.new_page()
         page.on("request", lambda request: self._check_address(request.url))
-        page.on("console", lambda message: self._check_console(message.type, message.text))
+        page.on("console", self._check_console)
         page.on("pageerror", lambda error: self.complaints.append(f"script error: {error}"))
         page.goto(path)
         return page
@@ -116,9 +133,10 @@ class Screens:
         if urlsplit(url).hostname not in {"127.0.0.1", None}:
             self.complaints.append(f"another host was asked: {url}")
 
-    def _check_console(self, kind: str, text: str) -> None:
+    def _check_console(self, message: ConsoleMessage) -> None:
+        text, where = message.text, message.location
         if "Content Security Policy" in text or "Refused to" in text:
-            self.complaints.append(f"{kind}: {text}")
+            self.complaints.append(f"{where['url']}:{where['lineNumber']}: {text}")
 
 
 @pytest.fixture

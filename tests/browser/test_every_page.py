@@ -25,14 +25,17 @@ from hospital.accounts.models import User
 from tests.browser.conftest import NARROW, PICTURES, WIDE
 from tests.browser.test_looks import STANDARD
 from tests.browser.test_signin import sheet, type_birth_date
-from tests.test_permissions import HANDS, TABLE, Line, furnished
+from tests.permissions.scene import furnished
+from tests.permissions.table import HANDS, TABLE, Line
 from tests.world import PASSWORD
 
 MIDDLE = 768
 WIDTHS = (WIDE, MIDDLE, NARROW)
 ENDS = {"light": (WIDE,), "dark": (NARROW,)}
 # What a theme changes.
-COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+COLOURS = STANDARD | {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+}
 
 
 class Looked:

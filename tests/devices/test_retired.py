@@ -11,7 +11,7 @@ from hospital.audit.models import Entry
 from hospital.base.problems import Refusal
 from hospital.base.states import IllegalTransition
 from tests.hands import errors, send
-from tests.test_permissions import new_device
+from tests.permissions.scene import new_device
 from tests.world import SETUP, World
 
 pytestmark = pytest.mark.django_db

@@ -29,6 +29,7 @@ from hospital.accounts.roles import Role
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.models import Event
+from tests.diagnostics.test_changes import amend, withdraw
 from tests.world import BENIGN, SETUP, SURE, UNSURE, World, look_and_sign
 
 pytestmark = pytest.mark.django_db
@@ -172,6 +173,52 @@ def test_a_reader_who_finds_nothing_malignant_ends_it(world: World) -> None:
     sign(world, report, "benign")
     assert CallBack.objects.get().state == CallBackState.DROPPED
     assert Entry.objects.filter(action="call_back.dropped").exists()
+
+
+def test_who_was_told_what_stands_no_more_is_told_so(world: World) -> None:
+    """A ward that heard of leukaemia must not go on treating what a reader has taken back."""
+    signed = sign(world, world.reported())
+    world.call(signed, **CLINICIAN, outcome="confirmed")
+    assert not open_call_backs(world.technician)
+
+    benign = amend(world.haematologist, signed)
+
+    (back,) = open_call_backs(world.technician)
+    assert (back.shown[0].source, back.shown[0].value) == ("changed", "benign")
+    assert "Benign (haematogones) (signed, instead of what was told)" in page(
+        world.technician, benign
+    )
+    world.call(benign, **CLINICIAN, outcome="confirmed")
+    assert not open_call_backs(world.technician)
+
+    again = amend(world.haematologist, benign, conclusion="pre_b", reason="The first was right.")
+
+    (back,) = open_call_backs(world.technician)
+    assert (back.shown[0].source, back.shown[0].value) == ("signed", "pre_b")
+    assert not world.call(again, **CLINICIAN, outcome="reached").confirmed
+    assert open_call_backs(world.technician)
+
+
+def test_a_change_that_nobody_was_told_before_raises_none(world: World) -> None:
+    signed = sign(world, world.reported())
+    world.call(signed, relation="clinician", outcome="unreached")
+    amend(world.haematologist, signed)
+    assert CallBack.objects.get().state == CallBackState.DROPPED
+
+
+@pytest.mark.parametrize("whom", [CLINICIAN, {"relation": "guardian", "name": "Nadia Rahman"}])
+def test_what_was_told_and_is_withdrawn_is_told_too(world: World, whom: dict[str, str]) -> None:
+    signed = sign(world, world.reported())
+    world.call(signed, **CLINICIAN, outcome="confirmed")
+
+    gone = withdraw(world.haematologist, signed)
+
+    (back,) = open_call_backs(world.technician)
+    assert (back.shown[0].source, back.shown[0].value) == ("withdrawn", "pre_b")
+    assert "Keep this call" in page(world.haematologist, gone)
+    made = world.call(gone, **whom, outcome="confirmed")
+    assert (made.source, made.value) == ("withdrawn", "pre_b")
+    assert not open_call_backs(world.technician)
 
 
 def test_it_stands_while_another_sample_of_the_patient_is_critical(world: World) -> None:

@@ -44,6 +44,8 @@ BRISK = {
     "ANALYSIS_NUDGE_SECONDS": "2",
     "ANALYSIS_BATCH": "4",
     "SWEEP_SECONDS": "1",
+    # What the tests send is counted; a probe goes when a test says so.
+    "PROBE_SECONDS": "0",
     # No ticks: whatever comes over the socket was pushed.
     "LIVE_TICK_SECONDS": "3600",
 }

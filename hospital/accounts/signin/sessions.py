@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest
@@ -22,6 +23,7 @@ from hospital.live.services import recheck
 BEGUN, SEEN = "signed_in_at", "seen_at"
 # How often a click is noted: a write for each would cost more than the page.
 NOTED_EVERY = 60
+UNATTENDED_SECONDS = 600
 BROWSERS = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -62,6 +64,18 @@ def opened(request: HttpRequest, user: User, **_: Any) -> None:
     forgive(user)
     actor = Actor.user(user)
     record(actor, "session.opened", user, clinic_id=clinic_of(user), device=device)
+
+
+def open_unattended(user: User) -> str:
+    """A session of the probe's account, which no password opens; its key. It is short-lived."""
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session[BEGUN] = session[SEEN] = int(time.time())
+    session.set_expiry(UNATTENDED_SECONDS)
+    session.create()
+    return str(session.session_key)
 
 
 def carried_on(request: HttpRequest, former_key: str | None) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from diagnostics.models import DicomInstance, FieldImage
 from hospital.audit import anchors, sealing
 from hospital.audit.services import Actor, note
+from hospital.base import chores
+from hospital.base.models import Chore
 from hospital.config.backup import database, keys
 from hospital.config.backup.manifest import (
     ANCHORS,
@@ -59,6 +62,20 @@ def take(store: Path, *, actor: Actor, passphrase: str = "") -> tuple[Path, Mani
     Raises:
         BackupError: it could not be taken; what was begun is not counted as a backup.
     """
+    began = time.monotonic()
+    try:
+        folder, manifest = _taken(store, actor, passphrase)
+    except (BackupError, OSError) as error:
+        chores.ended(Chore.BACKUP, seconds=time.monotonic() - began, trouble=str(error))
+        raise
+    missing = len(manifest.missing)
+    trouble = f"The storage lacks {missing} files that rows speak of." if missing else ""
+    told = {"files": manifest.files, "bytes": manifest.bytes}
+    chores.ended(Chore.BACKUP, seconds=time.monotonic() - began, trouble=trouble, **told)
+    return folder, manifest
+
+
+def _taken(store: Path, actor: Actor, passphrase: str) -> tuple[Path, Manifest]:
     now = datetime.now(UTC)
     folder = store / now.strftime("%Y-%m-%dT%H-%M-%SZ")
     former = newest(store)

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
+from django.conf import settings
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -60,6 +61,10 @@ class Screen:
         answer = await self.http.post("/login/", data=form, headers=headers, follow_redirects=False)
         if answer.status_code != httpx.codes.FOUND:
             raise NotSignedIn(f"{username} could not sign in: {answer.status_code}")
+
+    def go_on(self, session_key: str) -> None:
+        """Go on with a session that is open already."""
+        self.http.cookies.set(settings.SESSION_COOKIE_NAME, session_key)
 
     async def report(self, report_id: str) -> dict[str, Any]:
         """The report as the staff's API gives it."""

@@ -11,7 +11,7 @@ from django.conf import settings
 from hospital.config.stack import prepare, processes
 from hospital.config.stack.broker import Broker
 from hospital.config.stack.child import Child
-from hospital.config.stack.ports import free_port
+from hospital.config.stack.ports import LOOPBACK, free_port
 from hospital.config.stack.record import only_stack, shown, write_note
 from hospital.config.stack.supervisor import Supervisor
 
@@ -56,6 +56,7 @@ def _children(
     # What processes of an earlier run counted is over.
     shutil.rmtree(processes.counts(var), ignore_errors=True)
     told = processes.environment(var, redis_url=broker_url)
+    told.setdefault("PROBE_URL", f"http://{LOOPBACK}:{web_port}")
     children = [
         *(
             processes.web(web_port, told, logs, run, host=host, number=number)

@@ -294,6 +294,10 @@ menu.addEventListener("click", ({ target }) => {
   takeBack(known, callOn(known, chosen.number));
 });
 menu.addEventListener("submit", (event) => event.preventDefault());
+// Lets go of the cell, so that the class keys are the report's again.
+document.addEventListener("keydown", ({ key }) => {
+  if (key === "Escape" && chosen && !document.querySelector("dialog[open]")) choose(chosen.field, chosen.number);
+});
 all.addEventListener("click", fetchAll);
 document.addEventListener("leukolens:field", ({ detail }) => {
   shown = detail;

@@ -39,7 +39,8 @@ function run() {
   wanted = false;
   busy = true;
   startedAt = Date.now();
-  window.htmx.ajax("GET", source.dataset.refresh, { source, target: source, swap: "none" });
+  const asked = window.htmx.ajax("GET", source.dataset.refresh, { source, target: source, swap: "none" });
+  asked.catch(() => {}); // no answer came: `finished` has heard of it
 }
 
 function held() {
