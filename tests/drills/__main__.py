@@ -1,4 +1,4 @@
-"""`python -m tests.drills fleet|power …`; `--help` after either tells what it takes."""
+"""`python -m tests.drills faults|overload|fleet|power …`; `--help` after each tells the rest."""
 
 import sys
 
@@ -6,6 +6,14 @@ import sys
 def main(arguments: list[str]) -> int:
     """Run the drill that is named first."""
     match arguments:
+        case ["faults", *rest]:
+            from tests.drills.faults import cli
+
+            return cli.main(rest)
+        case ["overload", *rest]:
+            from tests.drills import overload
+
+            return overload.main(rest)
         case ["fleet", *rest]:
             from tests.drills import fleet
 
