@@ -1,4 +1,4 @@
-"""`python -m tests.drills fleet|power …`; `--help` after either tells what it takes."""
+"""`python -m tests.drills fleet|power|fuzz …`; `--help` tells what each takes."""
 
 import sys
 
@@ -14,6 +14,10 @@ def main(arguments: list[str]) -> int:
             from tests.drills import power
 
             return power.main(rest)
+        case ["fuzz", *rest]:
+            from tests.drills import fuzz
+
+            return fuzz.main(rest)
     print(__doc__)
     return 2
 
