@@ -275,11 +275,13 @@ def _take_back(analysis: Analysis) -> bool:
 
 
 def _requeue(analysis: Analysis) -> bool:
-    # Under the lease just taken over: a worker that finished in between keeps its result.
+    # Under the lease just taken over: a worker that finished in between keeps its result. Behind
+    # all others: what may kill the next worker, too, must not keep them waiting.
     held = Analysis.objects.filter(
         pk=analysis.pk, state=AnalysisState.RUNNING, lease=analysis.lease
     )
-    if not held.update(state=AnalysisState.QUEUED, lease=None, lease_until=None):
+    back = {"state": AnalysisState.QUEUED, "queued_at": timezone.now()}
+    if not held.update(**back, lease=None, lease_until=None):
         return False
     log.warning("analysis %s taken back from %s", analysis.pk, analysis.worker)
     bell.ring()

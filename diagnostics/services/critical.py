@@ -55,10 +55,14 @@ def finding_of(report: DiagnosticReport) -> tuple[CriticalSource, str] | None:
 
     That a malignant pattern was told which stands no more is critical as well.
     """
+    stands = report.status not in WITHDRAWN and group_of(report) == ConclusionGroup.MALIGNANT
+    # By far the most, and asked for each report of a worker's batch.
+    if not (stands or report.is_signed or report.status == ReportStatus.ENTERED_IN_ERROR):
+        return None
     rule = ReadingRule.objects.filter(pk=report.clinic_id).first() or ReadingRule()
     if rule.critical == CriticalFrom.NEVER:
         return None
-    if report.status in WITHDRAWN or group_of(report) != ConclusionGroup.MALIGNANT:
+    if not stands:
         return _instead_of_what_was_told(report)
     if report.is_signed:
         return CriticalSource.SIGNED, report.conclusion

@@ -303,7 +303,7 @@ def not_stored(error: Exception) -> Refusal:
     return Overloaded(
         "The picture could not be stored just now. Keep it and send it again.",
         code="storage_unavailable",
-        retry_after=30,
+        retry_after=10,
     )
 
 

@@ -17,6 +17,7 @@ from django.conf import settings  # noqa: E402
 from django.urls import get_resolver, reverse  # noqa: E402
 
 from hospital.config.bodylimit import BodyLimit  # noqa: E402
+from hospital.config.crowd import Crowd  # noqa: E402
 from hospital.config.cutshort import KeepCutShort  # noqa: E402
 from hospital.config.routing import websocket_urlpatterns  # noqa: E402
 from hospital.config.threads import ThreadedHandler  # noqa: E402
@@ -24,8 +25,16 @@ from hospital.config.threads import ThreadedHandler  # noqa: E402
 # Every view is loaded before the first request comes, not by it.
 assert get_resolver().url_patterns
 _threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request")
-_people = ThreadedHandler(_threads)
-_microscopes = ThreadedHandler(_threads, settings.DEVICE_MIDDLEWARE)
+_people = ThreadedHandler(_threads, most=settings.WEB_THREADS)
+# However many microscopes send, two threads are left for people.
+_microscopes = Crowd(
+    ThreadedHandler(
+        _threads, most=max(1, settings.WEB_THREADS - 2), middleware=settings.DEVICE_MIDDLEWARE
+    ),
+    most=settings.MAX_UPLOADS_AT_ONCE,
+    most_bytes=settings.MAX_BYTES_AT_ONCE,
+    limit=settings.MAX_UPLOAD_BYTES,
+)
 _DEVICE_API = reverse("api:device-images").removesuffix("images")
 
 

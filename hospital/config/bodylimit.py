@@ -20,7 +20,7 @@ class BodyLimit:
         if declared.isdigit() and int(declared) > self.limit:
             # Who asks first ('Expect: 100-continue') is told before sending anything.
             if b"expect" not in headers:
-                await self._pour_away(receive)
+                await pour_away(receive, self.limit)
             await self._refuse(send)
             return
         body = _Counted(receive, self.limit)
@@ -28,21 +28,8 @@ class BodyLimit:
         if body.too_large:
             # The application saw a client hang up and has answered nothing.
             if body.more:
-                await self._pour_away(receive)
+                await pour_away(receive, self.limit)
             await self._refuse(send)
-
-    async def _pour_away(self, receive: Any) -> None:
-        """Read on without keeping anything: most clients listen only when they have sent all.
-
-        Answered at once and cut off, they would see a broken pipe, take it for a bad network and
-        try for ever. Beyond four times the limit they are cut off all the same.
-        """
-        left = 4 * self.limit
-        while left > 0:
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if message["type"] == "http.disconnect" or not message.get("more_body"):
-                return
 
     async def _refuse(self, send: Any) -> None:
         problem = {
@@ -59,6 +46,20 @@ class BodyLimit:
         ]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
+
+
+async def pour_away(receive: Any, limit: int) -> None:
+    """Read on without keeping anything: most clients listen only when they have sent all.
+
+    Answered at once and cut off, they would see a broken pipe, take it for a bad network and
+    try for ever. Beyond four times the limit they are cut off all the same.
+    """
+    left = 4 * limit
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return
 
 
 class _Counted:

@@ -147,7 +147,8 @@ else:
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
-        "options": "-c idle_in_transaction_session_timeout=60s",
+        # And what somebody says in the environment, which this would otherwise replace.
+        "options": f"-c idle_in_transaction_session_timeout=60s {os.environ.get('PGOPTIONS', '')}",
         **DATABASES["default"].get("OPTIONS", {}),
     }
 # The web serves requests in threads that stay (hospital.config.threads), and so do their
@@ -310,6 +311,9 @@ METRICS_PORT = env.int("METRICS_PORT", 0)
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", 30 * 1024 * 1024)
 # The device API reads the body itself, after BodyLimit has measured it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES
+# Of microscopes, at one web process: bodies that arrive or wait for their answer, and their bytes.
+MAX_UPLOADS_AT_ONCE = env.int("MAX_UPLOADS_AT_ONCE", 64)
+MAX_BYTES_AT_ONCE = env.int("MAX_BYTES_AT_ONCE", 256 * 1024 * 1024)
 # In one bulk request, which as a whole is no larger than MAX_UPLOAD_BYTES.
 MAX_BULK_PICTURES = env.int("MAX_BULK_PICTURES", 100)
 # Per microscope; and how many pictures may wait before microscopes are asked to slow down.

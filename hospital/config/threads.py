@@ -27,10 +27,13 @@ class ThreadedHandler(ASGIHandler):
 
     Args:
         pool: the threads.
+        most: of them at once, at most; the others are left to whoever else uses the pool.
         middleware: in place of the setting MIDDLEWARE; none with a hook of its own for views.
     """
 
-    def __init__(self, pool: Executor, middleware: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, pool: Executor, *, most: int, middleware: Sequence[str] | None = None
+    ) -> None:
         BaseHandler.__init__(self)
         self.load_middleware(is_async=False)
         if middleware is not None:
@@ -41,6 +44,7 @@ class ThreadedHandler(ASGIHandler):
                 chain = convert_exception_to_response(import_string(path)(chain))
             self._middleware_chain = chain
         self._pool = pool
+        self._turns = asyncio.Semaphore(most)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Read the whole request, serve it in a thread, send the whole answer.
@@ -52,7 +56,8 @@ class ThreadedHandler(ASGIHandler):
             body = await self.read_body(receive)
         except RequestAborted:
             return
-        response, content = await loop.run_in_executor(self._pool, self._serve, scope, body)
+        async with self._turns:
+            response, content = await loop.run_in_executor(self._pool, self._serve, scope, body)
         headers = [(k.encode("ascii"), v.encode("latin1")) for k, v in response.items()]
         headers += [
             (b"Set-Cookie", cookie.output(header="").encode("ascii").strip())

@@ -15,6 +15,7 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    Response,
     expect,
     sync_playwright,
 )
@@ -52,8 +53,18 @@ def broker() -> Iterator[str]:
 
 
 @pytest.fixture
+def front() -> Callable[[Any], Any]:
+    """What stands in front of the application: style sheets and scripts as they lie in the tree."""
+    return ASGIStaticFilesHandler
+
+
+@pytest.fixture
 def hospital(
-    transactional_db: Any, settings: Any, broker: str, monkeypatch: pytest.MonkeyPatch
+    transactional_db: Any,
+    settings: Any,
+    broker: str,
+    front: Callable[[Any], Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Hospital]:
     """The hospital with its web server. No worker: the tests put the results in."""
     monkeypatch.setattr("diagnostics.services.bell.ring", lambda: None)
@@ -67,7 +78,7 @@ def hospital(
     settings.LIVE_TICK_SECONDS = 1.0
     from hospital.config.asgi import application
 
-    server = WebServer(ASGIStaticFilesHandler(application))
+    server = WebServer(front(application))
     server.start()
     running = Hospital(server)
     yield running
@@ -111,6 +122,7 @@ class Screens:
         page = context.new_page()
         page.on("request", lambda request: self._check_address(request.url))
         page.on("console", self._check_console)
+        page.on("response", self._check_answer)
         page.on("pageerror", lambda error: self.complaints.append(f"script error: {error}"))
         page.goto(path)
         return page
@@ -122,6 +134,10 @@ class Screens:
     def _check_address(self, url: str) -> None:
         if urlsplit(url).hostname not in {"127.0.0.1", None}:
             self.complaints.append(f"another host was asked: {url}")
+
+    def _check_answer(self, answer: Response) -> None:
+        if answer.status >= 500:
+            self.complaints.append(f"{answer.url} answered {answer.status}")
 
     def _check_console(self, message: ConsoleMessage) -> None:
         text, where = message.text, message.location
@@ -135,6 +151,30 @@ def screen(chromium: Browser, hospital: Hospital) -> Iterator[Screens]:
     screens = Screens(chromium, hospital)
     yield screens
     assert not screens.complaints, screens.complaints
+
+
+@pytest.fixture
+def phone(chromium: Browser, hospital: Hospital) -> Page:
+    """A browser that keeps passkeys. It must be `localhost`: passkeys know no bare addresses."""
+    page = chromium.new_context(
+        base_url=hospital.server.url.replace("127.0.0.1", "localhost"), locale="en-GB"
+    ).new_page()
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    devtools.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "internal",
+                "hasResidentKey": True,
+                "hasUserVerification": True,
+                "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+    return page
 
 
 @pytest.fixture(scope="session")

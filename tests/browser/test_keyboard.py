@@ -1,4 +1,4 @@
-"""A reader whose hand never leaves the keys: from the door to the signature and the next case."""
+"""A reader whose hand never leaves the keys: from the door to the signature, to the next case."""
 
 import re
 from typing import Any

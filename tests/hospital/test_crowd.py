@@ -1,0 +1,113 @@
+"""Promises of the door: a crowd of microscopes is told to come again, and no page waits for it."""
+
+import asyncio
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+
+from hospital.config.crowd import RETRY_AFTER_SECONDS, Crowd
+from hospital.config.threads import ThreadedHandler
+
+LIMIT = 1_000_000
+
+
+def scope(size: int | None) -> dict[str, Any]:
+    headers = [(b"transfer-encoding", b"chunked")]
+    if size is not None:
+        headers = [(b"content-length", str(size).encode())]
+    return {"type": "http", "method": "PUT", "path": "/", "query_string": b"", "headers": headers}
+
+
+async def whole_body() -> dict[str, Any]:
+    return {"type": "http.request", "body": b"x", "more_body": False}
+
+
+class Hospital:
+    """Answers each request when it is told to."""
+
+    def __init__(self) -> None:
+        self.may_answer = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.may_answer.wait()
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def status_of(app: Any, size: int | None) -> tuple[int, dict[bytes, bytes], bytes]:
+    said: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        said.append(message)
+
+    await app(scope(size), whole_body, send)
+    return said[0]["status"], dict(said[0]["headers"]), said[1]["body"]
+
+
+async def begun(app: Any, *sizes: int | None) -> list["asyncio.Task[Any]"]:
+    """So many requests under way."""
+    tasks = [asyncio.create_task(status_of(app, size)) for size in sizes]
+    await asyncio.sleep(0)
+    return tasks
+
+
+@pytest.mark.parametrize(
+    ("in_hand", "one_more"),
+    [
+        ([100_000, 100_000], 100_000),  # too many
+        ([600_000], 500_000),  # too large together
+        ([600_000], None),  # of unknown length, so perhaps too large
+    ],
+)
+async def test_who_comes_beyond_what_is_in_hand_is_told_when_to_come_again(
+    in_hand: list[int], one_more: int | None
+) -> None:
+    hospital = Hospital()
+    crowd = Crowd(hospital, most=2, most_bytes=LIMIT, limit=LIMIT)
+    attended = await begun(crowd, *in_hand)
+    status, headers, body = await status_of(crowd, one_more)
+    assert (status, json.loads(body)["code"]) == (503, "overloaded")
+    assert headers[b"retry-after"] == str(RETRY_AFTER_SECONDS).encode()
+
+    hospital.may_answer.set()
+    # Those in hand are served, and then there is room again: nobody has to start anything anew.
+    assert [(await one)[0] for one in attended] == [201] * len(in_hand)
+    assert (await status_of(crowd, one_more))[0] == 201
+
+
+async def test_a_heartbeat_is_let_through_the_crowd() -> None:
+    hospital = Hospital()
+    crowd = Crowd(hospital, most=1, most_bytes=LIMIT, limit=LIMIT)
+    attended = await begun(crowd, 100_000, 200)
+    hospital.may_answer.set()
+    assert [(await one)[0] for one in attended] == [201, 201]
+
+
+async def test_a_picture_larger_than_all_the_room_is_let_in_by_itself() -> None:
+    hospital = Hospital()
+    hospital.may_answer.set()
+    crowd = Crowd(hospital, most=4, most_bytes=1_000, limit=LIMIT)
+    assert (await status_of(crowd, 500_000))[0] == 201
+
+
+async def test_microscopes_leave_threads_to_people(monkeypatch: Any) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        microscopes, people = ThreadedHandler(pool, most=1), ThreadedHandler(pool, most=2)
+        over = threading.Event()
+
+        def busy(scope: Any, body: Any) -> tuple[HttpResponse, bytes]:
+            over.wait(30)
+            return HttpResponse(status=201), b""
+
+        monkeypatch.setattr(microscopes, "_serve", busy)
+        monkeypatch.setattr(people, "_serve", lambda scope, body: (HttpResponse(), b"page"))
+        sending = await begun(microscopes, *[100_000] * 5)
+        try:
+            assert (await status_of(people, None))[0] == 200
+        finally:
+            over.set()
+        assert [(await one)[0] for one in sending] == [201] * 5
