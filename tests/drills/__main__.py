@@ -3,7 +3,13 @@
 import sys
 from importlib import import_module
 
-DRILLS = ("faults", "overload", "fleet", "power", "fuzz")
+DRILLS = {
+    "faults": "tests.drills.faults.cli",
+    "overload": "tests.drills.overload",
+    "fleet": "tests.drills.fleet",
+    "power": "tests.drills.power",
+    "fuzz": "tests.drills.fuzz",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -12,7 +18,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 2
     name, *rest = arguments
-    returned: int = import_module(f"tests.drills.{name}").main(rest)
+    returned: int = import_module(DRILLS[name]).main(rest)
     return returned
 
 
