@@ -79,7 +79,8 @@ class Where:
         Raises:
             UnknownFilter: a value that cannot be right; a typo must not mean 'everything'.
         """
-        images = FieldImage.objects.filter(specimen__isnull=False)  # a control is decided once
+        # A control is decided once, and the probe's pictures come and go.
+        images = FieldImage.objects.filter(specimen__clinic__probe=False)
         if self.clinic:
             images = images.filter(specimen__clinic=_known(Clinic, "clinic", code=self.clinic))
         if self.device:

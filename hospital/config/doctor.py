@@ -207,7 +207,8 @@ def chores() -> Answer:
         elif hours and _hours(run.ended_at) > hours:
             yield Grade.ILL, f"{chore.label}: last {_ago(run.ended_at)}", LOOK[chore]
         else:
-            yield Grade.WELL, f"{chore.label}: {_ago(run.ended_at)}, in {run.seconds:.0f} s", ""
+            said = f"{chore.label}: {_ago(run.ended_at)}, in {run.seconds:.0f} s{_due(run)}"
+            yield Grade.WELL, said, ""
 
 
 NEVER = {
@@ -220,6 +221,13 @@ LOOK = {
     Chore.BACKUP: "Run manage.py backup now, and look why the night's did not.",
     Chore.RETENTION: "manage.py retention --dry-run; look whether beat and housekeeping run.",
 }
+
+
+def _due(run: LastRun) -> str:
+    """What retention found, by kind; '' for the others, and where there are no rules."""
+    verb = "gone" if run.told.get("applied") else "due"
+    counts = run.told.get("counts", {}).items()
+    return "".join(f", {count} {kind} {verb}" for kind, count in counts)
 
 
 def _hours(moment: datetime) -> float:

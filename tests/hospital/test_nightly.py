@@ -8,6 +8,7 @@ from django.utils import timezone
 from diagnostics.models import Specimen
 from diagnostics.services import retention
 from hospital.base.models import LastRun
+from hospital.config import doctor
 from hospital.config.nightly import ACTOR, retention_run
 from patients.models import Kept, Patient
 from tests.world import World
@@ -33,6 +34,7 @@ def test_by_default_the_night_only_counts(due: int) -> None:
     run = retention_run()
     assert run.told == {"counts": {"patients": due}, "applied": False}
     assert erased() == 0
+    assert any(f", {due} patients due" in said for _, said, _ in doctor.chores())
 
 
 def test_a_hospital_that_says_so_has_its_rules_applied(due: int, settings: Any) -> None:

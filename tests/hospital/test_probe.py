@@ -17,7 +17,7 @@ from diagnostics.models import (
     Priority,
     Specimen,
 )
-from diagnostics.services import packages, probing, retention, tallies
+from diagnostics.services import packages, probing, reanalysis, retention, tallies
 from hospital.accounts import emergency
 from hospital.accounts.models import Clinic, User
 from hospital.accounts.selectors import clinic_ids_where, clinics_where
@@ -75,6 +75,7 @@ def test_the_probe_is_in_no_figure(world: World, laid: Specimen) -> None:
     shown = clinic_ids_where(world.superuser, "diagnostics.view_dashboard")
     assert tallies.counted(timezone.localdate()) != []
     assert tallies.counted(timezone.localdate(), clinics=shown) == []
+    assert not reanalysis.Where().images().exists()
 
 
 def test_the_probe_is_not_read_along_by_another_package(laid: Specimen, monkeypatch: Any) -> None:
