@@ -174,8 +174,8 @@ def _answer(what: str, data: bytes) -> dict[str, Any]:
     except MemoryError:
         raise
     except Exception:
-        refused = corrupt()
-        return {"code": refused.code, "message": refused.message}
+        damaged = corrupt()
+        return {"code": damaged.code, "message": damaged.message}
 
 
 def _serve(wire: socket.socket) -> None:
