@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files.base import File
 from storages.backends.s3 import S3Storage
+from storages.utils import clean_name
 
 NOT_THERE = frozenset({"404", "NoSuchKey", "NotFound"})
 
@@ -40,8 +41,12 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # untyped
         Raises:
             OSError: the store does not say.
         """
-        with _as_disk(name):
-            return bool(super().exists(name))
+        try:
+            with _as_disk(name):
+                self._client.head_object(Bucket=self.bucket_name, Key=self._key(name))
+        except FileNotFoundError:
+            return False
+        return True
 
     def delete(self, name: str) -> None:
         """Remove it, if it is there."""
@@ -57,12 +62,26 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # untyped
     def _open(self, name: str, mode: str = "rb") -> File[bytes]:
         """All of it at once: one question instead of two, and no error later."""
         with _as_disk(name):
-            key = self._normalize_name(name.replace("\\", "/"))
-            return File(BytesIO(self.bucket.Object(key).get()["Body"].read()), name)
+            found = self._client.get_object(Bucket=self.bucket_name, Key=self._key(name))
+            return File(BytesIO(found["Body"].read()), name)
 
     def _save(self, name: str, content: File[bytes]) -> str:
+        """In one request: the pieces and threads of a larger upload cost more than they save."""
         with _as_disk(name):
-            return str(super()._save(name, content))
+            how = self._get_write_parameters(name, content)
+            content.seek(0)
+            self._client.put_object(
+                Bucket=self.bucket_name, Key=self._key(name), Body=content.read(), **how
+            )
+        return name
+
+    @property
+    def _client(self) -> Any:
+        """One for all threads: making one costs megabytes and a third of a second."""
+        return self.bucket.meta.client
+
+    def _key(self, name: str) -> str:
+        return str(self._normalize_name(clean_name(name)))
 
 
 @contextmanager

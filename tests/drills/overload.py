@@ -46,43 +46,54 @@ A_PICTURE_TAKES = 0.3
 TWICE = 2.0
 MOST_QUEUED = 150
 MICROSCOPES = 12
-GLANCE = 2.0
+GLANCE = 1.0
+TOLD_EVERY = 15.0
 # What a process may have gained at the end over what it had after a third of the time.
 MAY_GROW = 1.25
 MAY_GROW_MEGABYTES = 40
 PATIENCE = 300.0
 
 
-@dataclass
-class Watch:
-    """Looks, from a thread of its own, at memory, at the worklist, and at one more microscope.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the hospital.
 
     Attributes:
-        memory: megabytes of each process, at each look.
-        pages: seconds that the worklist took, and when.
-        told: what one microscope more was told: status, code, and whether it says when to return.
+        memory: megabytes of each process.
+        page: seconds that the worklist took to come; and the status with which it came.
+    """
+
+    at: float
+    memory: dict[str, float]
+    queued: int
+    page: float
+    status: int
+
+
+@dataclass
+class Watch:
+    """Looks at the hospital, from a thread of its own, and tries to send with no patience.
+
+    Attributes:
+        told: what that microscope was told: status, code, and whether it says when to return.
     """
 
     hospital: house.House
-    memory: list[tuple[float, dict[str, float]]] = field(default_factory=list)
-    pages: list[tuple[float, float]] = field(default_factory=list)
-    failed_pages: Counter[int] = field(default_factory=Counter)
+    looks: list[Look] = field(default_factory=list)
     told: Counter[tuple[int, str, bool]] = field(default_factory=Counter)
-    queued: list[tuple[float, int]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
     def run(self, body: bytes) -> None:
         """Until it is over."""
+        state = "SELECT count(*) FROM diagnostics_analysis WHERE state = 'queued'"
         with _signed_in(self.hospital) as staff, httpx.Client(timeout=60) as microscope:
             while not self.over.wait(GLANCE):
-                now = time.monotonic()
-                self.memory.append((now, _memory(self.hospital)))
-                state = "SELECT count(*) FROM diagnostics_analysis WHERE state = 'queued'"
-                self.queued.append((now, int(self.hospital.rows(state)[0][0])))
-                answer = staff.get("/worklist/")
-                self.pages.append((now, time.monotonic() - now))
-                if answer.status_code != httpx.codes.OK:
-                    self.failed_pages[answer.status_code] += 1
+                at, memory = time.monotonic(), _memory(self.hospital)
+                queued = int(self.hospital.rows(state)[0][0])
+                asked = time.monotonic()
+                status = staff.get("/worklist/").status_code
+                page = time.monotonic() - asked
+                self.looks.append(Look(at, memory, queued, page, status))
                 self._send(microscope, body)
 
     def _send(self, microscope: httpx.Client, body: bytes) -> None:
@@ -165,7 +176,8 @@ class Overloaded:
 
     def _growing(self) -> list[str]:
         """Compared: the middle of the overload's second third, and of its last."""
-        within = [m for at, m in self.watch.memory if self.began <= at <= self.stopped]
+        looks = self.watch.looks
+        within = [one.memory for one in looks if self.began <= one.at <= self.stopped]
         third = len(within) // 3
         if not third:
             return []
@@ -206,12 +218,12 @@ def drill(folder: Path, console: Console, *, minutes: float) -> Overloaded:
 
         def tell(standing: Standing) -> None:
             nonlocal told_at
-            if time.monotonic() - told_at > 15 and watch.memory:
-                told_at = time.monotonic()
-                memory = ", ".join(f"{n} {m:.0f}" for n, m in watch.memory[-1][1].items())
+            if time.monotonic() - told_at > TOLD_EVERY and watch.looks:
+                told_at, last = time.monotonic(), watch.looks[-1]
+                memory = ", ".join(f"{n} {m:.0f}" for n, m in last.memory.items())
                 console.print(
                     f"{told_at - began:5.0f} s  {standing.taken} taken, {standing.delivered} "
-                    f"delivered, {watch.queued[-1][1]} queued; MB: {memory}",
+                    f"delivered, {last.queued} queued; MB: {memory}",
                     highlight=False,
                 )
 
@@ -219,9 +231,9 @@ def drill(folder: Path, console: Console, *, minutes: float) -> Overloaded:
         outcome = Fleet(plan, folder / "fleet").run(watch=tell)
         stopped = began + 60 * minutes
         ledger = drawn_up(plan, folder / "fleet", outcome, patience=PATIENCE)
-        wait_until(lambda: watch.queued[-1][1] == 0, "an empty queue", patience=PATIENCE)
+        wait_until(lambda: watch.looks[-1].queued == 0, "an empty queue", patience=PATIENCE)
         recovered = time.monotonic()
-        time.sleep(10 * GLANCE)
+        time.sleep(20 * GLANCE)
         watch.over.set()
         looking.join()
         again = [name for name, one in hospital.members.items() if one.starts > 1]
@@ -251,28 +263,27 @@ def tell(found: Overloaded, console: Console) -> None:
     """The tables, and what is wrong."""
     watch = found.watch
     table = Table(title="Megabytes of each process", title_justify="left")
-    names = list(watch.memory[-1][1])
+    names = list(watch.looks[-1].memory)
     for name in ("seconds", "queued", *names):
         table.add_column(name, justify="right")
-    step = max(1, len(watch.memory) // 12)
-    for (at, memory), (_, queued) in list(zip(watch.memory, watch.queued, strict=False))[::step]:
-        row = [f"{at - found.began:.0f}", str(queued)]
-        table.add_row(*row, *(f"{memory.get(name, 0):.0f}" for name in names))
+    for one in watch.looks[:: max(1, len(watch.looks) // 12)]:
+        megabytes = (f"{one.memory.get(name, 0):.0f}" for name in names)
+        table.add_row(f"{one.at - found.began:.0f}", str(one.queued), *megabytes)
     console.print(table)
     parts = {
         "while overloaded": (found.began, found.stopped),
         "afterwards": (found.stopped, float("inf")),
     }
     for part, (low, high) in parts.items():
-        took = sorted(1000 * seconds for at, seconds in watch.pages if low <= at < high)
+        took = [1000 * one.page for one in watch.looks if low <= one.at < high]
         if len(took) > 1:
             console.print(
                 f"The worklist's page {part}: median {median(took):.0f} ms, 95 of 100 within "
                 f"{quantiles(took, n=20)[-1]:.0f} ms, of {len(took)}",
                 highlight=False,
             )
-    for status, many in watch.failed_pages.items():
-        console.print(f"{many} of them answered {status}", style="red")
+    statuses = Counter(one.status for one in watch.looks)
+    console.print(f"Statuses of the page: {dict(statuses)}", highlight=False)
     for (status, code, says_when), many in sorted(watch.told.items()):
         when = "with Retry-After" if says_when else ""
         console.print(f"One microscope more was told {status} {code} {when}: {many} times")
