@@ -25,6 +25,8 @@ KINDS = ("steps", "kill", "restart", "store", "jobs", "clock", "poison", "screen
 GLANCE = 0.05
 # How long a worker that is to be caught at work may take to come by.
 COMES_BY_WITHIN = 60.0
+# Pauses between two deaths at a step of the same kind of process.
+REST = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,10 @@ class Gremlin:
                     return
                 time.sleep(GLANCE)
             self.say(f"{kind} killed at '{step}'")
-            if not steps and again and not self.stop.wait(2 * self.pause):
+            # Somebody has to be back, and to have done something, before the next.
+            while not any(one.ready for one in self.house.named(kind)) and not self.given_up:
+                time.sleep(GLANCE)
+            if not self.stop.wait(REST * self.pause) and again and not steps:
                 steps = [chance.choice([n for n, one in STEPS.items() if one.kind == kind])]
 
     def _kill(self, name: str) -> str:
