@@ -27,7 +27,7 @@ from diagnostics.models import Analysis, Outcome, Priority
 from diagnostics.services import analyses, bell, drawing, packages
 from diagnostics.services.results import REJECTING, Found, succeed_all
 from hospital.base import files
-from ml import images, outlines
+from ml import guarded, images, outlines
 from ml.preprocessing import Prepared, open_picture
 from ml.reading import Reader, Reading
 
@@ -321,9 +321,14 @@ def _prepare(model: Reader, run: Analysis) -> Prepared | str:
         log.warning("analysis %s waits for the store: %s", run.pk, error)
         return LATER
     try:
+        if run.attempts > 1:  # it may have cost a worker its life: another process goes first
+            guarded.survives(body)
         return model.prepare(open_picture(body))
     except images.ImageRefused:
         return "undecodable"
+    except guarded.NoGuard as error:
+        log.warning("analysis %s waits for a process: %s", run.pk, error)
+        return LATER
     except Exception:
         log.exception("analysis %s: the picture cannot be prepared", run.pk)
         return "internal"

@@ -1,5 +1,6 @@
 """Whoever asks at whatever address gets what tests/permissions/table.py says, and nothing else."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,14 +17,11 @@ from tests.again import found_again
 from tests.permissions.asking import Cookies, ask, cookies_of, outcome
 from tests.permissions.by_state import BY_DEVICE_STATE, BY_REPORT_STATE, ByState
 from tests.permissions.scene import Scene, furnished
-from tests.permissions.table import (
-    HANDS,
-    OTHERS,
-    TABLE,
-    Line,
-)
+from tests.permissions.table import HANDS, OTHERS, REFUSED, TABLE, Line
 
 pytestmark = pytest.mark.django_db
+# Answered before the middleware, with nothing of anybody in it.
+MACHINES = ("/healthz", "/readyz", "/metrics")
 
 # --- asking -----------------------------------------------------------------------------------
 
@@ -65,9 +63,30 @@ def asked(line: Line, scene: Scene, hand: str, cookies: Cookies) -> Any:
 
 @pytest.mark.parametrize("line", TABLE, ids=str)
 def test_every_hand_gets_what_the_table_says(scene: Scene, cookies: Cookies, line: Line) -> None:
-    got = {hand: outcome(asked(line, scene, hand, cookies)) for hand in HANDS}
+    answers = {hand: asked(line, scene, hand, cookies) for hand in HANDS}
+    got = {hand: outcome(answer) for hand, answer in answers.items()}
+    for answer in answers.values():
+        ensure_armoured(answer)
     expected = dict(zip(HANDS, line.statuses.split(), strict=True))
     assert got == expected
+
+
+@pytest.mark.parametrize("line", [line for line in TABLE if line.method != "GET"], ids=str)
+def test_a_browser_writes_nothing_without_the_pages_token(
+    scene: Scene, cookies: Cookies, line: Line
+) -> None:
+    """Where a session lets somebody do it, a page of another site cannot do it with their session.
+
+    Microscopes have keys and no sessions, and are not asked for a token.
+    """
+    allowed = dict(zip(HANDS, line.statuses.split(), strict=True))
+    for hand in cookies.keys() & allowed.keys():
+        if allowed[hand] in REFUSED or allowed[hand] == allowed["anonymous"]:
+            continue
+        with transaction.atomic():
+            answer = ask(line, scene, hand, cookies, enforce_csrf=True)
+            transaction.set_rollback(True)
+        assert answer.status_code == 403, hand
 
 
 @pytest.mark.parametrize("line", TABLE, ids=str)
@@ -85,6 +104,25 @@ def test_the_other_clinic_is_refused_what_is_of_this_one(
         # What was sent may come back; and whoever holds the paper to verify has read it.
         if answer.status_code < 300 and line.route != "verify":
             assert not [mark for mark in marks(scene) if mark in told], hand
+
+
+def ensure_armoured(answer: Any) -> None:
+    """No answer may be taken by a browser for something else, framed, or run what is not ours."""
+    if answer.wsgi_request.path in MACHINES:
+        return
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    if "/api/device/" in answer.wsgi_request.path:
+        return  # answered by fewer layers, and never to a browser
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    policy = answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert re.search(r"default-src '(none|self)'", policy)
+    if answer.headers.get("Content-Type", "").startswith("text/html"):
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert "object-src 'none'" in policy or "default-src 'none'" in policy
+        assert re.search(r"base-uri '(none|self)'", policy)
+        assert "form-action" in policy
 
 
 def marks(scene: Scene) -> list[str]:

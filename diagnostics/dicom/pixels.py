@@ -16,6 +16,7 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from diagnostics.dicom.objects import DicomObject
 from diagnostics.dicom.refusals import NotSupported, ObjectRefused
+from ml.guarded import NoGuard, survives_foreign
 from ml.images import Limits
 
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
@@ -34,6 +35,7 @@ def picture_of(found: DicomObject) -> bytes:
     Raises:
         ObjectRefused: no pixels, several frames, or described in a way that is not taken
             (`dicom_pixels`, `dicom_multi_frame`, `too_many_pixels`).
+        NoGuard: see `ml.guarded`.
     """
     dataset = found.dataset
     try:
@@ -44,7 +46,7 @@ def picture_of(found: DicomObject) -> bytes:
         if found.transfer_syntax_uid == JPEGBaseline8Bit:
             return _jpeg(dataset, frame)
         return _jpeg_2000(dataset, frame)
-    except (ObjectRefused, MemoryError):
+    except (ObjectRefused, MemoryError, NoGuard):
         raise
     except Exception as error:
         raise _refused("the pixels cannot be decoded") from error
@@ -116,6 +118,7 @@ def _jpeg(dataset: Dataset, frame: bytes) -> bytes:
         unmarked = colours == "RGB" and transform is None and "jfif" not in picture.info
         if not unmarked and colours != "MONOCHROME1":
             return frame
+        survives_foreign(frame)
         if unmarked:
             picture.draft("YCbCr", picture.size)
         return _png(_upright(dataset, np.asarray(picture)), 8)
@@ -129,6 +132,7 @@ def _jpeg_2000(dataset: Dataset, frame: bytes) -> bytes:
             raise NotSupported(
                 "JPEG 2000 is taken with 8 bits a channel only.", code="dicom_pixels"
             )
+        survives_foreign(frame)
         return _png(_upright(dataset, np.asarray(picture)), 8)
 
 

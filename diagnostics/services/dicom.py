@@ -23,6 +23,7 @@ from diagnostics.services import intake, reading
 from hospital.audit.services import Actor, entry, record, record_all, record_listed
 from hospital.base import files
 from hospital.base.problems import Overloaded
+from ml.guarded import NoGuard
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,10 @@ def store(*, device: Device, data: bytes, study_uid: str = "") -> tuple[DicomIns
         )
     accession = identity.accession_of(found.dataset)
     _ensure_patient(found, accession, device)
-    picture = pixels.picture_of(found)
+    try:
+        picture = pixels.picture_of(found)
+    except NoGuard as error:
+        raise intake.not_stored(error) from error
     image, _ = intake.receive(
         device=device,
         image_id=found.image_id,

@@ -30,7 +30,8 @@ from hospital.base import files
 from hospital.base.problems import Conflict, Overloaded, Refusal
 from hospital.base.rows import rows_by
 from hospital.base.together import Together
-from ml.images import ImageFacts, ImageRefused, inspect
+from ml import guarded
+from ml.images import ImageFacts, ImageRefused
 
 log = logging.getLogger(__name__)
 
@@ -297,7 +298,7 @@ def _deed(picture: _Sound, image: FieldImage, held: Collection[HoldReason]) -> E
 
 
 def not_stored(error: Exception) -> Refusal:
-    """What whoever sent a picture is told when the disk or the database fails."""
+    """What whoever sent a picture is told when the disk, the database or the machine fails."""
     log.error("pictures could not be stored: %s", error)
     return Overloaded(
         "The picture could not be stored just now. Keep it and send it again.",
@@ -363,8 +364,12 @@ def _known(ids: Collection[UUID]) -> dict[UUID, FieldImage]:
 
 def _inspected(body: bytes) -> ImageFacts:
     try:
-        return inspect(body)
+        return guarded.inspect(body)
+    except guarded.NoGuard as error:
+        raise not_stored(error) from error
     except ImageRefused as refused:
+        if isinstance(refused, guarded.Died):
+            log.error("a picture of %d bytes killed its decoder", len(body))
         wrong_kind = refused.code in {"not_an_image", "unsupported_type"}
         kind = NotAPicture if wrong_kind else PictureRefused
         raise kind(refused.message, code=refused.code) from refused

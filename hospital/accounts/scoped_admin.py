@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.contrib.admin.widgets import AdminDateWidget, AdminSplitDateTime, AdminTimeWidget
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Field, Model, QuerySet
+from django.db.models import DateTimeField, Field, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 from hospital.accounts.models import Clinic
 from hospital.accounts.selectors import clinics_where, may
@@ -50,6 +53,15 @@ class OwnFilter(admin.RelatedFieldListFilter):
         return [(row.pk, str(row)) for row in rows]
 
 
+class DayAndTime(AdminSplitDateTime):
+    """Django's two boxes with their names said, which it only writes beside them."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        day = AdminDateWidget(attrs={"aria-label": _("Date")})
+        time = AdminTimeWidget(attrs={"aria-label": _("Time")})
+        forms.MultiWidget.__init__(self, [day, time], attrs)
+
+
 class ScopedAdmin(_Admin):
     """Shows what `visible` returns, and lets each role do in each clinic what it may there.
 
@@ -67,6 +79,7 @@ class ScopedAdmin(_Admin):
     patient_path: ClassVar[str] = "patient_id"
     list_per_page = 50
     show_full_result_count = False
+    formfield_overrides: ClassVar[Any] = {DateTimeField: {"widget": DayAndTime}}
     paginator = FirstPages
     # Given at creation and never changed afterwards.
     fixed: ClassVar[tuple[str, ...]] = ()

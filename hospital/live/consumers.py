@@ -75,8 +75,8 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
         for topic in [*self.topics, *self._own_group()]:
             await self.channel_layer.group_discard(topic, self.channel_name)
 
-    async def receive_json(self, content: Any, **kwargs: Any) -> None:
-        """Pages have nothing to say; whatever comes is ignored."""
+    async def receive(self, *args: Any, **kwargs: Any) -> None:
+        """Pages have nothing to say; whatever comes is ignored, and not even read as JSON."""
 
     async def events_happened(self, message: dict[str, Any]) -> None:
         """A push from the channel layer: what one transaction had to say on one topic."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP
 from axe_playwright_python.base import AXE_SCRIPT
+from django.contrib.admin import site
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
@@ -205,3 +206,23 @@ def test_the_admins_lists(hospital: Any, screen: Any, looked: Looked) -> None:
     page = screen(hospital.world.superuser, "/admin/patients/patient/")
     # Its search field is told by its title, which is advice of axe's and no part of WCAG.
     looked.at(page, "admin-list", leave="label-title-only")
+
+
+def test_the_admins_forms(hospital: Any, screen: Any, looked: Looked) -> None:
+    """Each that there is: for a new row, and for the first that stands."""
+    hospital.do(furnished, hospital.world)
+    page = screen(hospital.world.superuser, "/admin/")
+    for name, paths in hospital.do(forms_of_the_admin).items():
+        if any(visit(page, path) for path in paths):
+            looked.at(page, name)
+
+
+def forms_of_the_admin() -> dict[str, list[str]]:
+    """Where a model's form is: with its first row, else without."""
+    found = {}
+    for model in site._registry:
+        base = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        first = model._default_manager.first()
+        rows = [reverse(f"{base}_change", args=[first.pk])] if first else []
+        found[f"{base}_form".replace(":", "-")] = [*rows, reverse(f"{base}_add")]
+    return found

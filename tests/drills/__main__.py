@@ -1,29 +1,25 @@
-"""`python -m tests.drills faults|overload|fleet|power …`; `--help` after each tells the rest."""
+"""`python -m tests.drills faults|overload|fleet|power|fuzz …`; `--help` tells the rest."""
 
 import sys
+from importlib import import_module
+
+DRILLS = {
+    "faults": "tests.drills.faults.cli",
+    "overload": "tests.drills.overload",
+    "fleet": "tests.drills.fleet",
+    "power": "tests.drills.power",
+    "fuzz": "tests.drills.fuzz",
+}
 
 
 def main(arguments: list[str]) -> int:
     """Run the drill that is named first."""
-    match arguments:
-        case ["faults", *rest]:
-            from tests.drills.faults import cli
-
-            return cli.main(rest)
-        case ["overload", *rest]:
-            from tests.drills import overload
-
-            return overload.main(rest)
-        case ["fleet", *rest]:
-            from tests.drills import fleet
-
-            return fleet.main(rest)
-        case ["power", *rest]:
-            from tests.drills import power
-
-            return power.main(rest)
-    print(__doc__)
-    return 2
+    if not arguments or arguments[0] not in DRILLS:
+        print(__doc__)
+        return 2
+    name, *rest = arguments
+    returned: int = import_module(DRILLS[name]).main(rest)
+    return returned
 
 
 if __name__ == "__main__":

@@ -156,12 +156,6 @@ async def test_a_guardian_has_no_place_on_the_clinics_socket_nor_staff_on_the_po
             assert await close_code(page) == 4403
 
 
-async def test_a_page_of_another_site_cannot_open_a_socket(world: World) -> None:
-    async with socket("/ws/clinic/", world.haematologist, origin=b"http://evil.example") as page:
-        connected, _ = await page.connect()
-        assert not connected
-
-
 @sync_to_async
 def role_taken(world: World) -> None:
     Membership.objects.filter(user=world.haematologist).delete()

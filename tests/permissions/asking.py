@@ -35,9 +35,11 @@ def outcome(answer: Any) -> str:
     return str(answer.status_code)
 
 
-def ask(line: Line, scene: Scene, hand: str, cookies: Cookies) -> Any:
+def ask(
+    line: Line, scene: Scene, hand: str, cookies: Cookies, *, enforce_csrf: bool = False
+) -> Any:
     """The answer that `hand` gets; whatever is written stays."""
-    client = Client(raise_request_exception=True)
+    client = Client(enforce_csrf_checks=enforce_csrf)
     client.cookies = (
         SimpleCookie(cookies[hand].output(header="")) if hand in cookies else client.cookies
     )

@@ -208,6 +208,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
         given = {
             "ALLOWED_HOSTS": "localhost",
             "PUBLIC_URL": f"https://localhost:{https}",
+            "PROBE_URL": f"http://localhost:{web}",
             "STORE_KEY": "store-key",
             "STAFF_MFA_REQUIRED": "false",  # the test signs in with a password
             "CERTIFICATES": str(folder / "certificates"),

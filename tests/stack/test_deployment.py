@@ -318,6 +318,15 @@ def test_nothing_of_a_patient_is_in_any_log(
     assert any(json.loads(line)["logger"] == "hospital.requests" for line in lines)
 
 
+def test_the_probe_comes_through_past_the_proxy(hospital: made.Deployment) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "probe"],
+        cwd=ROOT, env=hospital.environment("housekeeping"), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_doctor_finds_it_well(hospital: made.Deployment) -> None:
     def found() -> list[dict[str, str]]:
         done = subprocess.run(

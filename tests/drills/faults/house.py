@@ -290,6 +290,7 @@ def _told(
         "LEUKOLENS_VAR": str(own),
         "LEUKOLENS_READY_FILE": str(own / "ready"),
         "METRICS_PORT": "0",
+        "PROBE_SECONDS": "0",  # whatever the drill did not send is a fault
         "FILES_BY_PROXY": "false",
         orders.FOLDER: str(house.folder / "orders"),
         orders.NAME: name,
