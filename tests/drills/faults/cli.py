@@ -11,6 +11,7 @@ picture is lost, double or unexplained, or any event was not told exactly once.
 import argparse
 import contextlib
 import random
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ from tests.drills.faults.steps import STEPS
 def main(arguments: Sequence[str]) -> int:
     """The drill; returns 0 if the account is clean."""
     options = _options(arguments)
+    # So that who is told to end leaves no network and no file system behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     console = Console(width=None if sys.stdout.isatty() else 110)
     console.print(f"seed {options.seed}", highlight=False)
     wanted = Wanted(

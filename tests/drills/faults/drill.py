@@ -26,7 +26,6 @@ from tests.drills.faults.screens import Heard, Screens
 from tests.drills.faults.steps import STEPS
 from tests.stack.harness import wait_until
 
-SMEARS = 48
 SPECIMENS = 6
 LARGE, TOO_LARGE, PACE = 100_000, 600_000, 50_000
 PATIENCE = 300.0
@@ -64,13 +63,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How patient the hospital is, and the gremlin; see there."""
+    """How patient the hospital is, and the gremlin; how many different pictures there are."""
 
     lease: int
     trouble: float
     pause: float
     batch: int
     attempts: int
+    smears: int
 
     @property
     def settings(self) -> dict[str, str]:
@@ -88,8 +88,8 @@ class Scale:
         }
 
 
-SHORT = Scale(lease=4, trouble=1.0, pause=0.1, batch=4, attempts=4)
-LONG = Scale(lease=10, trouble=5.0, pause=5.0, batch=16, attempts=6)
+SHORT = Scale(lease=4, trouble=1.0, pause=0.1, batch=4, attempts=4, smears=24)
+LONG = Scale(lease=10, trouble=5.0, pause=5.0, batch=16, attempts=6, smears=48)
 
 
 @dataclass
@@ -114,7 +114,7 @@ def drill(folder: Path, console: Console, wanted: Wanted) -> Drilled:
         console.print(f"{since:5.0f} s  {sentence}", markup=False, highlight=False)
 
     smears = folder / "smears"
-    draw_smears(smears, count=SMEARS, seed=wanted.seed)
+    draw_smears(smears, count=scale.smears, seed=wanted.seed)
     with contextlib.ExitStack() as stack:
         ground = stack.enter_context(island())
         say(f"starting the hospital; worker-2 lives in {ground.how}")
@@ -148,7 +148,8 @@ def drill(folder: Path, console: Console, wanted: Wanted) -> Drilled:
         _await_told(hospital, heard)
         drawn = account.drawn_up(hospital, ledger, own.poison, heard)
         struck = Counter(one.step for one in hospital.orders.struck())
-        drawn.wrong += [f"the gremlin could not: {one}" for one in gremlin.failed]
+        undone = {what: why for what, why in gremlin.failed.items() if not gremlin.done[what]}
+        drawn.wrong += [f"could not be tried: {what}: {why}" for what, why in undone.items()]
         if "steps" in wanted.only:
             drawn.wrong += [f"nobody was killed at '{one}'" for one in STEPS if not struck[one]]
         took = time.monotonic() - began
@@ -205,8 +206,9 @@ def _truly_read(smears: Path, wanted: Wanted) -> Iterator[str]:
     """Checksums of the smears that the true package reads."""
     from ml.preprocessing import open_picture
 
-    few = max(1, round(SMEARS * wanted.truly / wanted.images)) if wanted.truly else 0
-    for path in pictures_in(smears)[:few]:
+    drawn = pictures_in(smears)
+    few = max(1, round(len(drawn) * wanted.truly / wanted.images)) if wanted.truly else 0
+    for path in drawn[:few]:
         yield checksum(open_picture(path.read_bytes()))
 
 

@@ -25,6 +25,8 @@ KINDS = ("steps", "kill", "restart", "store", "jobs", "clock", "poison", "screen
 GLANCE = 0.05
 # How long a worker that is to be caught at work may take to come by.
 COMES_BY_WITHIN = 60.0
+# Pauses between two deaths at a step of the same kind of process.
+REST = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Gremlin:
         pause: seconds between two deeds.
         send: sends a picture of the gremlin's own, poisonous or not.
         done: how often it has done what.
+        failed: what it could not do, the last time it tried.
     """
 
     house: House
@@ -58,7 +61,7 @@ class Gremlin:
     say: Callable[[str], None]
     only: frozenset[str] = frozenset(KINDS)
     done: Counter[str] = field(default_factory=Counter)
-    failed: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
     strikers: list[threading.Thread] = field(default_factory=list)
     given_up: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
@@ -112,8 +115,8 @@ class Gremlin:
         try:
             told = deed.act()
         except Exception as error:  # the drill goes on, and says so in the end
-            self.failed.append(f"{deed.name}: {type(error).__name__}: {error}")
-            self.say(f"could not: {self.failed[-1]}")
+            self.failed[deed.name] = f"{type(error).__name__}: {error}"
+            self.say(f"{deed.name}: not now, {self.failed[deed.name]}")
         else:
             self.done[deed.name] += 1
             self.say(f"{deed.name}{f': {told}' if told else ''}")
@@ -153,7 +156,10 @@ class Gremlin:
                     return
                 time.sleep(GLANCE)
             self.say(f"{kind} killed at '{step}'")
-            if not steps and again and not self.stop.wait(2 * self.pause):
+            # Somebody has to be back, and to have done something, before the next.
+            while not any(one.ready for one in self.house.named(kind)) and not self.given_up:
+                time.sleep(GLANCE)
+            if not self.stop.wait(REST * self.pause) and again and not steps:
                 steps = [chance.choice([n for n, one in STEPS.items() if one.kind == kind])]
 
     def _kill(self, name: str) -> str:
@@ -201,6 +207,7 @@ class Gremlin:
         deadline = time.monotonic() + COMES_BY_WITHIN
         while not (caught := {one.pid for one in self._frozen()} - before):
             if time.monotonic() > deadline:
+                self.house.orders.disarm(IN_HAND)
                 raise TimeoutError("nobody came by")
             time.sleep(GLANCE)
         name = ", ".join(map(self.house.name_of, caught))
@@ -234,14 +241,14 @@ class Gremlin:
         hers = self.house.members["worker-2"]
         deadline = time.monotonic() + COMES_BY_WITHIN
         query = "SELECT worker FROM diagnostics_analysis WHERE state = 'running'"
-        pid = hers.process.pid if hers.process else 0
-        held = False
-        while not held and time.monotonic() < deadline:
-            held = any(f":{pid}:" in worker for (worker,) in self.house.rows(query))
+        while not any(f":{hers.pid}:" in worker for (worker,) in self.house.rows(query)):
+            if time.monotonic() > deadline:
+                raise TimeoutError("it had nothing to do")
+            time.sleep(GLANCE)
         self.house.island.cut()
         time.sleep(self.lease + 2)
         self.house.island.mend()
-        return f"{'with work in hand, ' if held else ''}for {self.lease + 2:.0f} s"
+        return f"for {self.lease + 2:.0f} s"
 
 
 def _free(folder: str) -> int:

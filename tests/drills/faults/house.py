@@ -62,13 +62,17 @@ class Member:
         return self.process is not None and self.process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """Its process id, or that of the last one; 0 before the first."""
+        return self.process.pid if self.process else 0
+
+    @property
     def ready(self) -> bool:
         """Whether it runs and, where it says so, does its work."""
         if not self.alive:
             return False
         with contextlib.suppress(FileNotFoundError):
-            assert self.process is not None
-            return not self.announces or self.announces.read_text() == str(self.process.pid)
+            return not self.announces or self.announces.read_text() == str(self.pid)
         return False
 
     def start(self) -> None:
@@ -126,7 +130,7 @@ class House:
     def name_of(self, pid: int) -> str:
         """Whose process that is, or was."""
         for name, one in self.members.items():
-            if one.process is not None and one.process.pid == pid:
+            if one.pid == pid:
                 return name
         return "somebody"
 

@@ -39,10 +39,10 @@ class Orders:
         """Let the next process that passes `step` suffer `deed`: 'kill' or 'freeze'."""
         _write(self._armed / step, deed)
 
-    def disarm(self) -> None:
-        """Take back what has not struck yet."""
-        for path in self._armed.iterdir():
-            path.unlink(missing_ok=True)
+    def disarm(self, *steps: str) -> None:
+        """Take back what has not struck yet: of these steps, or all."""
+        for step in steps or self.armed():
+            (self._armed / step).unlink(missing_ok=True)
 
     def armed(self) -> set[str]:
         """The steps that wait for somebody to pass."""
