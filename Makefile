@@ -25,7 +25,7 @@ apart := env $(addprefix -u ,$(installation))
 
 .NOTPARALLEL:
 .PHONY: help demo stack test quick lint format fast-tests database-tests stack-tests \
-        browser-tests words screenshots lighthouse bench drill runtime dev
+        browser-tests words screenshots lighthouse bench drill audit sbom runtime dev
 
 help:
 	@echo "make demo                  the whole product on this machine, with demonstration data"
@@ -35,6 +35,8 @@ help:
 	@echo "make quick                 lint, types, layers and the fast tests"
 	@echo "make lint / make format    check / repair the style"
 	@echo "make words                 the portal's catalogues, after a sentence has changed"
+	@echo "make audit                 is anything known against what others wrote; licences, hashes"
+	@echo "make sbom                  what an installation is made of, as CycloneDX, in var/"
 	@echo "make screenshots           every page, wide, narrow, dark and from right to left, as pictures"
 	@echo "make lighthouse            Lighthouse on the portal's report: at least 95 in all four"
 	@echo "make stack                 the product without demonstration data, in var/"
@@ -66,6 +68,14 @@ lint: dev
 	@# Through the interpreter: a console script's first line breaks when a checkout is moved.
 	@$(python) -c "from importlinter.cli import lint_imports_command as lint; lint()"
 	@$(apart) LEUKOLENS_VAR=var/lint $(python) manage.py makemigrations --check --dry-run
+	@$(python) -m tests.dependencies check
+
+# Asks osv.dev. Where there is no way to it, it says so, and that is no fault of the code's (2).
+audit: dev
+	@$(python) -m tests.dependencies audit || [ $$? -eq 2 ]
+
+sbom: dev
+	@$(python) -m tests.dependencies sbom
 
 format: dev
 	$(python) -m ruff check --fix
@@ -110,7 +120,7 @@ quick: lint
 		tests/bench tests/ml tests/patients tests/test_layering.py tests/test_states.py \
 		tests/test_words.py tests/diagnostics/test_analyses.py tests/diagnostics/test_signing.py
 
-test: lint fast-tests database-tests stack-tests browser-tests
+test: lint audit fast-tests database-tests stack-tests browser-tests
 	@echo "Every check and every test passed."
 
 # Some minutes. The large one: ARGS="--images 10000"; others: DRILL=overload, DRILL=fleet. docs/drills.md

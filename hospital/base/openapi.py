@@ -82,6 +82,29 @@ def _example(status: int) -> OpenApiExample:
     )
 
 
+def lists_refuse(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """drf-spectacular's hook: every list that goes by pages says what it refuses, and once.
+
+    400 a filter, 401 nobody, 403 a role, 404 a place in the list that it never gave.
+    """
+    for operations in result["paths"].values():
+        listed = operations.get("get", {})
+        if any(parameter["name"] == "cursor" for parameter in listed.get("parameters", ())):
+            for status in (400, 401, 403, 404):
+                listed["responses"].setdefault(str(status), _refusal(status))
+    return result
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    code, detail = _EXAMPLES[status]
+    said = _example(status).value
+    content = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "examples": {code: {"value": said, "summary": detail}},
+    }
+    return {"description": phrase_of(status), "content": {"application/problem+json": content}}
+
+
 class _Key(OpenApiAuthenticationExtension):  # type: ignore[misc, no-untyped-call]
     target_class = "devices.api.authentication.KeyAuthentication"
     name = "deviceKey"

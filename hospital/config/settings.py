@@ -531,6 +531,10 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "hospital.base.openapi.lists_refuse",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "DeviceStateEnum": "devices.models.DeviceState",
         "ImageStateEnum": "diagnostics.models.ImageState",

@@ -1,4 +1,4 @@
-"""`python -m tests.drills faults|overload|fleet|power|fuzz …`; `--help` tells the rest."""
+"""`python -m tests.drills NAME …`, by the names below; `--help` after each tells the rest."""
 
 import sys
 from importlib import import_module
@@ -9,13 +9,15 @@ DRILLS = {
     "fleet": "tests.drills.fleet",
     "power": "tests.drills.power",
     "fuzz": "tests.drills.fuzz",
+    "apis": "tests.drills.apis",
+    "scan": "tests.drills.scan",
 }
 
 
 def main(arguments: list[str]) -> int:
     """Run the drill that is named first."""
     if not arguments or arguments[0] not in DRILLS:
-        print(__doc__)
+        print(__doc__, *DRILLS)
         return 2
     name, *rest = arguments
     returned: int = import_module(DRILLS[name]).main(rest)

@@ -16,7 +16,7 @@ from typing import Any
 # A round is undone when it has been looked at, so that the last is as quick as the first.
 ROUND = 250
 # Of this process beyond what it took when it began; the decoders have a limit of their own.
-MOST_MEMORY = 400_000_000
+MOST_MEMORY = 700_000_000
 
 
 def main(arguments: list[str]) -> int:

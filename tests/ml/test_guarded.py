@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -46,11 +48,20 @@ def test_a_picture_that_kills_every_decoder_is_refused(monkeypatch: pytest.Monke
 def test_a_decoder_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guarded, "_PROGRAM", ("-c", "import time; time.sleep(600)"))
     monkeypatch.setattr(guarded, "_idle", type(guarded._idle)())
-    monkeypatch.setattr(guarded, "SECONDS", 0.2)
+    monkeypatch.setattr(guarded, "PATIENCE", 0.2)
     before = _children()
     with pytest.raises(guarded.Died):
         guarded.inspect(jpeg(1))
     assert _children() <= before
+
+
+def test_a_decoder_that_only_counts_is_ended_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = (
+        "import sys; sys.argv[1:] = []; from ml import guarded; guarded.SECONDS = 1\n"
+        "guarded._begin_to_count()\nwhile True: pass"
+    )
+    done = subprocess.run([sys.executable, "-c", endless], check=False, timeout=120)
+    assert done.returncode == -signal.SIGXCPU
 
 
 def test_a_decoder_has_a_limit_of_memory_and_knows_no_secret() -> None:

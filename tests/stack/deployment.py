@@ -25,6 +25,8 @@ from tests import servers
 from tests.stack.harness import PRIVATE, ROOT, wait_until
 
 DOCKER = ROOT / "docker"
+# The product's own processes, in the order in which they are started.
+OURS = ("web", "worker-cpu", "housekeeping", "beat")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
@@ -234,6 +236,20 @@ def deployed(folder: Path) -> Iterator[Deployment]:
             yield deployment
         finally:
             deployment.stop()
+
+
+def prepare(deployment: Deployment) -> None:
+    """What the image's build, the store and the migration have done before anything starts."""
+    told = deployment.environment("migrate")
+    store = (
+        "import boto3, os; boto3.client('s3', endpoint_url=os.environ['S3_ENDPOINT_URL'], "
+        "aws_access_key_id='a', aws_secret_access_key='b', region_name='us-east-1')"
+        ".create_bucket(Bucket='leukolens')"
+    )
+    subprocess.run([sys.executable, "-c", store], env=told, check=True)
+    collect = ["manage.py", "collectstatic", "--no-input", "--verbosity", "0"]
+    subprocess.run([sys.executable, *collect], cwd=ROOT, env=told, check=True)
+    deployment.run("migrate")
 
 
 def certificates(folder: Path) -> None:

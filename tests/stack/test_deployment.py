@@ -30,7 +30,6 @@ from tests.world import content_digest
 pytestmark = pytest.mark.stack
 
 GIVEN = {"ALLOWED_HOSTS": "h.example", "PUBLIC_URL": "https://h.example", "STORE_KEY": "k"}
-OURS = ("web", "worker-cpu", "housekeeping", "beat")
 MANIFESTS = sorted((made.DOCKER / "kubernetes").glob("*.yaml"))
 
 
@@ -134,27 +133,13 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[made.Deployme
         ["sh", "bin/proxy"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
     ).stdout.strip()
     with made.deployed(folder) as deployment:
-        prepare(deployment)
-        for name in OURS:
+        made.prepare(deployment)
+        for name in made.OURS:
             deployment.start(name)
         deployment.start_proxy(nginx)
-        for name in OURS[:-1]:
+        for name in made.OURS[:-1]:
             deployment.await_healthy(name)
         yield deployment
-
-
-def prepare(deployment: made.Deployment) -> None:
-    """What the image's build, the store and the migration have done before anything starts."""
-    told = deployment.environment("migrate")
-    store = (
-        "import boto3, os; boto3.client('s3', endpoint_url=os.environ['S3_ENDPOINT_URL'], "
-        "aws_access_key_id='a', aws_secret_access_key='b', region_name='us-east-1')"
-        ".create_bucket(Bucket='leukolens')"
-    )
-    subprocess.run([sys.executable, "-c", store], env=told, check=True)
-    collect = ["manage.py", "collectstatic", "--no-input", "--verbosity", "0"]
-    subprocess.run([sys.executable, *collect], cwd=ROOT, env=told, check=True)
-    deployment.run("migrate")
 
 
 @pytest.fixture(scope="module")
@@ -309,7 +294,7 @@ def test_nothing_of_a_patient_is_in_any_log(
     staff.get("/worklist/", params={"q": "Rahman"})
     send(hospital, world, smears(5)[4], 4)
     logs = [*hospital.folder.glob("*.log"), *hospital.folder.glob("proxy/*.log")]
-    assert len(logs) >= len(OURS)
+    assert len(logs) >= len(made.OURS)
     text = "\n".join(log.read_text(errors="replace") for log in logs)
     assert "api:device-image" in text
     for secret in ("Rahman", world["accessions"][4], world["username"], world["key"]):
