@@ -155,6 +155,17 @@ def test_no_dicom_attribute_ends_a_header_line(world: World, keyword: str) -> No
     assert all("\n" not in value and "\r" not in value for value in answer.headers.values())
 
 
+@pytest.mark.parametrize(
+    "address", ["/admin/diagnostics/diagnosticreport/?q=a%00", "/api/v1/patients/?mrn=%00", "/x%00"]
+)
+def test_a_nul_in_an_address_is_refused_before_it_reaches_the_database(
+    world: World, address: str
+) -> None:
+    answer = signed_in(world.haematologist).get(address)
+    assert answer.status_code == 400
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
 # --- mass assignment ------------------------------------------------------------------------------
 
 

@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "hospital.config.machines.ForMachines",
     "hospital.config.watched.Watched",
     "django.middleware.security.SecurityMiddleware",
+    "hospital.config.nul.NoNul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -98,6 +99,7 @@ MIDDLEWARE = [
 DEVICE_MIDDLEWARE = [
     "hospital.config.watched.Watched",
     "django.middleware.security.SecurityMiddleware",
+    "hospital.config.nul.NoNul",
     "django.middleware.common.CommonMiddleware",
 ]
 
