@@ -68,6 +68,7 @@ class Scale:
     lease: int
     trouble: float
     pause: float
+    between: int
     batch: int
     attempts: int
     smears: int
@@ -88,8 +89,8 @@ class Scale:
         }
 
 
-SHORT = Scale(lease=4, trouble=1.0, pause=0.1, batch=4, attempts=4, smears=24)
-LONG = Scale(lease=10, trouble=5.0, pause=5.0, batch=16, attempts=6, smears=48)
+SHORT = Scale(lease=4, trouble=1.0, pause=0.1, between=0, batch=4, attempts=4, smears=24)
+LONG = Scale(lease=10, trouble=5.0, pause=5.0, between=50, batch=16, attempts=6, smears=48)
 
 
 @dataclass
@@ -139,6 +140,7 @@ def drill(folder: Path, console: Console, wanted: Wanted) -> Drilled:
             lease=scale.lease,
             trouble=scale.trouble,
             pause=scale.pause,
+            between=scale.between,
             screen_line=cuttable,
             send=own.send,
             say=say,

@@ -46,6 +46,7 @@ class Gremlin:
         lease: seconds that a worker may be silent.
         trouble: how long each trouble of the store, the line or a clock lasts.
         pause: seconds between two deeds.
+        between: readings that are finished between two deaths at a step of one kind of process.
         send: sends a picture of the gremlin's own, poisonous or not.
         done: how often it has done what.
         failed: what it could not do, the last time it tried.
@@ -56,6 +57,7 @@ class Gremlin:
     lease: float
     trouble: float
     pause: float
+    between: int
     screen_line: Relay
     send: Callable[[bool], None]
     say: Callable[[str], None]
@@ -156,11 +158,21 @@ class Gremlin:
                     return
                 time.sleep(GLANCE)
             self.say(f"{kind} killed at '{step}'")
-            # Somebody has to be back, and to have done something, before the next.
-            while not any(one.ready for one in self.house.named(kind)) and not self.given_up:
-                time.sleep(GLANCE)
+            self._let_recover(kind)
             if not self.stop.wait(REST * self.pause) and again and not steps:
                 steps = [chance.choice([n for n, one in STEPS.items() if one.kind == kind])]
+
+    def _let_recover(self, kind: str) -> None:
+        """Wait until one of them is back and has got something done, however slow the machine."""
+        while not any(one.ready for one in self.house.named(kind)) and not self.given_up:
+            time.sleep(GLANCE)
+        enough = self._finished() + self.between
+        while not self.stop.is_set() and self._finished() < enough:
+            time.sleep(1)
+
+    def _finished(self) -> int:
+        done = "SELECT count(*) FROM diagnostics_analysis WHERE state IN ('succeeded', 'failed')"
+        return int(self.house.rows(done)[0][0])
 
     def _kill(self, name: str) -> str:
         self.house.members[name].end(signal.SIGKILL, whole=True)
