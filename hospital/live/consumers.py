@@ -12,7 +12,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
 from django.db.models import Max
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from hospital.base.logs import following
 from hospital.base.meters import EVENT_LAG, SOCKETS
@@ -174,13 +174,13 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     @database_sync_to_async
     def _known_by_now(self) -> list[int]:
         """Ids of what a page that is read anew shows already, as far back as a replay looks."""
-        mine = Event.objects.filter(topic__in=self.topics, at__gte=timezone.now() - OVERLAP)
+        mine = Event.objects.filter(topic__in=self.topics, at__gte=Now() - OVERLAP)
         return list(mine.values_list("id", flat=True))
 
     @database_sync_to_async
     def _missed(self) -> list[dict[str, Any]] | None:
         mine = Event.objects.filter(topic__in=self.topics)
-        behind = mine.filter(id__lte=self.last_id, at__gte=timezone.now() - OVERLAP)
+        behind = mine.filter(id__lte=self.last_id, at__gte=Now() - OVERLAP)
         ahead = mine.filter(id__gt=self.last_id)
         rows = [*behind.exclude(id__in=self.sent)[:REPLAY_LIMIT], *ahead[: REPLAY_LIMIT + 1]]
         if len(rows) > REPLAY_LIMIT:

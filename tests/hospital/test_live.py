@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import get_user_model
@@ -12,6 +14,7 @@ from django.test import Client
 
 from diagnostics.models import DiagnosticReport
 from hospital.accounts.models import Membership
+from hospital.accounts.selectors import clinic_topic
 from hospital.config.asgi import application
 from hospital.live import consumers, pusher
 from hospital.live.models import Event
@@ -125,6 +128,30 @@ async def test_an_event_whose_push_was_lost_still_comes(world: World, monkeypatc
         await until(page, lambda m: "hello" in m)
         report = await a_result_arrives(world)
         assert (await until(page, is_event))["event"]["subject"] == str(report.pk)
+
+
+async def test_an_event_that_commits_late_is_told_though_its_workers_clock_is_wrong(
+    world: World, monkeypatch: Any
+) -> None:
+    """Its id is behind what the page has seen; what was lately is told by the database's clock."""
+    monkeypatch.setattr("hospital.live.pusher.push", lambda events: None)
+    gap = await sync_to_async(a_little_event)(world, 9)
+    now = await sync_to_async(a_little_event)(world, 1)
+    await sync_to_async(Event.objects.filter(pk=gap.pk).delete)()
+    async with socket(f"/ws/clinic/?since={now.pk}", world.haematologist) as page:
+        await page.connect()
+        await until(page, lambda m: "hello" in m)
+        with time_machine.travel(datetime.now(UTC) - timedelta(hours=1)):
+            late = await sync_to_async(a_little_event)(world, 2)
+        await sync_to_async(Event.objects.filter(pk=late.pk).update)(id=gap.pk)
+        told = await until(page, lambda m: m.get("event", {}).get("version") == 2)
+    assert told["event"]["id"] == gap.pk
+
+
+def a_little_event(world: World, version: int) -> Event:
+    topic = clinic_topic(world.clinic.pk)
+    publish("report.changed", world.specimen.pk, version=version, topics=[topic])
+    return Event.objects.get(version=version, subject=world.specimen.pk)
 
 
 async def test_a_patient_is_told_only_when_the_release_rule_lets_the_report_through(
