@@ -279,7 +279,7 @@ def test_each_key_narrows_the_search(
         ({"StudyDate": "yesterday"}, "dicom_bad_query"),
         ({"StudyDate": "2026"}, "dicom_bad_query"),
         ({"PatientID": "N*1"}, "dicom_bad_query"),
-        ({"PatientID": "N\0"}, "dicom_bad_query"),
+        ({"PatientID": "N\0"}, "nul_in_address"),
         ({"limit": "-1"}, "dicom_bad_query"),
         ({"limit": "1e9"}, "dicom_bad_query"),
         ({"offset": "9" * 30}, "dicom_bad_query"),
