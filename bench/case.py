@@ -8,6 +8,7 @@ and a field's cells. Wall time, and the CPU time of the process, which says more
 """
 
 import argparse
+import gc
 import os
 import statistics
 import tempfile
@@ -112,6 +113,8 @@ def _asked(reader: Any, report: Any, rounds: int) -> Iterator[tuple[str, dict[st
     client = Client()
     client.force_login(reader, backend="django.contrib.auth.backends.ModelBackend")
     images = list(report.specimen.images.values_list("pk", flat=True)[:2])
+    gc.collect()
+    gc.freeze()  # as the web does when it starts: hospital.config.serve
     for what, address in {
         "the page": reverse("case", args=[report.pk]),
         "its live parts": reverse("case-live", args=[report.pk]),
