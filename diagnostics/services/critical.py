@@ -44,9 +44,9 @@ def judge(report: DiagnosticReport) -> None:
     A word of the model's that is withdrawn by the model itself drops nothing: a person has to say.
     """
     found = finding_of(report)
-    if found:
+    if found and not _is_told(report, *found):
         _raise(report, *found)
-    elif report.is_signed or report.status in WITHDRAWN:
+    elif found or report.is_signed or report.status in WITHDRAWN:
         _drop(report)
 
 
@@ -81,13 +81,23 @@ def _instead_of_what_was_told(report: DiagnosticReport) -> tuple[CriticalSource,
     return (CriticalSource.CHANGED, report.conclusion) if report.is_signed else None
 
 
-def _raise(report: DiagnosticReport, source: CriticalSource, value: str) -> None:
+def _told_otherwise(report: DiagnosticReport, value: str) -> bool:
     last = report.contacts.filter(outcome__in=TOLD).order_by("-at").first()
-    otherwise = last is not None and last.value != value
+    return last is not None and last.value != value
+
+
+def _is_told(report: DiagnosticReport, source: CriticalSource, value: str) -> bool:
+    """Whether just this was read back, and nothing else was told since."""
     known = CriticalFinding.objects.filter(report=report, source=source, value=value)
-    settled = [CallBackState.DROPPED, *([CallBackState.CONFIRMED] if otherwise else [])]
-    if known.exclude(call_back__state__in=settled).exists():
+    read_back = known.filter(call_back__state=CallBackState.CONFIRMED).exists()
+    return read_back and not _told_otherwise(report, value)
+
+
+def _raise(report: DiagnosticReport, source: CriticalSource, value: str) -> None:
+    known = CriticalFinding.objects.filter(report=report, source=source, value=value)
+    if known.filter(call_back__state=CallBackState.OPEN).exists():
         return
+    otherwise = _told_otherwise(report, value)
     call_back, new = None if otherwise else _covering(report, source, value), False
     if call_back is None:
         now = timezone.now()

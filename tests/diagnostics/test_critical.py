@@ -199,6 +199,16 @@ def test_who_was_told_what_stands_no_more_is_told_so(world: World) -> None:
     assert open_call_backs(world.technician)
 
 
+def test_a_change_that_is_taken_back_before_it_was_told_need_not_be_told(world: World) -> None:
+    """The ward knows what stands: a banner that still says the other would mislead it."""
+    signed = sign(world, world.reported())
+    world.call(signed, **CLINICIAN, outcome="confirmed")
+    benign = amend(world.haematologist, signed)
+    assert open_call_backs(world.technician)
+    amend(world.haematologist, benign, conclusion="pre_b", reason="The first was right.")
+    assert not open_call_backs(world.technician)
+
+
 def test_a_change_that_nobody_was_told_before_raises_none(world: World) -> None:
     signed = sign(world, world.reported())
     world.call(signed, relation="clinician", outcome="unreached")
