@@ -50,7 +50,7 @@ from diagnostics.services import (
 )
 from diagnostics.services.specimens import close_specimen, reopen_specimen
 from hospital.accounts.models import FieldsToSee
-from hospital.accounts.selectors import clinic_ids_where, may
+from hospital.accounts.selectors import clinic_ids_where, may, permissions_in
 from hospital.accounts.signin.factors import has_app, has_passkey
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
@@ -300,14 +300,15 @@ def _live(
 def _context(
     request: HttpRequest, report: DiagnosticReport, form: SignForm | None
 ) -> dict[str, Any]:
-    user, clinic = request.user, report.clinic_id
+    user = request.user
     (report,) = own_call.veil(user, [report])
     row = Row(report)
     fields = _fields(report)
     shown = request.GET.get("field", "")
     seen = fields_seen(user, report)
     chosen = next((f for f in fields if str(f.image.pk) == shown), fields[0] if fields else None)
-    may_sign = may(user, "diagnostics.sign_diagnosticreport", clinic)
+    rights = permissions_in(user, report.clinic_id)
+    may_sign = "diagnostics.sign_diagnosticreport" in rights
     left = left_context(report, fields, seen)
     signable = report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY}
     reviewable = not report.veiled
@@ -334,10 +335,10 @@ def _context(
         "conclusions": Conclusion.choices,
         "word_templates": signed_words.templates(report.clinic) if signable else {},
         "versions": report.versions.select_related("signed_by"),
-        "may_retry": may(user, "diagnostics.retry_analysis", clinic),
+        "may_retry": "diagnostics.retry_analysis" in rights,
         "may_verify": reviewable
         and report.status == ReportStatus.PARTIAL
-        and may(user, "diagnostics.verify_diagnosticreport", clinic),
+        and "diagnostics.verify_diagnosticreport" in rights,
         "may_sign": reviewable and signable and may_sign and report.waiting_id is None,
         "may_change": report.is_signed and may_sign and report.waiting_id is None,
         "may_second": reviewable and may_sign and report.waiting is not None,
@@ -348,11 +349,11 @@ def _context(
         "waits": row.fields["pending"],
         "held": [field for field in fields if field.held],
         "mix_ups": mix_ups_of(user, report),
-        "may_release": may(user, "diagnostics.release_hold", clinic),
-        "may_close": may(user, "diagnostics.change_specimen", clinic),
+        "may_release": "diagnostics.release_hold" in rights,
+        "may_close": "diagnostics.change_specimen" in rights,
         **family_context(user, report),
-        **own_call_context(user, report),
-        **contacts_context(user, report),
+        **own_call_context(user, report, rights),
+        **contacts_context(report, rights),
     }
 
 

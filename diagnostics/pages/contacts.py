@@ -22,7 +22,6 @@ from diagnostics.models import (
 from diagnostics.models.critical import FAMILY
 from diagnostics.selectors import reports_visible_to
 from diagnostics.services import contacts
-from hospital.accounts.selectors import may
 from hospital.base.problems import Refusal
 
 
@@ -58,19 +57,23 @@ def note(request: HttpRequest, report_id: UUID) -> HttpResponse:
     return redirect("case", report_id)
 
 
-def contacts_context(user: Any, report: DiagnosticReport) -> dict[str, Any]:
-    """What the part 'Who was told' of the case page shows; `report` as it may be shown."""
+def contacts_context(report: DiagnosticReport, rights: frozenset[str]) -> dict[str, Any]:
+    """What the part 'Who was told' of the case page shows; `report` as it may be shown.
+
+    Args:
+        rights: the permissions of its reader in the report's clinic.
+    """
     told = report.contacts.select_related("by")
     backs = CallBack.objects.filter(findings__report=report).distinct().order_by("-raised_at")
     may_note = (
         not report.veiled
         and report.status != ReportStatus.CANCELLED
         and bool(contacts.value_of(report))
-        and may(user, "diagnostics.add_contacttry", report.clinic_id)
+        and "diagnostics.add_contacttry" in rights
     )
     form = CallForm(initial={"value": contacts.value_of(report)})
     known = contacts.source_of(report) != CriticalSource.MODEL
-    if not (known and may(user, "diagnostics.tell_family", report.clinic_id)):
+    if not (known and "diagnostics.tell_family" in rights):
         staff = [(code, name) for code, name in Recipient.choices if code not in FAMILY]
         form.fields["relation"].choices = staff  # type: ignore[attr-defined]
     return {

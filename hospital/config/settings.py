@@ -326,6 +326,8 @@ UPLOAD_EXPIRY_HOURS = env.float("UPLOAD_EXPIRY_HOURS", 24.0)
 MAX_OPEN_UPLOADS = env.int("MAX_OPEN_UPLOADS", 100)
 # How long a worker may be silent before its work is given to another.
 ANALYSIS_LEASE_SECONDS = env.int("ANALYSIS_LEASE_SECONDS", 30)
+# What a worker gives way to on a machine that does all: people's pages and microscopes (0 to 19).
+WORKER_NICENESS = env.int("WORKER_NICENESS", 10)
 # Pictures read together; and how many of the archive at most, because a live one waits for them.
 ANALYSIS_BATCH = env.int("ANALYSIS_BATCH", 32)
 ANALYSIS_BACKGROUND_BATCH = env.int("ANALYSIS_BACKGROUND_BATCH", 4)

@@ -5,6 +5,7 @@ lease runs out over it, and never in the web process or the housekeeping worker.
 """
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -25,6 +26,8 @@ def load_model(sender: str, instance: Any, **_: Any) -> None:
     """Load the model, or refuse to start with a sentence that says why."""
     if ANALYSES not in instance.app.amqp.queues.consume_from:
         return
+    # Before it has threads, which are as nice as the one that makes them.
+    os.nice(settings.WORKER_NICENESS)
     from diagnostics import pipeline, readers  # noqa: PLC0415 - the model is this worker's alone
 
     try:

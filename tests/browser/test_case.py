@@ -122,7 +122,7 @@ def test_two_readers_do_not_sign_the_same_report(hospital: Any, screen: Any) -> 
     page = opened(hospital, screen, report, "haematologist")
     page.get_by_label("Comment").fill("My own view.")
     hospital.sign(report, "pre_b")
-    expect(page.get_by_text("Somebody else has just signed")).to_be_visible()
+    expect(page.get_by_text("Somebody else has just read or signed")).to_be_visible()
     expect(page.get_by_label("Comment")).to_have_value("My own view.")
     expect(page.locator("#case-status")).to_contain_text("Signed: Pre-B ALL")
 

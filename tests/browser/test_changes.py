@@ -39,7 +39,10 @@ def case(hospital: Any, screen: Any, who: User, report: DiagnosticReport) -> Pag
 
 
 def test_two_readers_and_a_patient_at_once(hospital: Any, screen: Any, photograph: Any) -> None:
-    """One reads, the other disagrees, then agrees; the family sees it when both names stand."""
+    """One reads, the other disagrees, then agrees; the family sees it when both names stand.
+
+    Who was about to sign when the first had read is told so, and keeps what they had typed.
+    """
     clinic = Clinic.objects.filter(pk=hospital.world.clinic.pk)
     hospital.do(lambda: clinic.update(second_reader="malignant"))
     report = hospital.report()
@@ -47,12 +50,17 @@ def test_two_readers_and_a_patient_at_once(hospital: Any, screen: Any, photograp
     second = case(hospital, screen, colleague(hospital), report)
     family = live(screen(hospital.world.guardian, "/portal/"))
 
+    second.get_by_label("Comment").fill("My own view.")
     first.get_by_role("radio", name="Pre-B ALL", exact=True).check()
     first.get_by_label("Your password").fill(PASSWORD)
     first.get_by_role("button", name="Review and sign").click()
     expect(first.get_by_text("another haematologist confirms it")).to_be_visible()
     expect(second.locator("#case-status")).to_contain_text("Read by Hana Sato")
     expect(family.get_by_text("No report yet")).to_be_visible()
+    expect(second.get_by_text("Somebody else has just read or signed")).to_be_visible()
+    expect(second.get_by_label("Comment")).to_have_value("My own view.")
+    shown(second).get_by_role("link", name="Show the report as it stands").click()
+    live(second)
     photograph(second, "second-reader-1280")
     check(second)
 
@@ -65,6 +73,8 @@ def test_two_readers_and_a_patient_at_once(hospital: Any, screen: Any, photograp
     first.get_by_role("radio", name="Pro-B ALL").check()
     first.get_by_label("Your password").fill(PASSWORD)
     first.get_by_role("button", name="Review and sign").click()
+    # Whose page does not know it yet signs on their own, and is told that somebody was quicker.
+    expect(second.locator("#case-status")).to_contain_text("Read by Hana Sato")
     second.get_by_label("Your password").fill(PASSWORD)
     second.get_by_role("button", name="Confirm and sign").click()
     expect(second.locator("#case-status")).to_contain_text(

@@ -2,9 +2,10 @@
 
 Which pages those are says the table of permissions, which knows every address of the product:
 whatever it lets somebody GET is opened here as that person, and counts if it is a page. So a page
-without a scene fails there, and none is forgotten here. The portal and the door are looked at from
-right to left as well. `make screenshots` does it in every
-width and theme and keeps the pictures; `make test` at the two ends: wide by day, narrow by night.
+without a scene fails there, and none is forgotten here. Each is looked at from right to left as
+well: the portal and the door in Persian as a family chooses it, the staff's pages as they would
+stand in a hospital whose language it were. `make screenshots` does it in every width and theme and
+keeps the pictures; `make test` at the two ends: wide by day, narrow by night.
 """
 
 import os
@@ -61,9 +62,18 @@ class Looked:
                     page.screenshot(path=PICTURES / "pages" / f"{what}.png", full_page=True)
         page.emulate_media(color_scheme="light")
 
-    def _judge(self, page: Page, what: str, options: Any, leave: str) -> None:
+    def fits(self, page: Page, name: str) -> None:
+        """Look only whether anything sticks out at the sides."""
+        for width in (WIDE, NARROW):
+            page.set_viewport_size({"width": width, "height": 844})
+            self._measure(page, f"{name}-{width}")
+
+    def _measure(self, page: Page, what: str) -> None:
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             self.trouble.append(f"{what} scrolls sideways")
+
+    def _judge(self, page: Page, what: str, options: Any, leave: str) -> None:
+        self._measure(page, what)
         found = page.evaluate("options => axe.run(document, options)", options)
         for violation in found["violations"]:
             if violation["id"] == leave:
@@ -117,19 +127,30 @@ def own_language(hospital: Any, user: User, language: str) -> None:
 
 
 @pytest.mark.parametrize("hand", [h for h in (*HANDS[:-1], "superuser") if pages(h)])
-def test_every_page(hospital: Any, screen: Any, looked: Looked, hand: str) -> None:
+def test_every_page(hospital: Any, screen: Any, looked: Looked, hand: str, settings: Any) -> None:
     scene = hospital.do(furnished, hospital.world)
     user = None if hand == "anonymous" else getattr(hospital.world, hand)
     page = screen(user, "/login/")
     by_path = {addressed(hospital, scene, line): line for line in reversed(pages(hand))}
     for path, line in by_path.items():
-        if visit(page, path):
-            looked.at(page, line.route.replace(":", "-"))
-            if hand == "guardian":
-                own_language(hospital, user, "fa")
-                page.goto(path)
-                looked.at(page, line.route.replace(":", "-"), language="-fa")
-                own_language(hospital, user, "")
+        name = line.route.replace(":", "-")
+        if not visit(page, path):
+            continue
+        looked.at(page, name)
+        if hand == "guardian":
+            own_language(hospital, user, "fa")
+            page.goto(path)
+            looked.at(page, name, language="-fa")
+            own_language(hospital, user, "")
+        elif user and user.is_staff:
+            settings.LANGUAGE_CODE = "fa"
+            page.goto(path)
+            expect(page.locator("html")).to_have_attribute("dir", "rtl")
+            if looked.photos:
+                looked.at(page, name, language="-fa")
+            else:
+                looked.fits(page, f"{name}-fa")
+            settings.LANGUAGE_CODE = "en"
 
 
 def test_the_door_and_an_invitation_from_both_sides(

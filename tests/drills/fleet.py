@@ -24,19 +24,15 @@ from pathlib import Path
 from rich.console import Console
 
 from devices.simulator.cli import simulated
-from devices.simulator.faults import Faults
 from devices.simulator.fleet import Standing
 from devices.simulator.ledger import IN_HOSPITAL, Fate, Ledger
-from devices.simulator.plan import FleetPlan, MicroscopePlan
+from devices.simulator.plan import FleetPlan
 from tests import servers
+from tests.drills import plans
 from tests.stack.harness import ROOT, Stack, started_stack
 
 SPECIMENS = 6
-# So that a picture can be too large without being large, and some go in pieces.
 LIMITS = {"MAX_UPLOAD_BYTES": "500000"}
-TOO_LARGE = 600_000
-LARGE = 100_000
-PACE = 50_000
 # Slowly enough that power is cut, and pictures are taken, until near the end.
 PER_MINUTE = 120
 # How long the broker and the database stay away.
@@ -125,28 +121,9 @@ def plan_for(stack: Stack, *, microscopes: int, images: int, faults: float, seed
         stdout=subprocess.PIPE,
         check=True,
     )
-    shares = [images // microscopes + (n < images % microscopes) for n in range(microscopes)]
-    return FleetPlan(
-        url=stack.url,
-        microscopes=tuple(
-            MicroscopePlan(
-                one["name"],
-                one["key"],
-                tuple(one["accessions"]),
-                count=share,
-                per_minute=PER_MINUTE,
-            )
-            for one, share in zip(json.loads(finished.stdout), shares, strict=True)
-        ),
-        faults=Faults.all(faults),
-        seed=seed,
-        pace=PACE,
-        too_large=TOO_LARGE,
-        large=LARGE,
-        first_wait=0.2,
-        longest_wait=5.0,
-        patience=240.0,
-    )
+    founded = json.loads(finished.stdout)
+    fleet = plans.microscopes(founded, images=images, per_minute=PER_MINUTE)
+    return plans.rough(stack.url, fleet, faults=faults, seed=seed, patience=240.0)
 
 
 def discrepancies(stack: Stack, ledger: Ledger) -> list[str]:

@@ -33,8 +33,9 @@ from rich.table import Table
 from devices.simulator.fleet import Fleet, Standing
 from devices.simulator.ledger import Fate, Ledger, drawn_up
 from devices.simulator.pictures import draw_smears, pictures_in, with_note
-from devices.simulator.plan import FleetPlan, MicroscopePlan
+from devices.simulator.plan import FleetPlan
 from hospital.config.demo.screen import TOKEN
+from tests.drills import plans
 from tests.drills.faults import house
 from tests.drills.faults.island import mainland
 from tests.drills.faults.reader import TAKES
@@ -241,18 +242,14 @@ def drill(folder: Path, console: Console, *, minutes: float) -> Overloaded:
 
 
 def _plan(hospital: house.House, folder: Path, rate: float, seconds: float) -> FleetPlan:
+    fleet = plans.microscopes(
+        hospital.founded["microscopes"][:MICROSCOPES],
+        per_minute=60 * rate / MICROSCOPES,
+        pictures=folder / "smears",
+    )
     return FleetPlan(
         url=hospital.url,
-        microscopes=tuple(
-            MicroscopePlan(
-                one["name"],
-                one["key"],
-                tuple(one["accessions"]),
-                pictures=folder / "smears",
-                per_minute=60 * rate / MICROSCOPES,
-            )
-            for one in hospital.founded["microscopes"][:MICROSCOPES]
-        ),
+        microscopes=fleet,
         duration=seconds,
         longest_wait=10.0,
         patience=PATIENCE,

@@ -3,8 +3,15 @@
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
+from hospital.accounts import emergency
 from hospital.accounts.roles import GRANTS, Role
-from hospital.accounts.selectors import clinics_where, is_staff_member, may, staff_visible_to
+from hospital.accounts.selectors import (
+    clinics_where,
+    is_staff_member,
+    may,
+    permissions_in,
+    staff_visible_to,
+)
 from hospital.accounts.services import grant_role, revoke_role
 from tests.world import SETUP, World
 
@@ -16,6 +23,23 @@ def test_a_role_counts_in_its_own_clinic_only(world: World, role: str) -> None:
     for permission in GRANTS[role]:
         assert list(clinics_where(user, permission)) == [world.clinic]
         assert not may(user, permission, world.other_clinic)
+
+
+def test_asked_for_all_rights_at_once_the_answer_is_the_same(world: World) -> None:
+    """Of everybody, here and elsewhere; also in an emergency, for the closed and for nobody."""
+    manager = world.stranger
+    grant_role(actor=SETUP, user=manager, clinic=world.other_clinic, role=Role.HAEMATOLOGIST)
+    emergency.begin(user=manager, clinic=world.clinic, reason="The night's only reader is ill.")
+    world.technician.is_active = False
+    people = [
+        *(world.haematologist, world.administrator, world.superuser, world.guardian),
+        *(world.technician, manager, AnonymousUser()),
+    ]
+    for user in people:
+        for clinic in (world.clinic, world.other_clinic):
+            rights = permissions_in(user, clinic.pk)
+            for permission in frozenset().union(*GRANTS.values()):
+                assert (permission in rights) == may(user, permission, clinic), (user, permission)
 
 
 def test_only_the_haematologist_role_signs() -> None:

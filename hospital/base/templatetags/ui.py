@@ -1,5 +1,6 @@
 """What every page draws: icons, points in time, numbers."""
 
+import functools
 import json
 from datetime import datetime
 from typing import Any
@@ -19,12 +20,12 @@ register.filter("day_and_time", shaping.moment)
 
 
 @register.simple_tag
-def icon(name: str, label: str = "") -> SafeString:
-    """A symbol of img/icons.svg; without a label it is decoration for the word beside it."""
-    named = ("aria-label", label) if label else ("aria-hidden", "true")
+@functools.cache  # some hundred on the page of a large case
+def icon(name: str) -> SafeString:
+    """A symbol of img/icons.svg, as decoration for the word beside it."""
     return format_html(
-        '<svg class="icon" role="img" {}="{}" focusable="false"><use href="{}#{}"></use></svg>',
-        *named,
+        '<svg class="icon" role="img" aria-hidden="true" focusable="false">'
+        '<use href="{}#{}"></use></svg>',
         static("img/icons.svg"),
         name,
     )

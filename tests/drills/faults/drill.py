@@ -11,11 +11,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from devices.simulator.faults import Faults
 from devices.simulator.fleet import Fleet, Standing
 from devices.simulator.ledger import Ledger, drawn_up
 from devices.simulator.pictures import draw_smears, pictures_in
-from devices.simulator.plan import FleetPlan, MicroscopePlan
+from tests.drills import plans
 from tests.drills.faults import account, house
 from tests.drills.faults.gremlin import KINDS, Gremlin
 from tests.drills.faults.island import island
@@ -27,7 +26,6 @@ from tests.drills.faults.steps import STEPS
 from tests.stack.harness import wait_until
 
 SPECIMENS = 6
-LARGE, TOO_LARGE, PACE = 100_000, 600_000, 50_000
 PATIENCE = 300.0
 # From so many pictures on it is the large drill: patient, and broken again and again.
 MANY = 1_000
@@ -178,7 +176,15 @@ def _sent(
             told_at = time.monotonic()
             say(f"{standing.taken} of {wanted.images} taken, {settled} delivered or refused")
 
-    plan = _plan(hospital, folder / "smears", wanted)
+    fleet = plans.microscopes(
+        hospital.founded["microscopes"][: wanted.microscopes],  # one more is the drill's own
+        images=wanted.images,
+        per_minute=wanted.per_minute,
+        pictures=folder / "smears",
+    )
+    plan = plans.rough(
+        hospital.url, fleet, faults=wanted.faults, seed=wanted.seed, patience=PATIENCE
+    )
     again = wanted.images >= MANY
     threading.Thread(target=gremlin.run, kwargs={"again": again}, daemon=True).start()
     outcome = Fleet(plan, folder / "fleet").run(watch=watch)
@@ -212,33 +218,6 @@ def _truly_read(smears: Path, wanted: Wanted) -> Iterator[str]:
     few = max(1, round(len(drawn) * wanted.truly / wanted.images)) if wanted.truly else 0
     for path in drawn[:few]:
         yield checksum(open_picture(path.read_bytes()))
-
-
-def _plan(hospital: house.House, smears: Path, wanted: Wanted) -> FleetPlan:
-    many = wanted.microscopes
-    shares = [wanted.images // many + (n < wanted.images % many) for n in range(many)]
-    return FleetPlan(
-        url=hospital.url,
-        microscopes=tuple(
-            MicroscopePlan(
-                one["name"],
-                one["key"],
-                tuple(one["accessions"]),
-                pictures=smears,
-                count=share,
-                per_minute=wanted.per_minute,
-            )
-            for one, share in zip(hospital.founded["microscopes"], shares, strict=False)
-        ),
-        faults=Faults.all(wanted.faults),
-        seed=wanted.seed,
-        pace=PACE,
-        too_large=TOO_LARGE,
-        large=LARGE,
-        first_wait=0.2,
-        longest_wait=5.0,
-        patience=PATIENCE,
-    )
 
 
 def _await_told(hospital: house.House, heard: list[Heard]) -> None:

@@ -1,6 +1,7 @@
 // The case page: which field is shown, by mouse or by key; and a signature that is being written is
 // never swept away by news.
 
+import { addressOf } from "./fields.js";
 import { name, undoing } from "./gallery.js";
 import { keys } from "./keys.js";
 import { toggleSheet } from "./seen.js";
@@ -34,7 +35,7 @@ function choose(pick) {
   history.replaceState(null, "", pick.getAttribute("href"));
   source.dataset.refresh = source.dataset.refresh.split("?")[0] + pick.getAttribute("href");
   // Without an answer the page's next look at itself brings the field.
-  window.htmx.ajax("GET", pick.dataset.part, { target: "#case-field", swap: "outerHTML" }).catch(() => {});
+  window.htmx.ajax("GET", addressOf("part", current), { target: "#case-field", swap: "outerHTML" }).catch(() => {});
 }
 
 function step(by) {
@@ -115,12 +116,15 @@ function answering() {
 
 let present = null;
 
-function protect({ version, status }) {
-  const signing = ["partial", "preliminary"].includes(status);
-  document.getElementById("sign-late").hidden = signing || status === "registered";
-  const form = document.getElementById("sign");
+/** Says what happened to the report under a signature: `news` is the part as it would stand now. */
+function protect(news) {
+  const { version, status } = news.dataset;
+  const open = ["partial", "preliminary"].includes(status);
+  const late = status !== "registered" && !(open && news.querySelector("#sign"));
+  document.getElementById("sign-late").hidden = !late;
   present = version;
-  document.getElementById("sign-changed").hidden = !signing || form.version.value === version;
+  const { value } = document.getElementById("sign").version;
+  document.getElementById("sign-changed").hidden = late || !open || value === version;
 }
 
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
@@ -132,7 +136,7 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   if (detail.target.id === "case-actions" && answering()) detail.shouldSwap = false;
   else if (detail.target.id === "case-actions" && begun()) {
     detail.shouldSwap = false;
-    protect(detail.fragment.querySelector("#case-actions").dataset);
+    protect(detail.fragment.querySelector("#case-actions"));
   }
 });
 

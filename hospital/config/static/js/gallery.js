@@ -2,6 +2,7 @@
 // uncertain first. A reader names a cell by the buttons, by key, or by dragging it to another group;
 // each call can be taken back.
 
+import { addressOf } from "./fields.js";
 import { mark } from "./viewer.js";
 
 const gallery = document.getElementById("gallery");
@@ -31,6 +32,11 @@ function picks() {
   return [...document.querySelectorAll(".pick")];
 }
 
+/** Whether the cells of a field were outlined. */
+function isDrawn(field) {
+  return document.getElementById(`pick-${field}`)?.dataset.drawn === "yes";
+}
+
 function callOn(known, number) {
   return known.calls.find((call) => call.cell === number);
 }
@@ -48,8 +54,7 @@ function remember(found) {
 /** Somebody named a cell, perhaps another reader one of those on show. */
 async function refresh() {
   const field = shown;
-  const address = document.getElementById(`pick-${field}`)?.dataset.cells;
-  const answer = address && (await fetch(address).catch(() => null));
+  const answer = isDrawn(field) && (await fetch(addressOf("cells", field)).catch(() => null));
   if (!answer?.ok || field !== shown) return;
   remember({ field, ...(await answer.json()) });
   draw();
@@ -58,12 +63,13 @@ async function refresh() {
 async function fetchAll() {
   whole = true;
   all.hidden = true;
-  const wanted = picks().filter((one) => one.dataset.cells && !fields.has(one.dataset.field));
+  const drawn = picks().map((one) => one.dataset.field).filter(isDrawn);
+  const wanted = drawn.filter((field) => !fields.has(field));
   note.textContent = words.fetching.replace("%n", wanted.length);
   let lost = 0;
-  for (const { dataset } of wanted) {
-    const answer = await fetch(dataset.cells).catch(() => null);
-    if (answer?.ok) remember({ field: dataset.field, ...(await answer.json()) });
+  for (const field of wanted) {
+    const answer = await fetch(addressOf("cells", field)).catch(() => null);
+    if (answer?.ok) remember({ field, ...(await answer.json()) });
     else lost += 1;
   }
   note.textContent = lost ? words.left.replace("%n", lost) : "";
@@ -154,7 +160,7 @@ const pictures = new Map();
 function pictureOf(field) {
   if (!pictures.has(field)) {
     const picture = new Image();
-    picture.src = document.getElementById(`pick-${field}`).dataset.original;
+    picture.src = addressOf("original", field);
     pictures.set(field, picture.decode().then(() => picture));
   }
   return pictures.get(field);
@@ -174,8 +180,7 @@ function choose(field, number) {
   }
   mark(chosen?.field === shown ? chosen.number : -1);
   tell();
-  const cells = chosen && document.getElementById(`pick-${chosen.field}`).dataset.cells;
-  const detail = cells ? `${cells}${chosen.number}/alike/` : "";
+  const detail = chosen ? `${addressOf("cells", chosen.field)}${chosen.number}/alike/` : "";
   document.dispatchEvent(new CustomEvent("leukolens:alike", { detail }));
 }
 
@@ -204,8 +209,7 @@ export function name(label) {
 
 async function store(known, number, label) {
   const part = { cell: number, label, analysis: known.analysis };
-  const pick = document.getElementById(`pick-${known.field}`);
-  const call = await post(pick.dataset.call, part);
+  const call = await post(addressOf("call", known.field), part);
   if (!call) return;
   replace(known, number, call);
   undoing.push(() => takeBack(known, call));

@@ -3,6 +3,8 @@
 // on the stage (half of it is enough, as one zooms), or whole among all fields at once.
 // That is what can be known here; whether somebody looked, nobody can tell.
 
+import { addressOf } from "./fields.js";
+
 const LONG = { stage: 1_000, sheet: 2_000 };
 const AGAIN = 4_000;
 
@@ -34,7 +36,7 @@ function fill() {
   for (const pick of picks()) {
     const picture = pick.querySelector("img");
     picture.dataset.small ??= picture.getAttribute("src");
-    const wanted = sheet() ? pick.dataset.original : picture.dataset.small;
+    const wanted = sheet() ? addressOf("original", pick.dataset.field) : picture.dataset.small;
     if (picture.getAttribute("src") !== wanted) picture.src = wanted;
     if (shares.has(picture)) continue;
     shares.set(picture, 0);
@@ -64,9 +66,10 @@ function inView() {
   if (sheet()) {
     for (const pick of picks()) {
       const picture = pick.querySelector("img");
-      const whole = picture.getAttribute("src") === pick.dataset.original && picture.complete;
+      const { field } = pick.dataset;
+      const whole = picture.getAttribute("src") === addressOf("original", field) && picture.complete;
       if (whole && picture.naturalWidth && shares.get(picture) >= 0.98)
-        now.set(pick.dataset.field, LONG.sheet);
+        now.set(field, LONG.sheet);
     }
   }
   const { painted } = frame.dataset; // the field whose picture the stage shows
