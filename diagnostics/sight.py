@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Min
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from devices.models import Alert, AlertKind, Device, DeviceState
@@ -40,10 +41,18 @@ def figures() -> Iterator[Figure]:
 
 
 def queue_age() -> float:
-    """Seconds that the oldest live picture has waited for a worker; 0 when none waits."""
-    waiting = Analysis.objects.filter(state=AnalysisState.QUEUED, priority=Priority.LIVE)
-    oldest = waiting.order_by("queued_at").values_list("queued_at", flat=True).first()
-    return max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
+    """Seconds that the oldest live picture has waited for a worker; 0 when none waits.
+
+    What a worker has let lie waits as well: its lease is over, and nobody took it back.
+    """
+    live = Analysis.objects.filter(priority=Priority.LIVE)
+    waiting = live.filter(state=AnalysisState.QUEUED).order_by("queued_at")
+    let_lie = live.filter(state=AnalysisState.RUNNING, lease_until__lt=Now()).order_by("queued_at")
+    oldest = [
+        *waiting.values_list("queued_at", flat=True)[:1],
+        *let_lie.values_list("queued_at", flat=True)[:1],
+    ]
+    return max(0.0, (timezone.now() - min(oldest)).total_seconds()) if oldest else 0.0
 
 
 def _queue() -> Iterator[Figure]:

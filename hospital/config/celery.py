@@ -10,12 +10,14 @@ from celery import Celery
 from celery.signals import setup_logging
 
 from hospital.config import workers  # noqa: F401 - connects what a worker does at start and end
+from hospital.config.standstill import Standstill
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hospital.config.settings")
 
 app = Celery("leukolens")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["consumer"].add(Standstill)
 # Requests are served in threads of their own; without this they would see Celery's default app.
 app.set_default()
 

@@ -1,13 +1,16 @@
 """Promises to whoever operates the house: it says how it is, truthfully, and of nobody."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
 from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
+from django.utils import timezone
 
+from diagnostics.models import Analysis
 from hospital.base.files import DurableFileSystemStorage
 from hospital.config import health
 from tests.world import World
@@ -83,6 +86,14 @@ def test_the_queue_the_readings_and_the_requests_are_told(client: Client, world:
     assert after["leukolens_queue_age_seconds"] > 0
     counted = 'leukolens_request_seconds_count{method="GET",route="login",status="200"}'
     assert after[counted] == before.get(counted, 0) + 1
+
+
+def test_a_picture_that_a_worker_has_let_lie_waits_as_well(client: Client, world: World) -> None:
+    """So that somebody is alarmed when nobody takes it back."""
+    world.claim(world.receive(1))
+    assert numbers(client)["leukolens_queue_age_seconds"] == 0
+    Analysis.objects.update(lease_until=timezone.now() - timedelta(minutes=1))
+    assert numbers(client)["leukolens_queue_age_seconds"] > 0
 
 
 def test_numbers_are_for_known_addresses_only(client: Client, settings: Any) -> None:

@@ -17,6 +17,8 @@ LONGEST_PAUSE = 30.0
 GOOD_RUN = 60.0
 # sysexits.h: the process says that its configuration is wrong; hurrying will not help it.
 EX_CONFIG = 78
+# The same table: it could not go on, and may be started again at once.
+EX_TEMPFAIL = 75
 PR_SET_PDEATHSIG = 1
 LOG_LIMIT = 10 * 1024 * 1024
 

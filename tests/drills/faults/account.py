@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from devices.simulator.ledger import Fate, Ledger
@@ -91,19 +92,21 @@ def _reports_that_disagree(hospital: Asked) -> Iterator[str]:
             yield f"analysis {run} was finished {entries[run]} times"
 
 
-def event_ids(hospital: Asked, topic: str) -> set[int]:
-    """Of all that was ever to be told on a topic."""
-    rows = hospital.rows(f"SELECT id FROM live_event WHERE topic = '{topic}'")
-    return {int(number) for (number,) in rows}
+def events_on(hospital: Asked, topic: str) -> dict[int, float]:
+    """Of all that was ever to be told on a topic: when it happened, by id."""
+    when = "SELECT id, extract(epoch FROM at) FROM live_event"
+    rows = hospital.rows(f"{when} WHERE topic = '{topic}'")
+    return {int(number): float(at) for number, at in rows}
 
 
 def _events(hospital: Asked, heard: Heard, name: str) -> Iterator[str]:
-    ids = event_ids(hospital, heard.topic)
-    for number in sorted(heard.missing(ids)):
-        yield f"{name} was not told of event {number}"
+    events = events_on(hospital, heard.topic)
+    for number in sorted(heard.missing(events)):
+        at = datetime.fromtimestamp(events[number], UTC)
+        yield f"{name} was not told of event {number} of {at:%H:%M:%S.%f}"
     for number in heard.twice:
         yield f"{name} was told of event {number} twice over one line"
-    for number in sorted(heard.seen - ids):
+    for number in sorted(heard.seen - events.keys()):
         yield f"{name} was told of event {number}, which is not its clinic's"
 
 

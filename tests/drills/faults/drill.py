@@ -224,6 +224,6 @@ def _await_told(hospital: house.House, heard: list[Heard]) -> None:
     """Give the screens time to hear the last of it."""
     deadline = time.monotonic() + HEARD_WITHIN
     while time.monotonic() < deadline:
-        if not any(one.missing(account.event_ids(hospital, one.topic)) for one in heard):
+        if not any(one.missing(account.events_on(hospital, one.topic)) for one in heard):
             return
         time.sleep(0.5)

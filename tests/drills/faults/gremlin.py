@@ -100,12 +100,15 @@ class Gremlin:
             self.finished.set()
 
     def await_strikes(self, patience: float) -> None:
-        """Send pictures until every step has struck."""
+        """Send pictures until every step has struck, if any is to."""
         deadline = time.monotonic() + patience
-        while any(one.is_alive() for one in self.strikers) and time.monotonic() < deadline:
+        while self.strikers and self._not_struck() and time.monotonic() < deadline:
             self.send(False)
             time.sleep(1)
         self.given_up = True
+
+    def _not_struck(self) -> set[str]:
+        return set(STEPS) - {one.step for one in self.house.orders.struck() if one.deed == "kill"}
 
     def thaw(self) -> None:
         """Let go on whoever is frozen still."""
@@ -157,6 +160,8 @@ class Gremlin:
                 if self.given_up:
                     return
                 time.sleep(GLANCE)
+            if self.given_up:  # and nothing is armed any more
+                return
             self.say(f"{kind} killed at '{step}'")
             self._let_recover(kind)
             if not self.stop.wait(REST * self.pause) and again and not steps:

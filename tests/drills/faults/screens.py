@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import httpx
 
 from hospital.config.demo.screen import NotSignedIn, Screen
+
+# Seconds: `hospital.live.consumers.OVERLAP`.
+LOOKS_BACK = 60.0
 
 
 @dataclass
@@ -22,7 +26,8 @@ class Heard:
         seen: ids, as a page keeps them: each once, however often it came.
         again: ids that came once more after the line was lost, which a page drops.
         twice: ids that came twice over the same line, which must not be.
-        read_whole: up to these ids the page was told to read everything anew.
+        read_whole: when the page was told to read everything anew, and the ids of the last event
+            that it had been told of, and of the last that it then read.
         lines: how often it has connected.
     """
 
@@ -31,7 +36,7 @@ class Heard:
     seen: set[int] = field(default_factory=set)
     again: Counter[int] = field(default_factory=Counter)
     twice: Counter[int] = field(default_factory=Counter)
-    read_whole: list[tuple[int, int]] = field(default_factory=list)
+    read_whole: list[tuple[float, int, int]] = field(default_factory=list)
     lines: int = 0
     _here: set[int] = field(default_factory=set)
     _reload: bool = False
@@ -47,7 +52,7 @@ class Heard:
             self._take_event(int(message["event"]["id"]))
         newest = message.get("hello", message.get("tick"))
         if newest is not None and self._reload:
-            self.read_whole.append((max(self.seen, default=0), int(newest)))
+            self.read_whole.append((time.time(), max(self.seen, default=0), int(newest)))
             self._reload = False
         if "hello" in message:
             self.since = int(newest) if self.since is None else self.since
@@ -57,11 +62,25 @@ class Heard:
         self._open = False
         self._here.clear()
 
-    def missing(self, ids: set[int]) -> set[int]:
-        """Of the events that it should have heard of, those that it has not."""
-        due = {one for one in ids if one > (self.since or 0)}
-        covered = {one for one in due for low, high in self.read_whole if low <= one <= high}
-        return due - self.seen - covered
+    def missing(self, events: Mapping[int, float]) -> set[int]:
+        """Of the events that it should have heard of, those that it has not.
+
+        A page that reads everything anew reads also what had overtaken what it was told last: so
+        far back as the server itself would still have looked for it.
+
+        Args:
+            events: when each happened, by id.
+        """
+        return {
+            one
+            for one, at in events.items()
+            if one > (self.since or 0)
+            and one not in self.seen
+            and not any(
+                one <= high and (one >= low or at >= read_at - LOOKS_BACK)
+                for read_at, low, high in self.read_whole
+            )
+        }
 
     def _take_event(self, number: int) -> None:
         if number in self._here:
