@@ -7,7 +7,7 @@ title and a summary into each drawing and its figures into a table below.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from math import floor, log10
+from math import floor, inf, log10
 from typing import ClassVar
 
 from django.utils.formats import date_format
@@ -74,12 +74,13 @@ class Chart:
 class Scale:
     """From a range of values to heights in the drawing, with round marks between.
 
-    No two marks are nearer than `finest`, and all are multiples of it: half a picture is none.
+    No two marks are nearer than `finest`, and all are multiples of it: half a picture is none. The
+    room above a single value ends at `ceiling`, which no value can pass.
     """
 
-    def __init__(self, least: float, most: float, finest: float) -> None:
+    def __init__(self, least: float, most: float, finest: float, ceiling: float = inf) -> None:
         if most - least < 1e-9 * max(abs(most), 1e-9):
-            least, most = least - abs(least) * 0.1, most + abs(most) * 0.1
+            least, most = least - abs(least) * 0.1, min(ceiling, most + abs(most) * 0.1)
         self.step = _round_step((most - least) / 3, finest)
         self.least = floor(least / self.step) * self.step
         count = -floor(-(most - self.least) / self.step)
@@ -143,7 +144,8 @@ def line(
         return Chart(name, title, unit, "No figures in this time.", [], [], note=note)
     figures = [values[day] for _, day in known]
     edges = [*figures, *(band or ())]
-    scale = Scale(min(edges), max(edges), 10.0**-digits)
+    ceiling = 100.0 if unit == "%" and max(figures) <= 100 else inf
+    scale = Scale(min(edges), min(max(edges), ceiling), 10.0**-digits, ceiling)
     points = [(_x(index, len(days)), scale.y(values[day])) for index, day in known]
     steps = [
         f"{'L' if number and known[number - 1][0] == index - 1 else 'M'}{x} {y}"

@@ -1,8 +1,10 @@
 """The marks on a chart's axis are round, and no finer than what is measured."""
 
+from datetime import date
+
 import pytest
 
-from diagnostics.pages.charts import Scale
+from diagnostics.pages.charts import Scale, line
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,9 @@ def test_marks_are_round_and_no_finer_than_what_is_measured(
     least: float, most: float, finest: float, marks: list[str]
 ) -> None:
     assert [tick.label for tick in Scale(least, most, finest).ticks()] == marks
+
+
+def test_no_share_has_room_above_the_whole() -> None:
+    today = date(2026, 11, 28)
+    [*_, highest] = line("c", "Confidence", [today], {today: 95.0}, unit="%", digits=1).up
+    assert highest.label == "100"
