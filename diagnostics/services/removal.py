@@ -42,8 +42,8 @@ def take_back(contents: Mapping[str, bytes]) -> None:
         OSError: it could not be stored again; nothing is to be written about it.
     """
     planned = FileToRemove.objects.filter(key__in=contents)
-    for key in planned.values_list("key", flat=True):
-        files.put(key, contents[key])
+    for row in planned:
+        files.put(row.key, contents[row.key])
     planned.delete()
 
 
