@@ -75,11 +75,8 @@ def apply(*, actor: Actor) -> list[Due]:
     One who cannot be erased now stops no other, and is due again next time.
     """
     done = []
-    for one in due():
-        if one.rule.kind == Kept.PATIENTS:
-            one = _erase_all(actor, one)
-        else:
-            _delete(_rows(one.rule))
+    for wanted in due():
+        one = _erase_all(actor, wanted) if wanted.rule.kind == Kept.PATIENTS else _delete(wanted)
         counts = {"kind": one.rule.kind, "count": one.count, "held": one.held}
         if one.failed:
             counts["failed"] = one.failed
@@ -133,7 +130,9 @@ def _held() -> Exists:
     return Exists(holds.in_force().filter(patient=OuterRef("pk")))
 
 
-def _delete(rows: QuerySet[Any]) -> None:
+def _delete(due: Due) -> Due:
     """A piece at a time, so that nobody waits for long."""
+    rows = _rows(due.rule)
     while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
         rows.model._default_manager.filter(pk__in=ids).delete()
+    return due

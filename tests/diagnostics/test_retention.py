@@ -1,6 +1,7 @@
 """Promise: what is to go goes whole, what must stay stays, and the audit trail proves both."""
 
 import io
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -23,12 +24,13 @@ from diagnostics.models import (
 )
 from diagnostics.services import dicom, drawing, removal, retention
 from diagnostics.services.erasure import erase_patient
+from diagnostics.services.specimens import close_specimen, reopen_specimen
 from hospital.accounts.models import User
 from hospital.audit import sealing
 from hospital.audit.models import Entry
 from hospital.audit.verification import verify
 from hospital.base import files
-from hospital.base.problems import Refusal
+from hospital.base.problems import Conflict, Refusal
 from hospital.config.nightly import retention_run
 from hospital.live.models import Event
 from patients import holds
@@ -194,6 +196,85 @@ def test_what_a_run_writes_late_about_an_erased_patient_goes_as_well(world: Worl
     files.put(f"derived/{run.pk}/late.jpg", b"drawn meanwhile")
     with time_machine.travel(timezone.now() + timedelta(hours=1)):
         removal.sweep()
+    assert not stored()
+
+
+def between(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], Any]) -> None:
+    """Do it once when the next file is stored, and its row not written yet."""
+    put_all, deeds = files.put_all, [deed]
+
+    def then(contents: Any) -> Any:
+        failed = put_all(contents)
+        if deeds:
+            deeds.pop()()
+        return failed
+
+    monkeypatch.setattr(files, "put_all", then)
+
+
+@pytest.mark.parametrize("deed", ["erased", "closed"])
+def test_a_picture_that_is_on_its_way_then_is_refused_and_its_file_goes(
+    world: World, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    deeds = {
+        "erased": lambda: erase_patient(actor=SETUP, patient=world.patient, reason="request"),
+        "closed": lambda: close_specimen(actor=SETUP, specimen=world.specimen),
+    }
+    between(monkeypatch, deeds[deed])
+    with pytest.raises(Conflict, match="closed"):
+        world.receive(seed=3)
+    assert not FieldImage.objects.exists()
+    removal.sweep()
+    assert not stored()
+
+
+def test_a_refused_picture_that_is_sent_again_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file was to go, and goes while it is stored anew."""
+    between(monkeypatch, lambda: close_specimen(actor=SETUP, specimen=world.specimen))
+    with pytest.raises(Conflict):
+        world.receive(seed=3)
+    reopen_specimen(actor=SETUP, specimen=world.specimen)
+    between(monkeypatch, removal.sweep)
+    image = world.receive(seed=3)
+    assert files.read(image.storage_key) == world.smear(3)
+    assert not FileToRemove.objects.exists()
+
+
+def test_an_erasure_takes_no_file_of_a_picture_that_is_just_arriving(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.receive(seed=3)
+
+    def erased() -> None:
+        erase_patient(actor=SETUP, patient=world.patient, reason="request")
+        removal.sweep()
+        assert not stored()
+
+    between(monkeypatch, erased)
+    theirs = world.receive(seed=3, specimen=world.other_specimen)
+    assert files.read(theirs.storage_key) == world.smear(3)
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        removal.sweep()
+    assert stored() == {theirs.storage_key}
+
+
+def test_a_dicom_object_that_is_on_its_way_then_goes_as_well(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = files.put
+
+    def then(key: str, data: bytes) -> str:
+        if key.startswith("dicom/"):
+            erase_patient(actor=SETUP, patient=world.patient, reason="request")
+        return put(key, data)
+
+    monkeypatch.setattr(files, "put", then)
+    with pytest.raises(Conflict):
+        dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=world.specimen)))
+    removal.sweep()
+    assert not DicomInstance.objects.exists()
     assert not stored()
 
 
