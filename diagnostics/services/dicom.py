@@ -151,7 +151,7 @@ def _row(
     """None, and the file goes again, if the patient was erased since the picture was stored."""
     if image.specimen:
         # An erasure takes the label away, and waits for us or has been before.
-        same = Specimen.objects.filter(pk=image.specimen_id, accession=image.label)
+        same = Specimen.objects.filter(pk=image.specimen.pk, accession=image.label)
         if not same.select_for_update(no_key=True).values_list("pk"):
             removal.plan({key})
             return None, False

@@ -282,7 +282,6 @@ def test_one_patient_who_cannot_be_erased_stops_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hold that came after the question, and whatever else goes wrong."""
-    aged(world, days=400)
     third = register_patient(
         actor=SETUP,
         clinic=world.clinic,
@@ -292,7 +291,8 @@ def test_one_patient_who_cannot_be_erased_stops_no_other(
         birth_date=world.patient.birth_date,
         sex="male",
     )
-    Patient.objects.filter(pk=third.pk).update(registered_at=timezone.now() - timedelta(days=400))
+    _specimen(third, "N-2026-0003")
+    aged(world, days=400)
     retention.set_rule(actor=SETUP, kind="patients", days=365)
 
     def erase(*, patient: Patient, **how: Any) -> Any:
