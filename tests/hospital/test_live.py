@@ -23,10 +23,12 @@ from diagnostics.models import DiagnosticReport
 from hospital.accounts.models import Membership
 from hospital.accounts.selectors import clinic_topic
 from hospital.config.asgi import application
-from hospital.live import consumers, pusher
+from hospital.live import consumers, layer, pusher
+from hospital.live.layer import PatientLayer
 from hospital.live.models import Event
 from hospital.live.services import publish, user_group
 from patients.services import revoke_portal_access
+from tests.servers import redis
 from tests.world import PASSWORD, SETUP, World
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -247,6 +249,24 @@ async def test_without_a_broker_a_page_keeps_its_socket_and_follows_the_log(
                 await until(page, lambda m: "tick" in m)
             report = await a_result_arrives(world)
             assert (await until(page, is_event))["event"]["subject"] == str(report.pk)
+
+
+async def test_who_listens_when_the_broker_dies_hears_the_next_one(monkeypatch: Any) -> None:
+    monkeypatch.setattr(layer, "BROKER_SECONDS", 0.1)
+    with redis() as broker:
+        wire = PatientLayer(hosts=[broker.url])
+        channel = await wire.new_channel()
+        await wire.group_add("clinic", channel)
+        hearing = asyncio.create_task(wire.receive(channel))
+        await asyncio.sleep(0.2)
+        broker.stop()
+        await asyncio.sleep(0.5)
+        assert not hearing.done()
+        broker.start()
+        await wire.group_add("clinic", channel)
+        await wire.group_send("clinic", {"type": "news"})
+        assert await asyncio.wait_for(hearing, 10) == {"type": "news"}
+        await wire.close_pools()
 
 
 def a_little_event(world: World, version: int) -> Event:
