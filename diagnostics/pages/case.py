@@ -49,7 +49,6 @@ from diagnostics.services import (
     signed_words,
 )
 from diagnostics.services.specimens import close_specimen, reopen_specimen
-from hospital.accounts.models import FieldsToSee
 from hospital.accounts.selectors import clinic_ids_where, may, permissions_in
 from hospital.accounts.signin.factors import has_app, has_passkey
 from hospital.audit.services import Actor
@@ -286,7 +285,6 @@ def left_context(report: DiagnosticReport, fields: list[Field], seen: set[UUID])
         "left": left,
         "next_left": next((field for field in fields if field.image.pk in ids), None),
         "usable": len(left_of([field.image for field in in_order], ())),
-        "all_needed": report.clinic.fields_to_see == FieldsToSee.EVERY,
     }
 
 
