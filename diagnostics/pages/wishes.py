@@ -46,7 +46,8 @@ def _context(patient: Patient) -> dict[str, Any]:
                 Wish.AS_RULE,
                 _("As soon as the clinic allows it"),
                 _(
-                    "You can read the report here as soon as the clinic opens it, even if nobody has called you yet."
+                    "You can read the report here as soon as the clinic opens it, even if nobody "
+                    "has called you yet."
                 ),
             ),
             (
