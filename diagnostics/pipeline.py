@@ -47,7 +47,8 @@ _asking = Lock()  # one reader a process, and it answers one at a time
 
 
 def reader() -> Reader:
-    """The model in use, loaded once per worker process and verified against its digest."""
+    """The model in use, verified against its digest; loaded when first wanted, and anew when
+    another package is put to use."""
     return readers.own()
 
 
