@@ -44,7 +44,6 @@ class Sender:
         large: int = LARGE,
         unknown_tries: int = UNKNOWN_TRIES,
         unknown_pause: float = UNKNOWN_PAUSE,
-        unreadable_tries: int = UNREADABLE_TRIES,
         keep_delivered: Callable[[], bool] = lambda: False,
     ) -> None:
         """
@@ -55,7 +54,6 @@ class Sender:
             large: pictures of more bytes go in pieces, if the hospital takes them so.
             unknown_tries: how often to try for an accession number that nobody knows.
             unknown_pause: seconds in between.
-            unreadable_tries: how often to try to read a picture's file before a person must look.
             keep_delivered: whether delivered pictures' bytes stay until the queue is swept.
         """
         self._queue = queue
@@ -65,7 +63,6 @@ class Sender:
         self._large = large
         self._unknown_tries = unknown_tries
         self._unknown_pause = unknown_pause
-        self._unreadable_tries = unreadable_tries
         self._keep_delivered = keep_delivered
         self.line = Line(patience)
 
@@ -235,7 +232,7 @@ class Sender:
         log.error("%s: %s", item.id, detail)
         # Counted from the first time in a row: an outage has its attempts, too.
         attempts = item.attempts + 1 if item.code == UNREADABLE else 1
-        if attempts < self._unreadable_tries:
+        if attempts < UNREADABLE_TRIES:
             self._postpone(item, UNREADABLE, detail, attempts=attempts)
         else:
             self._queue.refuse(item, code=UNREADABLE, detail=detail)

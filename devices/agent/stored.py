@@ -1,4 +1,4 @@
-"""A stored picture's bytes on this machine's disk: whether they are whole, and that they are had."""
+"""A stored picture's bytes on this machine's disk: whether they are there, and whole."""
 
 import hashlib
 from collections.abc import Iterator

@@ -10,7 +10,7 @@ import pytest
 from devices.agent.client import Microscope, Patience, Refused, Unreachable
 from devices.agent.fate import Fate, fate_of
 from devices.agent.queue import State
-from devices.agent.sender import Sender
+from devices.agent.sender import UNREADABLE_TRIES, Sender
 from devices.models import DeviceState
 from devices.services.registry import change_state
 from diagnostics.models import FieldImage
@@ -296,9 +296,8 @@ def test_a_lock_that_opens_in_the_middle_of_an_upload_costs_the_picture_nothing(
 
 
 def test_a_file_that_stays_unreadable_is_set_aside_and_goes_when_it_can_be_read(
-    world, queue, microscope
+    world, queue, sender
 ):
-    sender = Sender(queue, microscope, patience=BRISK, workers=1, unreadable_tries=3)
     item = queue.put(world.smear(1), accession="N-2026-0001")
     # A long outage before is no reason to give it up sooner.
     queue.postpone(item, seconds=0, attempts=50, code="not_delivered", detail="")
@@ -310,6 +309,7 @@ def test_a_file_that_stays_unreadable_is_set_aside_and_goes_when_it_can_be_read(
     until_settled(sender, queue)
     aside = queue.get(item.id)
     assert (aside.state, aside.code) == (State.REFUSED, "unreadable_here")
+    assert aside.attempts == UNREADABLE_TRIES
     assert "cannot be read" in aside.detail
     assert FieldImage.objects.get().pk == behind.id
 
