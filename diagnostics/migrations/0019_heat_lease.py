@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('diagnostics', '0016_told_otherwise'),
+        ('diagnostics', '0018_mailing_until'),
     ]
 
     operations = [
