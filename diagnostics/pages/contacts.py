@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_POST
 from diagnostics.models import (
     CallBack,
     CallEnd,
+    CriticalFinding,
     CriticalSource,
     DiagnosticReport,
     Recipient,
@@ -64,7 +66,10 @@ def contacts_context(report: DiagnosticReport, rights: frozenset[str]) -> dict[s
         rights: the permissions of its reader in the report's clinic.
     """
     told = report.contacts.select_related("by")
-    backs = CallBack.objects.filter(findings__report=report).distinct().order_by("-raised_at")
+    findings = CriticalFinding.objects.staying()
+    own = findings.filter(report=report).order_by()
+    backs = CallBack.objects.filter(pk__in=own.values("call_back")).order_by("-raised_at")
+    shown = Prefetch("findings", findings.select_related("report__specimen"))
     may_note = (
         not report.veiled
         and report.status != ReportStatus.CANCELLED
@@ -80,7 +85,7 @@ def contacts_context(report: DiagnosticReport, rights: frozenset[str]) -> dict[s
         "contacts": [] if report.veiled else list(told),
         "call_backs": []
         if report.veiled
-        else list(backs.prefetch_related("findings__report__specimen", "escalations__person")),
+        else list(backs.prefetch_related(shown, "escalations__person")),
         "may_note_call": may_note,
         "call_form": form,
         "call_ends": CallEnd.choices,

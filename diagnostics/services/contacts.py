@@ -10,8 +10,6 @@ from typing import Any
 from django.db import transaction
 
 from diagnostics.models import (
-    CallBack,
-    CallBackState,
     CallEnd,
     ContactTry,
     CriticalSource,
@@ -45,7 +43,7 @@ class Call:
 
 @transaction.atomic
 def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> ContactTry:
-    """Keep a try to tell what `report` says. One that was read back ends the open call-back.
+    """Keep a try to tell what `report` says. One that was read back settles what it has said.
 
     Args:
         value: what was on the page that the caller read from; '' for nothing.
@@ -68,7 +66,7 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
             "changed; then note the call.",
             code="value_changed",
         )
-    call_back = open_call_back(report)
+    call_back = critical.open_call_back(report)
     made = ContactTry.objects.create(
         report=report,
         call_back=call_back,
@@ -93,7 +91,7 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
         outcome=call.outcome,
     )
     if call_back and made.confirmed:
-        critical.close(call_back, CallBackState.CONFIRMED)
+        critical.settle(call_back, made)
     release.follow_call(report)
     return made
 
@@ -108,11 +106,6 @@ def source_of(report: DiagnosticReport) -> CriticalSource:
     if report.status == ReportStatus.ENTERED_IN_ERROR:
         return CriticalSource.WITHDRAWN
     return CriticalSource.SIGNED if report.is_signed else CriticalSource.MODEL
-
-
-def open_call_back(report: DiagnosticReport) -> CallBack | None:
-    """The call-back of the report's patient that waits, if any does."""
-    return CallBack.objects.filter(patient=report.patient_id, state=CallBackState.OPEN).first()
 
 
 def _ensure_may(user: Any, report: DiagnosticReport, call: Call) -> None:
