@@ -92,7 +92,7 @@ class CriticalFindings(models.QuerySet["CriticalFinding"]):
     """Findings, and those of them that belong where they stand."""
 
     def staying(self) -> "CriticalFindings":
-        """But for those that a call did not tell: they moved to the next call-back, as they were."""
+        """But for those that a call left untold: they moved on as they were, to a new call-back."""
         same = {name: models.OuterRef(name) for name in ("report", "source", "value", "at")}
         moved = CriticalFinding.objects.filter(**same, pk__gt=models.OuterRef("pk"))
         return self.exclude(models.Exists(moved))

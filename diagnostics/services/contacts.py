@@ -21,7 +21,10 @@ from diagnostics.models.critical import FAMILY
 from diagnostics.services import critical, own_call, release
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, record
-from hospital.base.problems import Conflict, Forbidden, Refusal
+from hospital.base.problems import Conflict, Forbidden, Refusal, ensure_fits
+
+# What a record of a call holds, in characters.
+LONGEST = {"name": 120, "role": 120, "note": 400}
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,16 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
 
     Raises:
         Forbidden: `user` may not note calls here, or not to families.
-        Refusal: what was given makes no record of a call.
+        Refusal: what was given makes no record of a call, or does not fit into one
+            (`note_too_long`).
         Conflict: a family is told only what is signed ('not_signed'); the report says something
             else by now ('value_changed'); the own call comes first.
     """
     _ensure_may(user, report, call)
+    said = {
+        name: ensure_fits(getattr(call, name), longest, what=name)
+        for name, longest in LONGEST.items()
+    }
     rows = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
     report = rows.get(pk=report.pk)
     own_call.ensure_called(user, report)
@@ -72,13 +80,11 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
         call_back=call_back,
         by=user,
         relation=call.relation,
-        name=call.name.strip(),
-        role=call.role.strip(),
         outcome=call.outcome,
-        note=call.note.strip(),
         version=report.version,
         value=value_of(report),
         source=source_of(report),
+        **said,
     )
     record(
         Actor.user(user),

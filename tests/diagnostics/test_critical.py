@@ -24,7 +24,7 @@ from diagnostics.models import (
 )
 from diagnostics.pages.contacts import contacts_context
 from diagnostics.selectors import open_call_backs
-from diagnostics.services import contacts, escalation, own_call
+from diagnostics.services import contacts, critical, escalation, own_call
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.accounts.roles import Role
@@ -316,10 +316,10 @@ def test_a_call_about_one_sample_is_one_about_the_same_result_of_another(world: 
 
 
 def test_a_call_about_what_is_not_critical_settles_nothing(world: World) -> None:
-    critical, benign = while_telling(world, "benign")
+    malignant, benign = while_telling(world, "benign")
     world.call(benign, **CLINICIAN, outcome="confirmed")
     (back,) = open_call_backs(world.technician)
-    assert back.shown[0].report == critical
+    assert back.shown[0].report == malignant
     assert CallBack.objects.count() == 1
 
 
@@ -355,7 +355,9 @@ def test_a_word_that_the_model_took_back_waits_for_a_person_also_after_anothers_
     world.critical_from(CriticalFrom.MODEL)
     unsure = second(world)
     told = sign(world, world.reported(), "pro_b")
-    world.succeed(world.receive(79, specimen=unsure.specimen), UNSURE)
+    for seed in (79, 80):
+        world.succeed(world.receive(seed, specimen=unsure.specimen), BENIGN)
+    assert critical.finding_of(DiagnosticReport.objects.get(pk=unsure.pk)) is None
     world.call(told, **CLINICIAN, outcome="confirmed")
     (back,) = open_call_backs(world.technician)
     assert {one.report for one in back.shown} == {unsure}
@@ -430,6 +432,27 @@ def test_a_call_is_noted_on_the_case_page(world: World) -> None:
     assert "Say whom you called" in said.content.decode()
     client.post(address, {**CLINICIAN, "outcome": "confirmed", "value": "pre_b"})
     assert ContactTry.objects.get().by == world.technician
+
+
+@pytest.mark.parametrize(("line", "most"), [("name", 120), ("role", 120), ("note", 400)])
+def test_a_record_that_nobody_can_change_is_not_kept_with_less_than_was_typed(
+    world: World, line: str, most: int
+) -> None:
+    report = sign(world, world.reported())
+    client = Client()
+    client.force_login(world.technician)
+    address = reverse("case-contact", args=[report.pk])
+    typed = {**CLINICIAN, "note": "asked for a transfer", "outcome": "confirmed", "value": "pre_b"}
+    typed[line] = "x" * (most + 1)
+    said = client.post(address, typed)
+    page = said.content.decode()
+    assert said.status_code == 422
+    assert f"The {line} has {most + 1} characters, and {most} is the most. Shorten it." in page
+    for text in (typed["name"], typed["role"], typed["note"], 'value="confirmed" required checked'):
+        assert text in page
+    assert not ContactTry.objects.exists()
+    client.post(address, {**typed, line: "x" * most})
+    assert getattr(ContactTry.objects.get(), line) == "x" * most
 
 
 def _text(client: Client, address: str) -> str:
