@@ -368,7 +368,9 @@ def test_a_word_that_the_model_took_back_waits_for_a_person_also_after_anothers_
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="asked of the hospital's database")
 @pytest.mark.parametrize("end", ["confirmed", "dropped"])
-def test_what_is_found_while_a_call_back_ends_does_not_end_with_it(world: World, end: str) -> None:
+def test_what_is_found_while_a_call_back_ends_does_not_end_with_it(
+    world: World, colleague: User, end: str
+) -> None:
     first = sign(world, world.reported())
     other = second(world)
     look(world.haematologist, other)
@@ -377,7 +379,7 @@ def test_what_is_found_while_a_call_back_ends_does_not_end_with_it(world: World,
         if end == "confirmed":
             world.call(first, **CLINICIAN, outcome="confirmed")
         else:
-            amend(world.haematologist, first)
+            amend(colleague, first)
         thread.start()
         while thread.is_alive() and not _somebody_waits():
             thread.join(0.05)
