@@ -178,6 +178,9 @@ class Escalation(models.Model):
     )
     at = models.DateTimeField(default=timezone.now)
     mailed_at = models.DateTimeField(null=True)
+    mailing_until = models.DateTimeField(
+        null=True, help_text="Somebody is at it, unless they died."
+    )
 
     class Meta:
         ordering = ["at", "id"]

@@ -553,6 +553,33 @@ def test_a_mail_server_that_is_away_is_tried_again(
     assert swept_at(1) == []
 
 
+def test_a_watch_that_dies_while_it_mails_has_told_nobody(
+    chain: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another tells them; not at once, for the first may only be slow."""
+    sign(chain, chain.reported())
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(escalation, "send_mail", killed)
+        with pytest.raises(KeyboardInterrupt):
+            swept_at(0.1)
+    assert Escalation.objects.get().mailed_at is None
+    assert swept_at(0.5) == []
+    assert swept_at(5) == ["haematologist@example.org"]
+    assert swept_at(10) == []
+
+
+def test_an_address_that_is_none_keeps_nobody_else_from_being_told(
+    chain: World, colleague: User
+) -> None:
+    User.objects.filter(pk=colleague.pk).update(email="a line\nand another")
+    sign(chain, chain.reported())
+    assert swept_at(0.1) == ["haematologist@example.org"]
+
+
 def test_a_changed_chain_holds_for_what_is_open(chain: World) -> None:
     sign(chain, chain.reported())
     swept_at(0.1)
