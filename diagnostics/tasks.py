@@ -12,6 +12,7 @@ from diagnostics.services import (
     notices,
     references,
     release,
+    removal,
     tallies,
     uploads,
 )
@@ -30,9 +31,10 @@ def analyse(analysis_id: str = "") -> int:
 @shared_task(name="diagnostics.tasks.sweep")
 def sweep() -> dict[str, int]:
     """Requeue what was left behind, finish or clear away what arrived in pieces, see whose control
-    slide is overdue, release what has its time."""
+    slide is overdue, release what has its time, remove what is to go."""
     swept = analyses.sweep() | uploads.sweep() | gate.sweep() | release.sweep()
-    return swept | {"heat_maps": heat.nudge_forgotten()}
+    # Last: it asks the storage, which may be away.
+    return swept | {"heat_maps": heat.nudge_forgotten()} | removal.sweep()
 
 
 @shared_task(name="diagnostics.tasks.collect_references")

@@ -29,6 +29,7 @@ from diagnostics.models.release import (
     ReleaseWish,
     Wish,
 )
+from diagnostics.models.removal import FileToRemove
 from diagnostics.models.report import (
     Certainty,
     Conclusion,
@@ -71,6 +72,7 @@ __all__ = [
     "EscalationStep",
     "FieldImage",
     "FieldSeen",
+    "FileToRemove",
     "FoundCells",
     "HeatMap",
     "HeatMapState",

@@ -19,7 +19,7 @@ from diagnostics.dicom import identity, objects, pixels
 from diagnostics.dicom.objects import DicomObject
 from diagnostics.dicom.refusals import Contradiction
 from diagnostics.models import DiagnosticReport, DicomInstance, FieldImage, Specimen
-from diagnostics.services import intake, reading
+from diagnostics.services import intake, reading, removal, slides
 from hospital.audit.services import Actor, entry, record, record_all, record_listed
 from hospital.base import files
 from hospital.base.problems import Overloaded
@@ -131,6 +131,8 @@ def _keep(device: Device, image: FieldImage, found: DicomObject) -> tuple[DicomI
         digest = hashlib.sha256(found.data).hexdigest()
         key = files.put(files.key_of(digest, folder="dicom", suffix=".dcm"), found.data)
         known, created = _row(device, image, found, digest=digest, key=key)
+        if known is None:
+            raise slides.closed()
         if created:
             return known, True
     if (known.sop_class_uid, known.attributes) != (found.sop_class_uid, found.attributes):
@@ -145,7 +147,14 @@ def _keep(device: Device, image: FieldImage, found: DicomObject) -> tuple[DicomI
 @transaction.atomic
 def _row(
     device: Device, image: FieldImage, found: DicomObject, *, digest: str, key: str
-) -> tuple[DicomInstance, bool]:
+) -> tuple[DicomInstance | None, bool]:
+    """None, and the file goes again, if the patient was erased since the picture was stored."""
+    if image.specimen:
+        # An erasure takes the label away, and waits for us or has been before.
+        same = Specimen.objects.filter(pk=image.specimen.pk, accession=image.label)
+        if not same.select_for_update(no_key=True).values_list("pk"):
+            removal.plan({key})
+            return None, False
     instance, created = DicomInstance.objects.get_or_create(
         image=image,
         defaults={

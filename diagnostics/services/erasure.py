@@ -5,7 +5,6 @@ person: that somebody of a birth year was examined, what model and reader conclu
 audit trail who did what when: docs/decisions/0019.
 """
 
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -27,11 +26,11 @@ from diagnostics.models import (
     Specimen,
     Upload,
 )
+from diagnostics.services import removal
 from hospital.accounts.selectors import clinic_topic
 from hospital.audit import erasure as trail
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, record
-from hospital.base import files
 from hospital.live.services import publish
 from patients import holds
 from patients.erasure import erase_person
@@ -43,7 +42,7 @@ _NOBODY = {"family_name": "", "given_names": "", "birth_date": "", "sex": "", "m
 
 @transaction.atomic
 def erase_patient(*, actor: Actor, patient: Patient, reason: str) -> dict[str, int]:
-    """Erase a patient, or finish an erasure that was broken off. Files go after the commit.
+    """Erase a patient; doing it again is harmless. Files go after the commit: see `removal`.
 
     Args:
         reason: why, as a code or in a few words without a name: 'request', 'retention'.
@@ -57,8 +56,10 @@ def erase_patient(*, actor: Actor, patient: Patient, reason: str) -> dict[str, i
     patient = Patient.objects.select_for_update().get(pk=patient.pk)
     holds.ensure_free(patient)
     specimens = Specimen.objects.filter(patient=patient)
+    # First and in one order: intake holds a specimen before its report, and adds nothing from here.
+    list(specimens.select_for_update().order_by("pk"))
     images = FieldImage.objects.filter(specimen__in=specimens)
-    gone = _files_of(images)
+    removal.plan(_files_of(images))
     _forget_pictures(images)
     reports = _forget_reports(patient)
     for specimen in specimens:
@@ -76,36 +77,31 @@ def erase_patient(*, actor: Actor, patient: Patient, reason: str) -> dict[str, i
     )
     # Afterwards, or it would be emptied itself.
     record(actor, "patient.erased", patient, **whose, reason=reason[:200], **count)
-    transaction.on_commit(partial(_remove, gone, patient))
+    transaction.on_commit(removal.sweep, robust=True)
     return count
 
 
-def _files_of(images: Any) -> dict[str, set[str]]:
-    """The stored files of the pictures and of nobody else's, and the folders of drawings."""
+def _files_of(images: Any) -> set[str]:
+    """The stored files of the pictures, and the folders of drawings.
+
+    Some may be another patient's pictures as well (see `mix_ups`): whoever removes them looks.
+    """
     keys = set(images.values_list("storage_key", flat=True))
-    # The same bytes may be another patient's picture: see services.mix_ups.
-    others = FieldImage.objects.exclude(pk__in=images.values("pk")).filter(storage_key__in=keys)
-    keys -= set(others.values_list("storage_key", flat=True))
-    shown = {f"derived/shown/{image.sha256}.png" for image in images if image.storage_key in keys}
+    keys |= {f"derived/shown/{sha256}.png" for sha256 in images.values_list("sha256", flat=True)}
     objects = DicomInstance.objects.filter(image__in=images)
     keys |= set(objects.values_list("storage_key", flat=True))
     analyses = Analysis.objects.filter(image__in=images)
-    keys |= {
-        key
-        for row in analyses.values_list("segmented_key", "overlay_key", "thumbnail_key")
-        for key in row
-    }
-    return {
-        "keys": {key for key in keys | shown if key},
-        "folders": {f"derived/{pk}" for pk in analyses.values_list("pk", flat=True)},
-    }
+    for row in analyses.values_list("segmented_key", "overlay_key", "thumbnail_key"):
+        keys.update(row)
+    keys |= {f"derived/{pk}/" for pk in analyses.values_list("pk", flat=True)}
+    return keys - {""}
 
 
 def _forget_pictures(images: Any) -> None:
-    """What was found in them, and what DICOM said. The rows stay: a picture sent again is known."""
+    """What was found in them, and what DICOM said. Their rows stay: one sent again is known."""
     HeatMap.objects.filter(analysis__image__in=images).delete()
     FoundCells.objects.filter(analysis__image__in=images).delete()
-    DicomInstance.objects.filter(image__in=images).update(attributes={}, study_date=None)
+    DicomInstance.objects.filter(image__in=images).delete()
     Hold.objects.filter(image__in=images).update(comment="")
 
 
@@ -136,12 +132,3 @@ def _forget_specimen(specimen: Specimen) -> None:
     Specimen.objects.filter(pk=specimen.pk).update(
         accession=f"erased-{specimen.pk.hex[:24]}", closed_at=specimen.closed_at or timezone.now()
     )
-
-
-def _remove(gone: dict[str, set[str]], patient: Patient) -> None:
-    for key in sorted(gone["keys"]):
-        files.remove(key)
-    for folder in sorted(gone["folders"]):
-        files.remove_folder(folder)
-    # Last: while a row is there, an erasure that is done again finds its file.
-    DicomInstance.objects.filter(image__specimen__patient=patient).delete()

@@ -1,7 +1,8 @@
 """Who is told when nobody has called: the clinic's chain, taken step by step by the watch.
 
-The rows are the truth: a step is a row that can be there once, the mail is sent from it. So a
-watch that dies, or two at once, lose nothing and tell nobody twice.
+The rows are the truth: a step is a row that can be there once, the mail is sent from it. So two
+watches at once tell nobody twice, and one that dies loses nothing: another sends its mails, at
+worst some of them again.
 """
 
 import logging
@@ -12,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 WATCH = Actor.system("watch")
 # What is older than this when a mail server comes back is no news any more.
 NEWS = timedelta(days=1)
+# Longer than a mail server may let us wait for one mail, step by step (EMAIL_TIMEOUT each).
+LEASE = timedelta(minutes=2)
 # The chain of a clinic that has given none.
 USUAL = ((0, Role.HAEMATOLOGIST), (30, Role.HAEMATOLOGIST), (60, Role.ADMINISTRATOR))
 
@@ -112,28 +116,36 @@ def _mail_due() -> int:
 
 
 def _claim(row: Escalation) -> bool:
-    return bool(
-        Escalation.objects.filter(pk=row.pk, mailed_at=None).update(mailed_at=timezone.now())
-    )
+    """Whether it is ours to mail for a while; if we die meanwhile, another's afterwards."""
+    now = timezone.now()
+    free = Q(mailing_until=None) | Q(mailing_until__lte=now)
+    rows = Escalation.objects.filter(free, pk=row.pk, mailed_at=None)
+    return bool(rows.update(mailing_until=now + LEASE))
 
 
 def _mail(row: Escalation) -> bool:
+    """Mailed is what was sent: rather told twice than a row that says so of nobody."""
     clinic = row.call_back.clinic
     to = staff_mails(clinic, Role(row.role)) if row.role else [row.person.email]  # type: ignore[union-attr]
     to = [address for address in to if address]
     subject = _("[%(clinic)s] A result has to be told at once") % {"clinic": clinic.name}
     subject, text = " ".join(subject.split()), _text(row.call_back)
+    ours = Escalation.objects.filter(pk=row.pk, mailed_at=None)
+    sent = 0
     # One message for each: colleagues' addresses are nobody else's business.
-    if not to or sum(_sent(subject, text, address) for address in to):
-        return bool(to)
-    Escalation.objects.filter(pk=row.pk).update(mailed_at=None)
-    return False
+    for address in to:
+        ours.update(mailing_until=timezone.now() + LEASE)
+        sent += _sent(subject, text, address)
+    mailed_at = timezone.now() if sent or not to else None
+    ours.update(mailed_at=mailed_at, mailing_until=None)
+    return bool(sent)
 
 
 def _sent(subject: str, text: str, address: str) -> bool:
     try:
         send_mail(subject, text, None, [address])
-    except OSError as error:
+    # An address that is none is a ValueError, and stops none of the others.
+    except (OSError, ValueError) as error:
         log.warning("a call-back was not mailed (%s); the next watch tries again", error)
         return False
     return True

@@ -21,7 +21,7 @@ from django.db.models import prefetch_related_objects
 
 from devices.models import Device
 from diagnostics.models import Analysis, ControlSlide, FieldImage, HoldReason, Specimen
-from diagnostics.services import bell, controls, gate, holds, mix_ups, reports, slides
+from diagnostics.services import bell, controls, gate, holds, mix_ups, removal, reports, slides
 from diagnostics.services.capacity import ensure_capacity
 from diagnostics.services.slides import Slide
 from hospital.audit.models import Entry
@@ -213,17 +213,47 @@ def _store(sound: Mapping[int, _Sound]) -> dict[int, Answer]:
         rows = _write_together(list(safe.values()))
     except IntegrityError:
         raise
-    except DatabaseError as error:
+    except (DatabaseError, OSError) as error:
         return answers | dict.fromkeys(safe, not_stored(error))
-    return answers | {n: (row, True) for n, row in zip(safe, rows, strict=True)}
+    for number, row in zip(safe, rows, strict=True):
+        answers[number] = row if isinstance(row, Refusal) else (row, True)
+    return answers
 
 
 @transaction.atomic
-def _write(batches: Sequence[Sequence[_Sound]]) -> list[list[FieldImage]]:
-    """The rows of the pictures of several requests, in one transaction."""
+def _write(batches: Sequence[Sequence[_Sound]]) -> list[list[FieldImage | Refusal]]:
+    """The rows of the pictures of several requests, in one transaction.
+
+    A refusal for those whose specimen was closed or erased since they were judged.
+    """
     # In the order of their ids: two processes with the same ids must not wait for each other.
     sound = sorted((p for batch in batches for p in batch), key=lambda p: p.sent.image_id)
     mix_ups.take_turns({picture.digest for picture in sound if picture.specimen})
+    late = _too_late(sound)
+    rows: dict[UUID, FieldImage | Refusal] = dict.fromkeys(late, slides.closed())
+    rows |= _write_rows([picture for picture in sound if picture.sent.image_id not in late])
+    return [[rows[picture.sent.image_id] for picture in batch] for batch in batches]
+
+
+def _too_late(sound: Sequence[_Sound]) -> set[UUID]:
+    """The pictures whose specimen takes none any more; their files are to go.
+
+    Those of the others stay, though the same bytes were to go for another's sake.
+    """
+    ours = [picture for picture in sound if picture.specimen]
+    open_, files_go = slides.still_open({picture.sent.accession for picture in ours})
+    late = [picture for picture in ours if picture.sent.accession not in open_]
+    if late:
+        removal.plan({picture.key for picture in late})
+    if files_go:
+        kept = (picture for picture in ours if picture.sent.accession in open_)
+        removal.take_back({picture.key: picture.sent.body for picture in kept})
+    return {picture.sent.image_id for picture in late}
+
+
+def _write_rows(sound: Sequence[_Sound]) -> dict[UUID, FieldImage]:
+    if not sound:
+        return {}
     images = list(map(_row, sound))
     mixed = mix_ups.look(images)
     reasons = _reasons_to_hold(sound, images, mixed.new)
@@ -239,8 +269,7 @@ def _write(batches: Sequence[Sequence[_Sound]]) -> list[list[FieldImage]]:
     transaction.on_commit(bell.ring, robust=True)
     anew = [image.specimen for image in mixed.known.values() if image.specimen]
     reports.count_in(images, anew=anew)
-    rows = {image.pk: image for image in images}
-    return [[rows[picture.sent.image_id] for picture in batch] for batch in batches]
+    return {image.pk: image for image in images}
 
 
 def _reasons_to_hold(

@@ -1,7 +1,8 @@
 """Retention: what has been kept for as long as its rule says goes, unless a hold keeps it."""
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,8 @@ from hospital.live.models import Event
 from patients import holds
 from patients.models import Kept, Patient, RetentionRule
 
+log = logging.getLogger(__name__)
+
 BATCH = 5000
 DAYS_IN_YEAR = 365.25
 
@@ -25,11 +28,13 @@ class Due:
 
     Attributes:
         held: patients who would go, but for a legal hold.
+        failed: patients who should have gone, and are as they were.
     """
 
     rule: RetentionRule
     count: int
     held: int = 0
+    failed: int = 0
 
 
 def set_rule(*, actor: Actor, kind: str, days: int, until_age: int = 0) -> RetentionRule:
@@ -65,18 +70,37 @@ def due() -> list[Due]:
 
 
 def apply(*, actor: Actor) -> list[Due]:
-    """Let go what is due, and note how much. Patients are erased one by one, each whole."""
+    """Let go what is due, and note how much. Patients are erased one by one, each whole.
+
+    One who cannot be erased now stops no other, and is due again next time.
+    """
     done = []
-    for one in due():
-        if one.rule.kind == Kept.PATIENTS:
-            for patient in _rows(one.rule).exclude(_held()):
-                erase_patient(actor=actor, patient=patient, reason="retention")
-        else:
-            _delete(_rows(one.rule))
+    for wanted in due():
+        one = _erase_all(actor, wanted) if wanted.rule.kind == Kept.PATIENTS else _delete(wanted)
         counts = {"kind": one.rule.kind, "count": one.count, "held": one.held}
+        if one.failed:
+            counts["failed"] = one.failed
         note(actor, "retention.applied", "patients.retentionrule", **counts)
         done.append(one)
     return done
+
+
+def _erase_all(actor: Actor, due: Due) -> Due:
+    """What was really done of what was due."""
+    count = failed = 0
+    held = due.held
+    for patient in list(_rows(due.rule).exclude(_held())):
+        try:
+            erase_patient(actor=actor, patient=patient, reason="retention")
+        except holds.UnderHold:
+            held += 1  # placed since we asked
+        except Exception as error:
+            # Without its words: a database's may quote a row.
+            log.error("patient %s was not erased: %s", patient.pk, type(error).__name__)
+            failed += 1
+        else:
+            count += 1
+    return replace(due, count=count, held=held, failed=failed)
 
 
 def _rows(rule: RetentionRule) -> QuerySet[Any]:
@@ -106,7 +130,9 @@ def _held() -> Exists:
     return Exists(holds.in_force().filter(patient=OuterRef("pk")))
 
 
-def _delete(rows: QuerySet[Any]) -> None:
+def _delete(due: Due) -> Due:
     """A piece at a time, so that nobody waits for long."""
+    rows = _rows(due.rule)
     while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
         rows.model._default_manager.filter(pk__in=ids).delete()
+    return due

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
+from django.db import connection
+
 from devices.models import Device
 from diagnostics.models import ControlSlide, Specimen
 from diagnostics.models.report import WITHDRAWN
@@ -15,6 +17,13 @@ _SPECIMENS = """
     FROM diagnostics_specimen AS specimen
     LEFT JOIN diagnostics_diagnosticreport AS report ON report.specimen_id = specimen.id
     WHERE specimen.accession IN ({})
+"""
+
+
+# Some file is to go: asked along, for a question of its own would cost every upload one.
+_STILL_OPEN = """
+    SELECT accession, EXISTS (SELECT 1 FROM diagnostics_filetoremove)
+    FROM diagnostics_specimen WHERE accession IN ({}) AND closed_at IS NULL ORDER BY id
 """
 
 
@@ -67,9 +76,32 @@ def ensure_usable(shown: Mapping[str, Slide], accession: str, device: Device) ->
                 code="control_slide_withdrawn",
             )
     elif slide.closed_at or slide.report_status in WITHDRAWN:  # type: ignore[attr-defined]
-        raise Conflict(
-            "This specimen is closed: no more pictures are taken in for it. Check the label, or "
-            "have a technician open it again, then send the picture again.",
-            code="specimen_closed",
-        )
+        raise closed()
     return slide
+
+
+def closed() -> Conflict:
+    """What whoever sends a picture of a closed specimen is told."""
+    return Conflict(
+        "This specimen is closed: no more pictures are taken in for it. Check the label, or "
+        "have a technician open it again, then send the picture again.",
+        code="specimen_closed",
+    )
+
+
+def still_open(labels: Collection[str]) -> tuple[set[str], bool]:
+    """The labels of specimens that are neither closed nor erased, until the transaction ends.
+
+    Who closes or erases one waits for that, or has been before, and then it is not among them.
+
+    Returns:
+        The labels, and whether any file at all is to be removed (`removal`).
+    """
+    if not labels:
+        return set(), False
+    places = ", ".join(["%s"] * len(labels))
+    lock = " FOR SHARE" if connection.features.has_select_for_update else ""
+    with connection.cursor() as cursor:
+        cursor.execute(_STILL_OPEN.format(places) + lock, [*labels])
+        rows = cursor.fetchall()
+    return {label for label, _ in rows}, any(going for _, going in rows)

@@ -1,27 +1,41 @@
 """Promise: what is to go goes whole, what must stay stays, and the audit trail proves both."""
 
 import io
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from diagnostics.models import DiagnosticReport, DicomInstance, FieldImage, ReportVersion, Specimen
-from diagnostics.services import dicom, drawing, retention
+from diagnostics import tasks
+from diagnostics.models import (
+    DiagnosticReport,
+    DicomInstance,
+    FieldImage,
+    FileToRemove,
+    ReportVersion,
+    Specimen,
+)
+from diagnostics.services import dicom, drawing, removal, retention
 from diagnostics.services.erasure import erase_patient
+from diagnostics.services.specimens import close_specimen, reopen_specimen
 from hospital.accounts.models import User
 from hospital.audit import sealing
 from hospital.audit.models import Entry
 from hospital.audit.verification import verify
-from hospital.base.problems import Refusal
+from hospital.base import files
+from hospital.base.problems import Conflict, Refusal
+from hospital.config.nightly import retention_run
 from hospital.live.models import Event
 from patients import holds
 from patients.models import LegalHold, Patient
+from patients.services import register_patient
 from tests.dicom_objects import dataset, part10
 from tests.world import SETUP, World, _specimen, found, look_and_sign
 
@@ -106,12 +120,195 @@ def test_of_an_erased_patient_no_name_number_or_picture_is_left_and_the_trail_st
     assert verify().sound
 
 
-def test_a_picture_that_is_also_another_patients_stays_theirs(world: World) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_a_picture_that_is_also_another_patients_stays_theirs() -> None:
+    world = found()
     ours = world.receive(seed=3)
     theirs = world.receive(seed=3, specimen=world.other_specimen)
     assert ours.storage_key == theirs.storage_key
     erase_patient(actor=SETUP, patient=world.patient, reason="request")
     assert default_storage.exists(theirs.storage_key)
+    # The second to go takes it along.
+    erase_patient(actor=SETUP, patient=world.other_patient, reason="request")
+    assert not stored()
+
+
+@pytest.fixture
+def ill_store(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Keys that the storage will not remove; all of them at first."""
+    remove, ill = files.remove, {"images", "dicom"}
+
+    def tried(key: str) -> None:
+        if any(name in key for name in ill):
+            raise OSError("the store refused")
+        remove(key)
+
+    monkeypatch.setattr(files, "remove", tried)
+    return ill
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_store_would_not_remove_goes_when_it_is_well_again(ill_store: set[str]) -> None:
+    world = found()
+    images = [world.receive(seed) for seed in range(3)]
+    dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=world.specimen)))
+    world.succeed(images[0])
+    erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    # All that the store let go is gone; what it would not is not forgotten.
+    assert len(stored()) == FileToRemove.objects.filter(gone_at=None).count() == 5
+    assert retention_run().trouble == ""
+    with time_machine.travel(timezone.now() + timedelta(hours=2)):
+        assert "still has 5 files" in retention_run().trouble
+        # One bad key stops no other.
+        ill_store.clear()
+        ill_store.add(images[1].sha256)
+        removal.sweep()
+        assert stored() == {images[1].storage_key}
+    ill_store.clear()
+    with time_machine.travel(timezone.now() + timedelta(hours=3)):
+        removal.sweep()
+        assert not stored()
+        assert retention_run().trouble == ""
+    with time_machine.travel(timezone.now() + timedelta(hours=4)):
+        removal.sweep()
+    assert not FileToRemove.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_dies_after_the_commit_leaves_the_rest_to_the_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = found()
+    world.receive(seed=3)
+    with monkeypatch.context() as killed:
+        killed.setattr(removal, "sweep", lambda: None)
+        erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    assert stored()
+    tasks.sweep()
+    assert not stored()
+
+
+def test_what_a_run_writes_late_about_an_erased_patient_goes_as_well(world: World) -> None:
+    run = world.succeed(world.receive(seed=3))
+    erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    removal.sweep()
+    assert not stored()
+    files.put(f"derived/{run.pk}/late.jpg", b"drawn meanwhile")
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        removal.sweep()
+    assert not stored()
+
+
+def between(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], Any]) -> None:
+    """Do it once when the next file is stored, and its row not written yet."""
+    put_all, deeds = files.put_all, [deed]
+
+    def then(contents: Any) -> Any:
+        failed = put_all(contents)
+        if deeds:
+            deeds.pop()()
+        return failed
+
+    monkeypatch.setattr(files, "put_all", then)
+
+
+@pytest.mark.parametrize("deed", ["erased", "closed"])
+def test_a_picture_that_is_on_its_way_then_is_refused_and_its_file_goes(
+    world: World, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    deeds = {
+        "erased": lambda: erase_patient(actor=SETUP, patient=world.patient, reason="request"),
+        "closed": lambda: close_specimen(actor=SETUP, specimen=world.specimen),
+    }
+    between(monkeypatch, deeds[deed])
+    with pytest.raises(Conflict, match="closed"):
+        world.receive(seed=3)
+    assert not FieldImage.objects.exists()
+    removal.sweep()
+    assert not stored()
+
+
+def test_a_refused_picture_that_is_sent_again_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file was to go, and goes while it is stored anew."""
+    between(monkeypatch, lambda: close_specimen(actor=SETUP, specimen=world.specimen))
+    with pytest.raises(Conflict):
+        world.receive(seed=3)
+    reopen_specimen(actor=SETUP, specimen=world.specimen)
+    between(monkeypatch, removal.sweep)
+    image = world.receive(seed=3)
+    assert files.read(image.storage_key) == world.smear(3)
+    assert not FileToRemove.objects.exists()
+
+
+def test_an_erasure_takes_no_file_of_a_picture_that_is_just_arriving(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.receive(seed=3)
+
+    def erased() -> None:
+        erase_patient(actor=SETUP, patient=world.patient, reason="request")
+        removal.sweep()
+        assert not stored()
+
+    between(monkeypatch, erased)
+    theirs = world.receive(seed=3, specimen=world.other_specimen)
+    assert files.read(theirs.storage_key) == world.smear(3)
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        removal.sweep()
+    assert stored() == {theirs.storage_key}
+
+
+def test_a_dicom_object_that_is_on_its_way_then_goes_as_well(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = files.put
+
+    def then(key: str, data: bytes) -> str:
+        if key.startswith("dicom/"):
+            erase_patient(actor=SETUP, patient=world.patient, reason="request")
+        return put(key, data)
+
+    monkeypatch.setattr(files, "put", then)
+    with pytest.raises(Conflict):
+        dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=world.specimen)))
+    removal.sweep()
+    assert not DicomInstance.objects.exists()
+    assert not stored()
+
+
+def test_one_patient_who_cannot_be_erased_stops_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hold that came after the question, and whatever else goes wrong."""
+    third = register_patient(
+        actor=SETUP,
+        clinic=world.clinic,
+        mrn="N-3",
+        family_name="Keita",
+        given_names="Moussa",
+        birth_date=world.patient.birth_date,
+        sex="male",
+    )
+    _specimen(third, "N-2026-0003")
+    aged(world, days=400)
+    retention.set_rule(actor=SETUP, kind="patients", days=365)
+
+    def erase(*, patient: Patient, **how: Any) -> Any:
+        if patient.pk == world.patient.pk:
+            holds.place(actor=SETUP, patient=patient, reason="Complaint 12/2026 is open")
+        if patient.pk == world.other_patient.pk:
+            raise OSError("something else")
+        return erase_patient(patient=patient, **how)
+
+    monkeypatch.setattr(retention, "erase_patient", erase)
+    [done] = retention.apply(actor=SETUP)
+    assert (done.count, done.held, done.failed) == (1, 1, 1)
+    erased = Patient.objects.filter(erased_at__isnull=False)
+    assert [one.pk for one in erased] == [third.pk]
+    with pytest.raises(CommandError, match="could not be erased"):
+        said()
 
 
 def test_a_guardian_of_another_child_keeps_the_account(world: World) -> None:

@@ -3,7 +3,7 @@
 import io
 import json
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from diagnostics.models import FieldImage
+from diagnostics.services.erasure import erase_patient
 from hospital.audit.models import Entry
 from hospital.base import files
-from hospital.config.backup import database, keys
+from hospital.config.backup import database, keys, taking
 from hospital.config.backup.manifest import BackupError, Manifest, files_of, newest, object_path
 from hospital.config.backup.restoring import check, restore
 from hospital.config.backup.taking import take
@@ -157,6 +158,44 @@ def test_a_picture_that_the_storage_lacks_is_told(hospital: World, tmp_path: Pat
     folder = newest(tmp_path / "store")
     assert folder is not None
     assert Manifest.read(folder).missing == [image.storage_key]
+
+
+@needs_sqlite
+def test_a_file_that_goes_while_the_backup_is_taken_stops_nothing(
+    hospital: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listed, and removed before it was copied: of an erased patient, or drawn anew."""
+    for key in ("derived/run/overlay.jpg", "derived/run/thumbnail.jpg"):
+        files.put(key, key.encode())
+    listed = taking._stored
+
+    def and_gone(folder: str = "") -> Iterator[str]:
+        for key in listed(folder):
+            if key.endswith("overlay.jpg"):
+                files.remove(key)
+            yield key
+
+    monkeypatch.setattr(taking, "_stored", and_gone)
+    folder, manifest = take(tmp_path / "store", actor=SETUP)
+    kept = {one.key for one in files_of(folder)}
+    assert "derived/run/thumbnail.jpg" in kept
+    assert "derived/run/overlay.jpg" not in kept
+    assert manifest.files == len(kept) == 4
+    assert manifest.missing == []
+
+
+@needs_sqlite
+def test_pieces_of_unfinished_uploads_are_not_in_it(hospital: World, tmp_path: Path) -> None:
+    files.put("uploads/6b1a1a30/0-piece", b"half a picture")
+    folder, _ = take(tmp_path / "store", actor=SETUP)
+    assert not [one.key for one in files_of(folder) if one.key.startswith("uploads/")]
+
+
+@needs_sqlite
+def test_the_pictures_of_an_erased_patient_are_not_missed(hospital: World, tmp_path: Path) -> None:
+    erase_patient(actor=SETUP, patient=hospital.patient, reason="request")
+    _, manifest = take(tmp_path / "store", actor=SETUP)
+    assert (manifest.files, manifest.missing) == (0, [])
 
 
 @needs_sqlite

@@ -50,3 +50,21 @@ def test_more_than_a_night_may_erase_waits_for_a_person(due: int, settings: Any)
     assert erased() == 0
     assert "Look at the clock" in run.trouble
     assert LastRun.objects.get().succeeded_at is None
+
+
+def test_a_night_that_breaks_off_is_told_all_the_same(
+    due: int, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RETENTION_NIGHTLY = "apply"
+
+    def ill(**_: Any) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as night:
+        night.setattr(retention, "apply", ill)
+        assert "broke off" in retention_run().trouble
+    with monkeypatch.context() as night:
+        night.setattr(retention, "erase_patient", ill)
+        assert f"{due} patients could not be erased" in retention_run().trouble
+    assert LastRun.objects.get().succeeded_at is None
+    assert any("could not be erased" in said for _, said, _ in doctor.chores())

@@ -58,9 +58,12 @@ class Command(BaseCommand):
         for one in found:
             verb = "would go" if dry else "gone"
             kept = f", {one.held} kept by a legal hold" if one.held else ""
-            self.stdout.write(f"{one.rule}: {one.count} {verb}{kept}")
+            failed = f", {one.failed} could not be erased" if one.failed else ""
+            self.stdout.write(f"{one.rule}: {one.count} {verb}{kept}{failed}")
         if not found:
             self.stdout.write("There are no rules: everything is kept for good.")
+        if any(one.failed for one in found):
+            raise CommandError("Some patients could not be erased: the log says why. Run it again.")
 
     def _keep(self, options: dict[str, Any]) -> None:
         kind, days = options["kind"], options["days"]

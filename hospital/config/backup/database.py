@@ -5,8 +5,10 @@ import re
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
+from tempfile import TemporaryFile
 
 from django.db import connection
 
@@ -35,7 +37,7 @@ def load(folder: Path, *, replace: bool) -> None:
     """Put a dump into the database, all of it or nothing.
 
     Args:
-        replace: what is there may be dropped.
+        replace: what is there is dropped, also what the dump does not know.
 
     Raises:
         BackupError: it failed; the database is as it was.
@@ -44,11 +46,13 @@ def load(folder: Path, *, replace: bool) -> None:
     if connection.vendor == "sqlite":
         _load_sqlite(source)
         return
-    program = _program("pg_restore")
-    drop = ["--clean", "--if-exists"] if replace else []
-    how = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges"]
+    restore = [_program("pg_restore"), "--no-owner", "--no-privileges"]
     connection.close()
-    _run([program, *how, *drop, f"--dbname={_name()}", str(source)])
+    if replace:
+        _replace([*restore, "--file=-", str(source)])
+        return
+    how = ["--exit-on-error", "--single-transaction", f"--dbname={_name()}"]
+    _run([*restore, *how, str(source)])
 
 
 def is_empty() -> bool:
@@ -100,12 +104,45 @@ def _name() -> str:
     return str(connection.settings_dict["NAME"])
 
 
+def _replace(script: list[str]) -> None:
+    """Empty the schema and run what the command `script` writes, in one transaction.
+
+    pg_restore itself drops only what the dump knows: a table that came later would stay, and what
+    it refers to could not be dropped.
+    """
+    into = [_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]
+    with (
+        TemporaryFile("w+") as said,
+        Popen(script, env=_environment(), stdout=PIPE, stderr=said) as source,
+        Popen(into, env=_environment(), stdin=PIPE, stdout=DEVNULL, stderr=said) as target,
+    ):
+        assert source.stdout is not None
+        assert target.stdin is not None
+        with suppress(BrokenPipeError):  # psql has said why
+            target.stdin.write(b"BEGIN; DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n")
+            shutil.copyfileobj(source.stdout, target.stdin)
+            # Without it, as when this process is killed, nothing has happened.
+            if source.wait() == 0:
+                target.stdin.write(b"\nCOMMIT;\n")
+        source.stdout.close()
+        source.wait()
+        with suppress(BrokenPipeError):
+            target.stdin.close()
+        if target.wait() or source.returncode:
+            said.seek(0)
+            raise BackupError(f"The database was not replaced: {said.read().strip()[-500:]}")
+
+
 def _run(command: list[str]) -> None:
-    """Run one of PostgreSQL's programs; the password goes by the environment, not the command."""
+    """Run one of PostgreSQL's programs."""
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BackupError(f"{Path(command[0]).name} failed: {done.stderr.strip()[-500:]}")
+
+
+def _environment() -> dict[str, str]:
+    """Where the database is: the password goes by the environment, not the command."""
     told = connection.settings_dict
     names = {"PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER", "PGPASSWORD": "PASSWORD"}
     given = {name: str(told[key]) for name, key in names.items() if told.get(key)}
-    environment = {**os.environ, **given, "PGDATABASE": _name()}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BackupError(f"{Path(command[0]).name} failed: {done.stderr.strip()[-500:]}")
+    return {**os.environ, **given, "PGDATABASE": _name()}

@@ -2,7 +2,9 @@
 
 The database first, the files after it: files are written once and before the rows that speak of
 them, so that whatever a row of the dump speaks of is there when the files are listed. A file that
-came in between is in the backup without a row, which does no harm.
+came in between is in the backup without a row, which does no harm. One that went in between, with
+an erased patient, is not in it. Pieces of unfinished uploads are left out: their microscopes have
+the whole.
 """
 
 import hashlib
@@ -21,6 +23,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from diagnostics.models import DicomInstance, FieldImage
+from diagnostics.services import uploads
 from hospital.audit import anchors, sealing
 from hospital.audit.services import Actor, note
 from hospital.base import chores
@@ -116,7 +119,8 @@ def _fill(
         bytes=kept[1],
         audit_position=head.position if head else 0,
         audit_digest=head.digest if head else "",
-        missing=sorted(expected),
+        # Who was erased meanwhile needs none.
+        missing=sorted(expected & _named_by_rows()) if expected else [],
     )
 
 
@@ -134,12 +138,14 @@ def _own_parts(coming: Path, passphrase: str) -> Iterator[Path]:
 
 
 def _named_by_rows() -> set[str]:
-    """The files that must not be missing: pictures and DICOM objects as they came."""
+    """The files that must not be missing: pictures and DICOM objects as they came.
+
+    Of an erased patient only the rows are left.
+    """
+    pictures = FieldImage.objects.filter(specimen__patient__erased_at__isnull=True)
     named: set[str] = set()
-    for model in (FieldImage, DicomInstance):
-        named.update(
-            model._default_manager.order_by().values_list("storage_key", flat=True).iterator()
-        )
+    for rows in (pictures, DicomInstance.objects.all()):
+        named.update(rows.order_by().values_list("storage_key", flat=True).iterator())
     return named
 
 
@@ -157,6 +163,8 @@ def _keep_files(
             file = known.get(key)
             if file is None or not object_path(store, file.sha256).exists():
                 file = _copied(key, store)
+            if file is None:
+                continue
             lines.write(json.dumps(vars(file)) + "\n")
             expected.discard(key)
             count, size = count + 1, size + file.size
@@ -165,12 +173,19 @@ def _keep_files(
     return count, size
 
 
-def _copied(key: str, store: Path) -> StoredFile:
-    """Copy one file, digested on the way and read back from the backup's disk."""
+def _copied(key: str, store: Path) -> StoredFile | None:
+    """Copy one file, digested on the way and read back from the backup's disk.
+
+    None if it was removed since it was listed.
+    """
+    try:
+        source = default_storage.open(key, "rb")
+    except FileNotFoundError:
+        return None
     temporary = store / "objects" / f".incoming-{os.getpid()}"
     temporary.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     digest, size = hashlib.sha256(), 0
-    with default_storage.open(key, "rb") as source, temporary.open("wb") as copy:
+    with source, temporary.open("wb") as copy:
         while block := source.read(_CHUNK):
             digest.update(block)
             copy.write(block)
@@ -191,7 +206,9 @@ def _copied(key: str, store: Path) -> StoredFile:
 
 
 def _stored(folder: str = "") -> Iterator[str]:
-    """Every file of the storage, folder by folder."""
+    """Every file of the storage that is to last, folder by folder."""
+    if folder == uploads.FOLDER:
+        return
     try:
         folders, names = default_storage.listdir(folder)
     except FileNotFoundError:
