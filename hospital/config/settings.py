@@ -475,6 +475,7 @@ INVITATION_DAYS = env.int("INVITATION_DAYS", 7)
 
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["hospital.config.formats"]
 # English, and whatever has a catalogue (docs/languages.md).
 LANGUAGES = [
     (code, LANG_INFO[code]["name"])
