@@ -111,16 +111,14 @@ class DeviceAdmin(ConfigurationPages, KeyPages):
         if device.state == DeviceState.RETIRED:
             address = reverse("admin:devices_device_reinstate", args=[device.pk])
             return [{"label": "Reinstate", "address": address}]
-        if device.state == DeviceState.PENDING:  # activated by its first key
-            to = [DeviceState.RETIRED]
-        else:
-            to = [s for s in STEPS if s in Device.TRANSITIONS[device.state]]
         return [
             {
                 "label": STEPS[state][0],
                 "address": reverse("admin:devices_device_state", args=[device.pk, state]),
             }
-            for state in to
+            for state in STEPS
+            if state in Device.TRANSITIONS[device.state]
+            and not registry.never_chosen(device, state)
         ]
 
     def get_urls(self) -> list[Any]:
@@ -139,6 +137,8 @@ class DeviceAdmin(ConfigurationPages, KeyPages):
         step = {s.value: words for s, words in STEPS.items()}.get(to)
         if step is None or to not in Device.TRANSITIONS[device.state]:
             return self.refuse(request, device, Refusal(f"A {device.state} microscope cannot."))
+        if why := registry.never_chosen(device, to):
+            return self.refuse(request, device, Refusal(why))
         label, consequence = step
         if request.method != "POST":
             return self.ask(

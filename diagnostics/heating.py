@@ -21,12 +21,16 @@ SIDE = 512  # of the stored map; it is an 8 x 8 grid, smoothly enlarged
 def draw_wanted(*, model: Reader | None = None) -> int:
     """Draw the maps that readers wait for; returns how many were settled."""
     settled = 0
-    while not pipeline.stopping() and (heat := heat_maps.next_wanted()):
+    while not pipeline.stopping() and heat_maps.waiting():
+        # Before claiming: a model that takes its time to load must not eat the lease.
+        reader = model or pipeline.reader()
+        if not (heat := heat_maps.claim()):
+            break
         if heat_maps.exhausted(heat):
             settled += heat_maps.fail(heat, "worker_lost")
             continue
         try:
-            drawn = _draw(heat, model or pipeline.reader())
+            drawn = _draw(heat, reader)
         except (OperationalError, InterfaceError):
             raise  # the database is away: tried again when it is back
         except Exception:

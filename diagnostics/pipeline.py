@@ -41,13 +41,17 @@ PREPARERS = max(1, (os.cpu_count() or 1) // 4)
 # The store is away: the run is no worse for it, and the store is not asked again at once.
 LATER = "later"
 STORE_PAUSE_SECONDS = 1.0
+# The database ended one of two transactions that waited for each other (SQLSTATE): begin anew.
+BEGIN_ANEW = frozenset({"40001", "40P01"})
+BEGUN_ANEW = 2  # times
 
 _stopping = Event()
 _asking = Lock()  # one reader a process, and it answers one at a time
 
 
 def reader() -> Reader:
-    """The model in use, loaded once per worker process and verified against its digest."""
+    """The model in use, verified against its digest; loaded when first wanted, and anew when
+    another package is put to use."""
     return readers.own()
 
 
@@ -257,7 +261,7 @@ class Line:
         """Store what the model said; returns how many runs were finished by it."""
         found = [self._found(run, said) for run, said in answers if not isinstance(said, str)]
         try:
-            finished = succeed_all(found)
+            finished = _stored(found)
         except (OperationalError, InterfaceError):
             raise  # the database is away: no fault of any picture, and the leases will run out
         except Exception:
@@ -334,10 +338,22 @@ def _prepare(model: Reader, run: Analysis) -> Prepared | str:
         return "internal"
 
 
+def _stored(found: Sequence[Found]) -> int:
+    """Store them in one transaction, which is begun anew when another was in its way."""
+    for _ in range(BEGUN_ANEW):
+        try:
+            return succeed_all(found)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in BEGIN_ANEW:
+                raise
+            log.warning("a batch of %d is stored anew: %s", len(found), error)
+    return succeed_all(found)
+
+
 def _store_alone(one: Found) -> bool:
     """One result by itself, so that one that cannot be stored costs the others nothing."""
     try:
-        return bool(succeed_all([one]))
+        return bool(_stored([one]))
     except (OperationalError, InterfaceError):
         raise
     except Exception:

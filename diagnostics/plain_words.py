@@ -30,7 +30,7 @@ LEVEL_NAMES: dict[str, StrOrPromise] = {
 PARTS = ("means", "means_not", "next")
 PART_NAMES: dict[str, StrOrPromise] = {
     "means": gettext_lazy("What it means"),
-    "means_not": gettext_lazy("What it does not mean"),
+    "means_not": gettext_lazy("What it cannot tell"),
     "next": gettext_lazy("What happens next"),
 }
 

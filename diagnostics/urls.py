@@ -4,11 +4,11 @@ from django.urls import path
 
 from diagnostics.pages import (
     ahead,
+    calls,
     card,
     case,
     cells,
     changing,
-    contacts,
     controls,
     dashboard,
     fleet,
@@ -68,7 +68,7 @@ urlpatterns = [
     path("cases/<uuid:report_id>/amend/", changing.amend, name="case-amend"),
     path("cases/<uuid:report_id>/withdraw/", changing.withdraw, name="case-withdraw"),
     path("cases/<uuid:report_id>/versions/<int:number>/", changing.version, name="case-version"),
-    path("cases/<uuid:report_id>/contact/", contacts.note, name="case-contact"),
+    path("cases/<uuid:report_id>/contact/", calls.note, name="case-contact"),
     path("cases/<uuid:report_id>/report.pdf", papers.case_pdf, name="case-pdf"),
     path("cases/<uuid:report_id>/release/", case.release_all, name="case-release"),
     path("cases/<uuid:report_id>/close/", case.close, name="case-close"),

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from devices.models import Device, DeviceKey
+from devices.services import registry
 from devices.services.keys import authenticate
 from diagnostics.models import Analysis, EscalationStep, ReleaseRule, Specimen
 from diagnostics.services import analyses
@@ -257,6 +258,15 @@ def test_revoking_asks_first(world: World) -> None:
     send(world.device_manager, name, world.device.pk, key.pk)
     key.refresh_from_db()
     assert key.revoked_at is not None
+
+
+def test_a_microscope_without_a_key_is_not_activated(world: World) -> None:
+    registry.change_state(actor=SETUP, device=world.device, to="retired")
+    registry.reinstate(actor=SETUP, device=world.device, reason="repaired")
+    answer = send(world.device_manager, "devices_device_state", world.device.pk, "active")
+    assert "becomes active by its first key" in answer.content.decode()
+    world.device.refresh_from_db()
+    assert world.device.state == "pending"
 
 
 def test_states_follow_their_table(world: World) -> None:

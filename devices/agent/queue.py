@@ -18,7 +18,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
@@ -115,24 +115,20 @@ class Queue:
             # `sweep` removes files without a row, under the same lock.
             if not path.exists():
                 raise OSError(f"{path} went away while it was being taken")
-            self._db.execute(
-                "INSERT INTO picture (id, sha256, size, accession, captured_at, source,"
-                " source_gone, state, stored, taken_at, code, detail, warnings)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)",
-                (
-                    str(image_id),
-                    digest,
-                    len(body),
-                    accession,
-                    captured_at.isoformat() if captured_at else None,
-                    source,
-                    not source,
-                    State.REFUSED if code else State.WAITING,
-                    self._clock(),
-                    code,
-                    detail,
-                    warnings,
-                ),
+            self._insert(
+                id=str(image_id),
+                sha256=digest,
+                size=len(body),
+                accession=accession,
+                captured_at=captured_at.isoformat() if captured_at else None,
+                source=source,
+                source_gone=not source,
+                state=State.REFUSED if code else State.WAITING,
+                stored=True,
+                taken_at=self._clock(),
+                code=code,
+                detail=detail,
+                warnings=warnings,
             )
         return self._present(image_id)
 
@@ -219,7 +215,9 @@ class Queue:
             detail="",
         )
         if not keep:
-            self.path_of(item).unlink(missing_ok=True)
+            # What cannot be deleted just now is no trouble of the line's: `sweep` tries again.
+            with suppress(OSError):
+                self.path_of(item).unlink()
 
     def postpone(
         self,
@@ -374,6 +372,13 @@ class Queue:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _insert(self, **values: Any) -> None:
+        names, places = ", ".join(values), ", ".join("?" * len(values))
+        self._db.execute(
+            f"INSERT INTO picture ({names}) VALUES ({places})",  # noqa: S608 - our names
+            tuple(values.values()),
+        )
 
     def _move(self, item: Item, origin: State, **values: Any) -> None:
         """Change a row by compare-and-swap.

@@ -4,7 +4,6 @@ A specimen's pictures go one after another, different specimens side by side. A 
 of only when the hospital has named its digest.
 """
 
-import hashlib
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from .client import ONCE, Microscope, Patience, Refused, Unreachable
 from .fate import Fate, fate_of
 from .line import LONGEST_WISH, Line
 from .queue import Item, Queue, WrongState
+from .stored import Unreadable, damage, reading
 from .tus import NoTus, Pieces
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,9 @@ LARGE = 1_000_000
 # A label may be registered after its picture was taken: 72 tries of ten minutes are 12 hours.
 UNKNOWN_TRIES = 72
 UNKNOWN_PAUSE = 600.0
+# A virus scanner lets go of a file within minutes: 12 tries are about a quarter of an hour.
+UNREADABLE_TRIES = 12
+UNREADABLE = "unreadable_here"
 NAP = 0.25
 
 
@@ -129,7 +132,7 @@ class Sender:
         except WrongState as error:
             log.warning("%s", error)
         except (OSError, sqlite3.Error) as error:
-            # This machine's own disk. The row is as it was; nothing is lost by waiting.
+            # The queue's own disk. The row is as it was; nothing is lost by waiting.
             log.error("%s: %s", item.id, error)
             self.line.failed(began=began)
         except Exception:
@@ -139,15 +142,17 @@ class Sender:
 
     def _try(self, item: Item, began: float) -> None:
         path = self._queue.path_of(item)
-        problem = _damage(path, item)
-        if problem:
-            self._queue.refuse(item, code="damaged_here", detail=problem)
-            return
         pieces = Pieces(
             self._microscope, item, path, lambda at: self._queue.remember_upload(item, at)
         )
         try:
+            if problem := damage(path, item):
+                self._queue.refuse(item, code="damaged_here", detail=problem)
+                return
             self._deliver(item, path, pieces)
+        except Unreadable as error:
+            self._unreadable(item, str(error))
+            return
         except (Refused, Unreachable) as error:
             self._after(error, item, began, moved=pieces.moved)
             return
@@ -160,6 +165,7 @@ class Sender:
 
         Raises:
             Refused, Unreachable: it has not.
+            Unreadable: this machine's disk does not give it.
         """
         if item.size > self._large:
             try:
@@ -172,8 +178,10 @@ class Sender:
                 if "sha256" in told:
                     _ensure_same(item, told)
                     return
+        with reading(path):
+            body = path.read_bytes()
         receipt = self._microscope.send(
-            path.read_bytes(),
+            body,
             accession=item.accession,
             image_id=item.id,
             captured_at=item.captured_at,
@@ -219,6 +227,16 @@ class Sender:
             self._queue.refuse(item, code=code, detail=detail)
         self._answered()
 
+    def _unreadable(self, item: Item, detail: str) -> None:
+        """It alone waits, however the line is; for ever it must not keep its specimen waiting."""
+        log.error("%s: %s", item.id, detail)
+        # Counted from the first time in a row: an outage has its attempts, too.
+        attempts = item.attempts + 1 if item.code == UNREADABLE else 1
+        if attempts < UNREADABLE_TRIES:
+            self._postpone(item, UNREADABLE, detail, attempts=attempts)
+        else:
+            self._queue.refuse(item, code=UNREADABLE, detail=detail)
+
     def _postpone(
         self,
         item: Item,
@@ -236,22 +254,6 @@ class Sender:
         if self.line.worked():
             # They waited because nobody answered, and now somebody does.
             self._queue.hurry()
-
-
-def _damage(path: Path, item: Item) -> str:
-    """What has happened to the picture's bytes on this machine's disk; '' if nothing.
-
-    Raises:
-        OSError: the disk cannot be read just now.
-    """
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return f"The picture's file is not there any more: {path}"
-    if digest != item.sha256:
-        return f"The picture was damaged on this machine's disk: {path}"
-    return ""
 
 
 def _ensure_same(item: Item, told: dict[str, object]) -> None:

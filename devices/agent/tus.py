@@ -14,6 +14,7 @@ import httpx
 
 from .client import ONCE, UNEXPLAINED, Microscope, Refused, Unreachable
 from .rows import Item
+from .stored import reading
 
 VERSION = "1.0.0"
 PIECE = 256 * 1024
@@ -57,6 +58,7 @@ class Pieces:
             NoTus: this server does not do it; send the picture whole.
             Refused: of the picture or the microscope, as of one that is sent whole.
             Unreachable: try again later; it goes on where it was.
+            stored.Unreadable: this machine's disk does not give its bytes.
         """
         algorithm = self._algorithm()
         place, offset = self._item.upload, None
@@ -121,7 +123,7 @@ class Pieces:
         return _offset(answer)
 
     def _add(self, place: str, offset: int, algorithm: str) -> int:
-        with self._path.open("rb") as file:
+        with reading(self._path), self._path.open("rb") as file:
             file.seek(offset)
             piece = file.read(PIECE)
         headers = {

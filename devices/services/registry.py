@@ -8,8 +8,10 @@ from devices.services.enrolment import void_codes
 from hospital.accounts.models import Clinic
 from hospital.accounts.services import ensure_clinic_kept
 from hospital.audit.services import Actor, record
-from hospital.base.problems import Conflict, Refusal
+from hospital.base.problems import Conflict, Refusal, ensure_fits
 from hospital.base.states import IllegalTransition, advance
+
+LONGEST_REASON = 200
 
 
 class SerialRetired(Conflict):
@@ -68,19 +70,27 @@ def change_state(*, actor: Actor, device: Device, to: str) -> None:
     """Suspend, reactivate or retire a microscope. Retiring ends its keys and its code for good.
 
     Raises:
-        hospital.base.states.IllegalTransition: the step is not in the table, or would bring back
-            a retired microscope: see `reinstate`.
+        hospital.base.states.IllegalTransition: the step is not in the table; or would bring back
+            a retired microscope (see `reinstate`), or activate one that waits for its first key
+            (see `keys`).
     """
     origin = device.state
-    if origin == DeviceState.RETIRED:
-        raise IllegalTransition(
-            "A retired microscope comes back only by being reinstated, with a reason."
-        )
+    if why := never_chosen(device, to):
+        raise IllegalTransition(why)
     advance(device, to)
     if to == DeviceState.RETIRED:
         keys.revoke_keys(actor=actor, device=device)
         void_codes(device)
     record(actor, "device.state_changed", device, clinic_id=device.clinic_id, origin=origin, to=to)
+
+
+def never_chosen(device: Device, to: str) -> str:
+    """Why `device` does not go to this state by being told to, and how it does; '' if it may."""
+    if device.state == DeviceState.RETIRED:
+        return "A retired microscope comes back only by being reinstated, with a reason."
+    if device.state == DeviceState.PENDING and to == DeviceState.ACTIVE:
+        return "A pending microscope becomes active by its first key. Make a code or a key for it."
+    return ""
 
 
 @transaction.atomic
@@ -91,13 +101,13 @@ def reinstate(*, actor: Actor, device: Device, reason: str) -> None:
         reason: why, in a person's words; kept in the audit trail.
 
     Raises:
-        Refusal: no reason is given.
+        Refusal: no reason is given, or too long a one (`reason_too_long`).
         hospital.base.states.IllegalTransition: it is not retired.
     """
-    reason = reason.strip()
-    if not reason:
+    if not reason.strip():
         raise Refusal("Say why the microscope comes back.", code="reason_missing")
+    reason = ensure_fits(reason, LONGEST_REASON, what="reason")
     if device.state != DeviceState.RETIRED:
         raise IllegalTransition("Only a retired microscope can be reinstated.")
     advance(device, DeviceState.PENDING)
-    record(actor, "device.reinstated", device, clinic_id=device.clinic_id, reason=reason[:200])
+    record(actor, "device.reinstated", device, clinic_id=device.clinic_id, reason=reason)

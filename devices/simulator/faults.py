@@ -17,8 +17,6 @@ SAID = {
     "power_cut": "power cut: process killed with -9, started again",
     "refusable": "a picture that the hospital has to refuse",
 }
-# What the microscope's own person, clock and plug do; the others happen on the wire.
-AT_THE_BENCH = frozenset({"reorder", "skew", "power_cut", "refusable"})
 
 
 @dataclass(frozen=True, slots=True)

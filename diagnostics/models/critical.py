@@ -88,6 +88,16 @@ class CriticalSource(models.TextChoices):
     WITHDRAWN = "withdrawn", _("was told, and is withdrawn")
 
 
+class CriticalFindings(models.QuerySet["CriticalFinding"]):
+    """Findings, and those of them that belong where they stand."""
+
+    def staying(self) -> "CriticalFindings":
+        """But for those that a call left untold: they moved on as they were, to a new call-back."""
+        same = {name: models.OuterRef(name) for name in ("report", "source", "value", "at")}
+        moved = CriticalFinding.objects.filter(**same, pk__gt=models.OuterRef("pk"))
+        return self.exclude(models.Exists(moved))
+
+
 class CriticalFinding(models.Model):
     """A critical result that became known: once for each report, value and source, for good."""
 
@@ -99,6 +109,8 @@ class CriticalFinding(models.Model):
     source = models.CharField(max_length=10, choices=CriticalSource.choices)
     value = models.CharField(max_length=20, choices=Conclusion.choices)
     at = models.DateTimeField(default=timezone.now)
+
+    objects = CriticalFindings.as_manager()
 
     class Meta:
         ordering = ["at", "id"]

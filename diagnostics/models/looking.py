@@ -60,6 +60,11 @@ class HeatMap(models.Model):
         default=timezone.now, help_text="When the broker was last told of it."
     )
     attempts = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Until then whoever has begun to draw it is left alone.",
+    )
     storage_key = models.CharField(max_length=120, blank=True)
     failure = models.CharField(max_length=40, blank=True, help_text="Why it failed, as a code.")
 

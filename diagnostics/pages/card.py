@@ -1,9 +1,7 @@
 """What is known of a model: its package's card, as it came with it."""
 
 from itertools import pairwise
-from pathlib import Path
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,7 +13,6 @@ from hospital.accounts.selectors import clinics_where
 
 # No HTML, link or picture of the card's own: what it says is text.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image"])
-CARD = "MODEL_CARD.md"
 
 
 @require_safe
@@ -23,18 +20,12 @@ def model_card(request: HttpRequest, digest: str) -> HttpResponse:
     """The card of the package with this digest; 404 for one that is not on this machine."""
     if not clinics_where(request.user, "diagnostics.view_analysis").exists():
         raise PermissionDenied("Model cards are for those who read cases.")
-    from ml import packages  # noqa: PLC0415 - brings NumPy, which most web processes never need
+    from diagnostics.services import packages  # noqa: PLC0415 - brings NumPy, seldom needed
 
-    own = Path(settings.MODEL_PACKAGE) if settings.MODEL_PACKAGE else packages.COMMITTED
-    for folder in {own, packages.COMMITTED}:
-        try:
-            package = packages.describe(folder)
-            if package.digest == digest:
-                text = _as_html(package.document(CARD))
-                return render(request, "diagnostics/card.html", {"package": package, "text": text})
-        except packages.PackageTampered:
-            continue
-    raise Http404
+    if not (found := packages.card_of(digest)):
+        raise Http404
+    package, card = found
+    return render(request, "diagnostics/card.html", {"package": package, "text": _as_html(card)})
 
 
 def _as_html(card: str) -> SafeString:

@@ -22,7 +22,7 @@ from diagnostics.models import (
 )
 from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.pages import listing
-from diagnostics.pages.contacts import contacts_context
+from diagnostics.pages.contacts import CallForm, contacts_context
 from diagnostics.pages.family import family_context
 from diagnostics.pages.forms import ProofForm, SignForm
 from diagnostics.pages.own_calls import own_call_context
@@ -49,7 +49,6 @@ from diagnostics.services import (
     signed_words,
 )
 from diagnostics.services.specimens import close_specimen, reopen_specimen
-from hospital.accounts.models import FieldsToSee
 from hospital.accounts.selectors import clinic_ids_where, may, permissions_in
 from hospital.accounts.signin.factors import has_app, has_passkey
 from hospital.audit.services import Actor
@@ -168,7 +167,7 @@ def retry(request: HttpRequest, analysis_id: UUID) -> HttpResponse:
 def release_all(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """A person vouches for every held picture of the report."""
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
-    comment = request.POST.get("comment", "")[:400]
+    comment = request.POST.get("comment", "")
     return _done(
         request,
         report,
@@ -181,7 +180,7 @@ def release_all(request: HttpRequest, report_id: UUID) -> HttpResponse:
 def release(request: HttpRequest, image_id: UUID) -> HttpResponse:
     """A person vouches for one held picture."""
     image, report = _held(request, image_id)
-    comment = request.POST.get("comment", "")[:400]
+    comment = request.POST.get("comment", "")
     return _done(
         request,
         report,
@@ -194,7 +193,7 @@ def release(request: HttpRequest, image_id: UUID) -> HttpResponse:
 def set_aside(request: HttpRequest, image_id: UUID) -> HttpResponse:
     """One held picture is not worth keeping: another takes its place."""
     image, report = _held(request, image_id)
-    comment = request.POST.get("comment", "")[:400]
+    comment = request.POST.get("comment", "")
     return _done(
         request,
         report,
@@ -263,6 +262,7 @@ def case_page(
     since: int,
     form: SignForm | None = None,
     second_form: ProofForm | None = None,
+    call_form: CallForm | None = None,
     again: Rereading | None = None,
     status: int = 200,
 ) -> HttpResponse:
@@ -271,7 +271,8 @@ def case_page(
     Args:
         again: that the reader had read a version which was changed since.
     """
-    context = _context(request, report, form) | {"since": since, "live": "/ws/clinic/"}
+    context = _context(request, report, form, call_form)
+    context |= {"since": since, "live": "/ws/clinic/"}
     context |= {"second_form": second_form or ProofForm(), "again": again}
     return render(request, "diagnostics/case.html", context, status=status)
 
@@ -286,19 +287,21 @@ def left_context(report: DiagnosticReport, fields: list[Field], seen: set[UUID])
         "left": left,
         "next_left": next((field for field in fields if field.image.pk in ids), None),
         "usable": len(left_of([field.image for field in in_order], ())),
-        "all_needed": report.clinic.fields_to_see == FieldsToSee.EVERY,
     }
 
 
 def _live(
     request: HttpRequest, report: DiagnosticReport, *, again: Rereading | None = None
 ) -> HttpResponse:
-    context = _context(request, report, None) | {"swap": True, "again": again}
+    context = _context(request, report) | {"swap": True, "again": again}
     return render(request, "diagnostics/case/live.html", context)
 
 
 def _context(
-    request: HttpRequest, report: DiagnosticReport, form: SignForm | None
+    request: HttpRequest,
+    report: DiagnosticReport,
+    form: SignForm | None = None,
+    call_form: CallForm | None = None,
 ) -> dict[str, Any]:
     user = request.user
     (report,) = own_call.veil(user, [report])
@@ -353,7 +356,7 @@ def _context(
         "may_close": "diagnostics.change_specimen" in rights,
         **family_context(user, report),
         **own_call_context(user, report, rights),
-        **contacts_context(report, rights),
+        **contacts_context(report, rights, call_form),
     }
 
 

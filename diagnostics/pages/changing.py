@@ -17,8 +17,12 @@ from diagnostics.plain_words import PLAIN
 from diagnostics.selectors import readers_of, reports_visible_to
 from diagnostics.services import reading, signed_words, signing
 from diagnostics.services.snapshots import is_whole
+from hospital.accounts.models import SecondReader
 from hospital.accounts.selectors import may
 from hospital.accounts.signin.factors import has_app, has_passkey
+
+_CHANGED = "Changed. Those who had read the earlier version are told."
+_WAITS = "Signed as first reader. What stood before stands until a second haematologist confirms."
 
 
 @never_cache
@@ -35,10 +39,6 @@ def amend(request: HttpRequest, report_id: UUID) -> HttpResponse:
         messages.success(request, _CHANGED if form.done.waiting_id is None else _WAITS)
         return redirect("case", report_id)
     return _amend_page(request, report, form, status=status)
-
-
-_CHANGED = "Changed. Those who had read the earlier version are told."
-_WAITS = "Signed as first reader. What stood before stands until a second haematologist confirms."
 
 
 @never_cache
@@ -91,7 +91,7 @@ def _amend_page(
     context = _context(request, report, form) | {
         "conclusions": Conclusion.choices,
         "word_templates": signed_words.templates(report.clinic),
-        "second": report.clinic.second_reader != "never",
+        "second": report.clinic.second_reader != SecondReader.NEVER,
     }
     return render(request, "diagnostics/amend.html", context, status=status)
 

@@ -47,7 +47,7 @@ def release(request: HttpRequest, device_id: UUID) -> HttpResponse:
     device = _device(request, device_id)
     if not may(request.user, "diagnostics.release_hold", device.clinic_id):
         raise PermissionDenied("Your role does not let you release pictures in this clinic.")
-    comment = request.POST.get("comment", "")[:400]
+    comment = request.POST.get("comment", "")
     try:
         count = holds.release_device(user=request.user, device=device, comment=comment)
     except Refusal as refusal:

@@ -16,13 +16,12 @@ from diagnostics import dashboard as figures
 from diagnostics import turnaround
 from diagnostics.models import Analysis
 from diagnostics.pages import dashboard_charts
+from diagnostics.pages.ranges import RANGES, days_asked
 from diagnostics.services import packages
 from diagnostics.services.analyses import FAILURES
 from hospital.accounts.models import Clinic
 from hospital.accounts.selectors import clinic_ids_where
 from hospital.live.selectors import newest_event_id
-
-RANGES = (7, 30, 90)
 
 
 @never_cache
@@ -87,8 +86,7 @@ def _now(request: HttpRequest, clinics: list[UUID]) -> dict[str, Any]:
 
 def _said(request: HttpRequest, clinics: list[UUID]) -> dict[str, Any]:
     """What the model said, for one package and all microscopes or one."""
-    asked = request.GET.get("days", "")
-    days = int(asked) if asked in map(str, RANGES) else 30
+    days = days_asked(request)
     said = figures.said_in(clinics, days=max(days, dashboard_charts.REACH))
     devices = Device.objects.filter(clinic__in=clinics).in_bulk(
         [tally.device for tally in said.tallies]

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from devices.selectors import alerts_visible_to
 from diagnostics.fleet import STANDINGS, Scope, scope_of, scopes_of
 from diagnostics.pages import fleet_charts
+from diagnostics.pages.ranges import RANGES, days_asked
 from hospital.accounts.selectors import clinics_where, may
 from hospital.live.selectors import newest_event_id
 
@@ -40,13 +41,12 @@ def fleet_live(request: HttpRequest) -> HttpResponse:
 @require_safe
 def fleet_device(request: HttpRequest, device_id: UUID) -> HttpResponse:
     """One microscope: how it is now, its trends, its alerts."""
-    asked = request.GET.get("days", "")
-    days = int(asked) if asked in map(str, fleet_charts.RANGES) else 30
+    days = days_asked(request)
     context = _device_context(request, device_id)
     device = context["scope"].device
     context |= {
         "days": days,
-        "ranges": fleet_charts.RANGES,
+        "ranges": RANGES,
         "groups": [
             ("pictures", "Its pictures", fleet_charts.pictures(device, days)),
             ("heartbeats", "What it says of itself", fleet_charts.heartbeats(device, days)),
@@ -77,7 +77,6 @@ def _fleet_context(request: HttpRequest) -> dict[str, Any]:
         "live": "/ws/clinic/",
         "here": "fleet",
         "clinics": clinics,
-        "scopes": scopes,
         "tiles": [(STANDINGS[code], numbers[code]) for code in TILES],
         "wards": [
             (clinic, _places(list(own)))

@@ -9,7 +9,6 @@ from diagnostics import trends, wording
 from diagnostics.pages import charts
 from diagnostics.pages.charts import Chart
 
-RANGES = (7, 30, 90)
 # More reasons than this in one chart are told apart by nobody.
 REASONS = 5
 

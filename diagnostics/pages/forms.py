@@ -19,6 +19,7 @@ _PLACES = {
     "wrong_passkey": "password",
     "conclusion_missing": "conclusion",
     "reason_missing": "reason",
+    "reason_too_long": "reason",
     "words_too_long": "words",
     "figure_in_words": "words",
     "class_name_alone": "words",

@@ -48,7 +48,7 @@ def mix_up(request: HttpRequest, mix_up_id: UUID) -> HttpResponse:
 def settle(request: HttpRequest, mix_up_id: UUID) -> HttpResponse:
     """A person says whose picture it is. What was typed comes back with a refusal."""
     found = get_object_or_404(mix_ups_visible_to(request.user), pk=mix_up_id)
-    said, comment = request.POST.get("keep", ""), request.POST.get("comment", "")[:400]
+    said, comment = request.POST.get("keep", ""), request.POST.get("comment", "")
     try:
         keep = _chosen(said)
         mix_ups.settle(user=request.user, mix_up=found, keep=keep, comment=comment)

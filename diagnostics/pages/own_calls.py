@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from diagnostics.concordance import ENOUGH, concordance_of
 from diagnostics.models import Conclusion, DiagnosticReport, ReportStatus
 from diagnostics.models.report import UNSIGNED
+from diagnostics.pages.ranges import days_asked
 from diagnostics.selectors import own_calls_visible_to, reports_visible_to
 from diagnostics.services import own_call
 from hospital.accounts.selectors import clinic_ids_where
@@ -35,12 +36,12 @@ def concordance(request: HttpRequest) -> HttpResponse:
     readers = calls.order_by("by__username").values_list("by", "by__first_name", "by__last_name")
     packages = list(calls.order_by("package").values_list("package", flat=True).distinct())
     known = {str(pk): f"{first} {last}" for pk, first, last in readers.distinct()}
-    asked = {name: request.GET.get(name, "") for name in ("days", "reader", "package")}
+    asked = {name: request.GET.get(name, "") for name in ("reader", "package")}
     if asked["reader"] in known:
         calls = calls.filter(by_id=UUID(asked["reader"]))
     if asked["package"] in packages:
         calls = calls.filter(package=asked["package"])
-    days = int(asked["days"]) if asked["days"] in map(str, RANGES) else 0
+    days = days_asked(request, among=RANGES, otherwise=0)
     context = {
         "concordance": concordance_of(calls, days=days),
         "classes": Conclusion.choices,

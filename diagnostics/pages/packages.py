@@ -14,11 +14,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from diagnostics.comparison import SHOWN, compare
 from diagnostics.models import ModelPackage, PackageState
+from diagnostics.pages.ranges import RANGES, days_asked
 from diagnostics.services import packages
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
 
-RANGES = (7, 30, 90)
 DEEDS: dict[str, tuple[Callable[..., ModelPackage], str]] = {
     "activate": (packages.activate, "New pictures are read by %s from now on."),
     "shadow": (packages.shadow, "%s reads along from now on, unheard."),
@@ -52,8 +52,7 @@ def package_compare(request: HttpRequest, package_id: UUID) -> HttpResponse:
     beside = package.before if package.state == PackageState.ACTIVE else packages.in_use()
     if beside is None:
         raise Http404
-    asked = request.GET.get("days", "")
-    days = int(asked) if asked in map(str, RANGES) else 30
+    days = days_asked(request)
     context = {
         "package": package,
         "beside": beside,

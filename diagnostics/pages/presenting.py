@@ -71,6 +71,7 @@ class Row:
         self.tone = tone_of(report.impression, report.certainty)
         if not report.impression and self.fields["unfamiliar"] and not self.fields["pending"]:
             self.tone = "uncertain"
+        self.icon = self._icon()
         self.certainty = report.get_certainty_display().partition(",")[0]
         self.band = _BANDS.get(Certainty(report.certainty), 0) if report.certainty else 0
         self.status_icon = _STATUS_ICONS[ReportStatus(report.status)]
@@ -84,6 +85,14 @@ class Row:
             self.status_icon, self.status_word = "clock", "Second reader"
         self.synthetic = synthetic_of(report)
         self.dissent = report.findings.get("dissent", 0)
+
+    def _icon(self) -> str:
+        """The symbol beside the impression; a clock only where waiting will help."""
+        if self.tone != "none":
+            return _TONE_ICONS[self.tone]
+        if self.report.veiled or self.fields["pending"]:
+            return "clock"
+        return "cross" if self.fields["failed"] else "pause" if self.fields["held"] else "question"
 
     @property
     def clear(self) -> bool:

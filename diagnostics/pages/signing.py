@@ -77,7 +77,7 @@ def send_back(request: HttpRequest, report_id: UUID) -> HttpResponse:
             user=request.user,
             report=report,
             version=version_of(request),
-            reason=request.POST.get("reason", "")[:2000],
+            reason=request.POST.get("reason", ""),
         )
     except Refusal as refusal:
         messages.error(request, refusal.detail)

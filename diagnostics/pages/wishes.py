@@ -45,7 +45,10 @@ def _context(patient: Patient) -> dict[str, Any]:
             (
                 Wish.AS_RULE,
                 _("As soon as the clinic allows it"),
-                _("The report appears here as the clinic’s rule lets it, called or not."),
+                _(
+                    "You can read the report here as soon as the clinic opens it, even if nobody "
+                    "has called you yet."
+                ),
             ),
             (
                 Wish.AFTER_CALL,

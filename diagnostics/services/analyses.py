@@ -34,6 +34,7 @@ __all__ = [
     "claim",
     "fail",
     "give_back",
+    "lease_end",
     "postpone",
     "renew",
     "retry",
@@ -111,7 +112,7 @@ def _take(
         "started_at": timezone.now(),
     }
     still = Analysis.objects.filter(pk__in=[row.pk for row in rows], state=AnalysisState.QUEUED)
-    counted = {"lease_until": _from_now(), "attempts": F("attempts") + 1}
+    counted = {"lease_until": lease_end(), "attempts": F("attempts") + 1}
     if still.update(**changes, **counted) != len(rows):
         got = set(Analysis.objects.filter(lease=lease).values_list("pk", flat=True))
         rows = [row for row in rows if row.pk in got]
@@ -129,7 +130,7 @@ def _together(rows: Sequence[Analysis], *, alone: bool) -> list[Analysis]:
     return list(takewhile(lambda row: not row.attempts, rows))
 
 
-def _from_now() -> Any:
+def lease_end() -> Any:
     """When a lease given now ends. By the database's clock, which all workers share."""
     return Now() + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS)
 
@@ -164,7 +165,7 @@ def _give_back(held: Sequence[Analysis], **changes: Any) -> int:
 
 def renew(held: Sequence[Analysis]) -> int:
     """Prolong the leases of runs still in hand; returns how many were still held."""
-    return _held(held).update(lease_until=_from_now())
+    return _held(held).update(lease_until=lease_end())
 
 
 def _held(runs: Sequence[Analysis]) -> QuerySet[Analysis]:

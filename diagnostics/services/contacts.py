@@ -10,8 +10,6 @@ from typing import Any
 from django.db import transaction
 
 from diagnostics.models import (
-    CallBack,
-    CallBackState,
     CallEnd,
     ContactTry,
     CriticalSource,
@@ -23,7 +21,10 @@ from diagnostics.models.critical import FAMILY
 from diagnostics.services import critical, own_call, release
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, record
-from hospital.base.problems import Conflict, Forbidden, Refusal
+from hospital.base.problems import Conflict, Forbidden, Refusal, ensure_fits
+
+# What a record of a call holds, in characters.
+LONGEST = {"name": 120, "role": 120, "note": 400}
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,23 @@ class Call:
 
 @transaction.atomic
 def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> ContactTry:
-    """Keep a try to tell what `report` says. One that was read back ends the open call-back.
+    """Keep a try to tell what `report` says. One that was read back settles what it has said.
 
     Args:
         value: what was on the page that the caller read from; '' for nothing.
 
     Raises:
         Forbidden: `user` may not note calls here, or not to families.
-        Refusal: what was given makes no record of a call.
+        Refusal: what was given makes no record of a call, or does not fit into one
+            (`note_too_long`).
         Conflict: a family is told only what is signed ('not_signed'); the report says something
             else by now ('value_changed'); the own call comes first.
     """
     _ensure_may(user, report, call)
+    said = {
+        name: ensure_fits(getattr(call, name), longest, what=name)
+        for name, longest in LONGEST.items()
+    }
     rows = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
     report = rows.get(pk=report.pk)
     own_call.ensure_called(user, report)
@@ -68,19 +74,17 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
             "changed; then note the call.",
             code="value_changed",
         )
-    call_back = open_call_back(report)
+    call_back = critical.open_call_back(report)
     made = ContactTry.objects.create(
         report=report,
         call_back=call_back,
         by=user,
         relation=call.relation,
-        name=call.name.strip(),
-        role=call.role.strip(),
         outcome=call.outcome,
-        note=call.note.strip(),
         version=report.version,
         value=value_of(report),
         source=source_of(report),
+        **said,
     )
     record(
         Actor.user(user),
@@ -93,7 +97,7 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
         outcome=call.outcome,
     )
     if call_back and made.confirmed:
-        critical.close(call_back, CallBackState.CONFIRMED)
+        critical.settle(call_back, made)
     release.follow_call(report)
     return made
 
@@ -108,11 +112,6 @@ def source_of(report: DiagnosticReport) -> CriticalSource:
     if report.status == ReportStatus.ENTERED_IN_ERROR:
         return CriticalSource.WITHDRAWN
     return CriticalSource.SIGNED if report.is_signed else CriticalSource.MODEL
-
-
-def open_call_back(report: DiagnosticReport) -> CallBack | None:
-    """The call-back of the report's patient that waits, if any does."""
-    return CallBack.objects.filter(patient=report.patient_id, state=CallBackState.OPEN).first()
 
 
 def _ensure_may(user: Any, report: DiagnosticReport, call: Call) -> None:

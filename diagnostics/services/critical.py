@@ -5,6 +5,7 @@ clinic's rule (`ReadingRule.critical`); who has to be told when nobody calls is 
 calls themselves in `contacts`.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import transaction
@@ -13,8 +14,10 @@ from django.utils import timezone
 from diagnostics.models import (
     CallBack,
     CallBackState,
+    CallEnd,
     Conclusion,
     ConclusionGroup,
+    ContactTry,
     CriticalFinding,
     CriticalFrom,
     CriticalSource,
@@ -30,11 +33,15 @@ from hospital.audit.services import Actor, record
 from hospital.base.states import StaleState, advance
 
 RULE = Actor.system("critical results")
-# A confirmed call about what is signed covers the model's word; not the other way round.
-_COVERED_BY = {
+# How a call may have said it: one about what is signed covers the model's word; not the other way
+# round. A correction has to be told of the very report.
+_SAID_AS = {
     CriticalSource.MODEL: [CriticalSource.MODEL, CriticalSource.SIGNED],
     CriticalSource.SIGNED: [CriticalSource.SIGNED],
+    CriticalSource.CHANGED: [CriticalSource.SIGNED],
+    CriticalSource.WITHDRAWN: [CriticalSource.WITHDRAWN],
 }
+_REPEATED = (CriticalSource.MODEL, CriticalSource.SIGNED)
 
 
 @transaction.atomic(savepoint=False)
@@ -44,10 +51,27 @@ def judge(report: DiagnosticReport) -> None:
     A word of the model's that is withdrawn by the model itself drops nothing: a person has to say.
     """
     found = finding_of(report)
-    if found and not _is_told(report, *found):
-        _raise(report, *found)
-    elif found or report.is_signed or report.status in WITHDRAWN:
-        _drop(report)
+    if found is None and not _is_decided(report):
+        return
+    # First the lock: a call that is noted just now has settled this, or has not seen it.
+    waiting = open_call_back(report)
+    call = _read_back(report, *found) if found else None
+    if found and call is None:
+        _raise(waiting, report, *found)
+        return
+    if found and call and call.call_back and call.report_id != report.pk:
+        _count(call.call_back, report, *found)
+    if waiting:
+        _drop(waiting, report)
+
+
+def open_call_back(report: DiagnosticReport) -> CallBack | None:
+    """The call-back of the report's patient that waits, if any does, locked.
+
+    Whoever adds to it, or ends it, holds it: so nothing joins what has just been ended.
+    """
+    rows = CallBack.objects.select_for_update()
+    return rows.filter(patient=report.patient_id, state=CallBackState.OPEN).first()
 
 
 def finding_of(report: DiagnosticReport) -> tuple[CriticalSource, str] | None:
@@ -81,27 +105,42 @@ def _instead_of_what_was_told(report: DiagnosticReport) -> tuple[CriticalSource,
     return (CriticalSource.CHANGED, report.conclusion) if report.is_signed else None
 
 
-def _told_otherwise(report: DiagnosticReport, value: str) -> bool:
-    last = report.contacts.filter(outcome__in=TOLD).order_by("-at").first()
-    return last is not None and last.value != value
+def _is_decided(report: DiagnosticReport) -> bool:
+    """Whether a person has said what the report says."""
+    return report.is_signed or report.status in WITHDRAWN
 
 
-def _is_told(report: DiagnosticReport, source: CriticalSource, value: str) -> bool:
-    """Whether just this was read back, and nothing else was told since."""
+def _read_back(report: DiagnosticReport, source: CriticalSource, value: str) -> ContactTry | None:
+    """The call by which just this was read back; None while it has to be told.
+
+    One about the report itself, after which nothing else was told. Or, of a report of which
+    nothing else was ever told, one about the same result of another sample of the patient, at
+    most `repeat_hours` before this became known.
+    """
+    calls = ContactTry.objects.filter(
+        outcome=CallEnd.CONFIRMED, source__in=_SAID_AS[source], value=value
+    ).order_by("at")
+    own = calls.filter(report=report)
+    otherwise = report.contacts.filter(outcome__in=TOLD).exclude(value=value).order_by("at").last()
+    if otherwise:
+        return own.filter(at__gt=otherwise.at).last()
+    if source not in _REPEATED:
+        return own.last()
     known = CriticalFinding.objects.filter(report=report, source=source, value=value)
-    read_back = known.filter(call_back__state=CallBackState.CONFIRMED).exists()
-    return read_back and not _told_otherwise(report, value)
+    first = known.order_by("at").first()
+    rule = ReadingRule.objects.filter(pk=report.clinic_id).first() or ReadingRule()
+    since = (first.at if first else timezone.now()) - timedelta(hours=rule.repeat_hours)
+    others = calls.filter(report__patient=report.patient_id, call_back__isnull=False, at__gte=since)
+    return own.last() or others.first()
 
 
-def _raise(report: DiagnosticReport, source: CriticalSource, value: str) -> None:
-    known = CriticalFinding.objects.filter(report=report, source=source, value=value)
-    if known.filter(call_back__state=CallBackState.OPEN).exists():
-        return
-    otherwise = _told_otherwise(report, value)
-    call_back, new = None if otherwise else _covering(report, source, value), False
-    if call_back is None:
-        now = timezone.now()
-        call_back, new = CallBack.objects.get_or_create(
+def _raise(
+    call_back: CallBack | None, report: DiagnosticReport, source: CriticalSource, value: str
+) -> None:
+    now, new = timezone.now(), False
+    # Another sample's may be raised at this moment, and be ended before it is held here.
+    while call_back is None:
+        _, new = CallBack.objects.get_or_create(
             patient_id=report.patient_id,
             state=CallBackState.OPEN,
             defaults={
@@ -110,33 +149,91 @@ def _raise(report: DiagnosticReport, source: CriticalSource, value: str) -> None
                 "next_at": escalation.first_step_at(report.clinic_id, now),
             },
         )
-    finding = {"report": report, "source": source, "value": value}
-    CriticalFinding.objects.get_or_create(
-        call_back=call_back, **finding, defaults={"version": report.version}
+        call_back = open_call_back(report)
+    _count(call_back, report, source, value, action="call_back.raised" if new else "")
+
+
+def _count(
+    call_back: CallBack,
+    report: DiagnosticReport,
+    source: CriticalSource,
+    value: str,
+    *,
+    action: str = "",
+) -> None:
+    _, new = CriticalFinding.objects.get_or_create(
+        call_back=call_back,
+        report=report,
+        source=source,
+        value=value,
+        defaults={"version": report.version},
     )
-    _audit("call_back.raised" if new else "call_back.repeated", call_back, report)
-    escalation.publish_change(call_back)
+    if new:
+        _audit(action or "call_back.repeated", call_back, report)
+        escalation.publish_change(call_back)
 
 
-def _covering(report: DiagnosticReport, source: CriticalSource, value: str) -> CallBack | None:
-    """The call that was confirmed lately about the same result of the same patient, if any was."""
-    rule = ReadingRule.objects.filter(pk=report.clinic_id).first() or ReadingRule()
-    confirmed = CallBack.objects.filter(
-        patient=report.patient_id,
-        state=CallBackState.CONFIRMED,
-        closed_at__gte=timezone.now() - timedelta(hours=rule.repeat_hours),
-        findings__value=value,
-        findings__source__in=_COVERED_BY.get(source, []),
+def settle(call_back: CallBack, call: ContactTry) -> None:
+    """End `call_back`, held by the caller, by a call that was read back, for what that has said.
+
+    What it has not said waits on in a call-back of its own, timed by when it was found.
+    """
+    reports = _reports_of(call_back)
+    left = [report for report in reports if _has_to_be_told(report)]
+    told = [report for report in reports if report not in left]
+    if not any(report.pk == call.report_id or finding_of(report) for report in told):
+        return
+    close(call_back, CallBackState.CONFIRMED)
+    if left:
+        _wait_on(call_back.findings.filter(report__in=left).order_by("at", "pk"))
+
+
+def _wait_on(findings: Iterable[CriticalFinding]) -> None:
+    """Have `findings` of a patient, the first first, wait in a new call-back."""
+    first, *others = findings
+    report = first.report
+    waiting = CallBack.objects.create(
+        clinic_id=report.clinic_id,
+        patient_id=report.patient_id,
+        raised_at=first.at,
+        next_at=escalation.first_step_at(report.clinic_id, first.at),
     )
-    return confirmed.order_by("-closed_at").first()
+    # A finding is written once: where it waited before, its row stays, and counts as moved.
+    CriticalFinding.objects.bulk_create(
+        CriticalFinding(
+            call_back=waiting,
+            report_id=one.report_id,
+            version=one.version,
+            source=one.source,
+            value=one.value,
+            at=one.at,
+        )
+        for one in (first, *others)
+    )
+    _audit("call_back.raised", waiting, report)
+    escalation.publish_change(waiting)
 
 
-def _drop(report: DiagnosticReport) -> None:
-    rows = CallBack.objects.filter(state=CallBackState.OPEN, findings__report=report).distinct()
-    for call_back in rows:
-        others = DiagnosticReport.objects.filter(critical_findings__call_back=call_back)
-        if any(finding_of(other) for other in others.exclude(pk=report.pk).distinct()):
-            continue
+def _has_to_be_told(report: DiagnosticReport) -> bool:
+    """Whether a report that was found critical still has to be told, or a person has to say."""
+    if found := finding_of(report):
+        return _read_back(report, *found) is None
+    if _is_decided(report):
+        return False
+    # The model took it back by itself.
+    last = report.critical_findings.latest("at")
+    return not report.contacts.filter(outcome=CallEnd.CONFIRMED, at__gte=last.at).exists()
+
+
+def _reports_of(call_back: CallBack) -> list[DiagnosticReport]:
+    found = call_back.findings.order_by().values("report")
+    return list(DiagnosticReport.objects.filter(pk__in=found).order_by("pk"))
+
+
+def _drop(call_back: CallBack, report: DiagnosticReport) -> None:
+    """End `call_back` if nothing of `report` has to be told any more, nor of the others in it."""
+    reports = _reports_of(call_back)
+    if report in reports and not any(_has_to_be_told(one) for one in reports):
         close(call_back, CallBackState.DROPPED)
         _audit("call_back.dropped", call_back, report)
 

@@ -8,8 +8,10 @@ from diagnostics.services import own_call
 from diagnostics.services.findings import counting
 from hospital.accounts.models import FieldsToSee
 from hospital.accounts.selectors import may
-from hospital.base.problems import Conflict, Forbidden, Refusal
+from hospital.base.problems import Conflict, Forbidden, Refusal, ensure_fits
 from hospital.base.states import StaleState
+
+LONGEST_REASON = 2000
 
 
 def ensure_may(user: Any, permission: str, report: DiagnosticReport) -> None:
@@ -103,11 +105,11 @@ def ensure_reason(reason: str) -> str:
     """The reason, tidied.
 
     Raises:
-        Refusal: there is none (`reason_missing`).
+        Refusal: there is none (`reason_missing`), or it is too long (`reason_too_long`).
     """
     if not reason.strip():
         raise Refusal("Say why, for those who read it later.", code="reason_missing")
-    return reason.strip()
+    return ensure_fits(reason, LONGEST_REASON, what="reason")
 
 
 def _ensure_seen(user: Any, report: DiagnosticReport) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from diagnostics.models import Analysis, DiagnosticReport, HeatMap, HeatMapState
 from diagnostics.services import bell, own_call
+from diagnostics.services.analyses import lease_end
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
 from hospital.base import files
@@ -71,15 +73,28 @@ def ask(*, user: Any, analysis: Analysis) -> HeatMap:
     return heat
 
 
-def next_wanted() -> HeatMap | None:
-    """The map asked for first, with one attempt more; None when nobody waits for one."""
-    wanted = HeatMap.objects.filter(state=HeatMapState.WANTED).order_by("asked_at")
-    heat = wanted.select_related("analysis__image__specimen").first()
-    if heat is None:
-        return None
-    HeatMap.objects.filter(pk=heat.pk).update(attempts=F("attempts") + 1)
-    heat.attempts += 1
-    return heat
+def waiting() -> bool:
+    """Whether any map waits for a worker."""
+    return _free().exists()
+
+
+def claim() -> HeatMap | None:
+    """Take the map asked for first, with one attempt more, under a lease; None when none waits.
+
+    Several workers may look at the same row; the database gives it to one of them, and to another
+    only when the lease has run out.
+    """
+    while heat := _free().select_related("analysis__image__specimen").first():
+        if _free().filter(pk=heat.pk).update(lease_until=lease_end(), attempts=F("attempts") + 1):
+            heat.attempts += 1
+            return heat
+    return None
+
+
+def _free() -> QuerySet[HeatMap]:
+    """The wanted maps that no worker draws, oldest wish first."""
+    unclaimed = Q(lease_until=None) | Q(lease_until__lt=Now())
+    return HeatMap.objects.filter(unclaimed, state=HeatMapState.WANTED).order_by("asked_at")
 
 
 def exhausted(heat: HeatMap) -> bool:
@@ -103,8 +118,7 @@ def fail(heat: HeatMap, code: str) -> bool:
 def nudge_forgotten() -> int:
     """Ring for maps that nobody has drawn for long: the message may have been lost."""
     before = timezone.now() - timedelta(seconds=settings.ANALYSIS_NUDGE_SECONDS)
-    forgotten = HeatMap.objects.filter(state=HeatMapState.WANTED, nudged_at__lt=before)
-    count = forgotten.update(nudged_at=timezone.now())
+    count = _free().filter(nudged_at__lt=before).update(nudged_at=timezone.now())
     if count:
         bell.ring()
     return count
@@ -112,7 +126,7 @@ def nudge_forgotten() -> int:
 
 def _settle(heat: HeatMap, to: str, **changes: Any) -> bool:
     try:
-        advance(heat, to, **changes)
+        advance(heat, to, lease_until=None, **changes)
     except StaleState:
         return False
     report = DiagnosticReport.objects.filter(specimen=heat.analysis.image.specimen_id).first()

@@ -27,12 +27,13 @@ from diagnostics.models import (
 from diagnostics.services import reports
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, entry, record_all
-from hospital.base.problems import Conflict, Forbidden, Refusal
+from hospital.base.problems import Conflict, Forbidden, Refusal, ensure_fits
 
 GATE = Actor.system("control slides")
 # A microscope bench and a ward may keep slightly different time.
 CLOCK_TOLERANCE = timedelta(minutes=10)
 REPLACED = "replaced"
+LONGEST_COMMENT = 400
 _CONTROL = (HoldReason.CONTROL_FAILED, HoldReason.CONTROL_OVERDUE)
 
 
@@ -57,11 +58,11 @@ def release(*, user: Any, image: FieldImage, comment: str) -> int:
 
     Raises:
         Forbidden: `user` may not release in the picture's clinic.
-        Refusal: no comment ('comment_missing').
+        Refusal: no comment ('comment_missing'), or too long a one ('comment_too_long').
         Conflict: nothing holds it that a release could settle ('not_held', 'mix_up_open').
     """
     _ensure_may(user, image.clinic_id)
-    _ensure_comment(comment)
+    comment = _ensure_comment(comment)
     return _release(user, Hold.objects.filter(image=image), comment)
 
 
@@ -69,7 +70,7 @@ def release(*, user: Any, image: FieldImage, comment: str) -> int:
 def release_report(*, user: Any, report: DiagnosticReport, comment: str) -> int:
     """Do what `release` does for all of a report's pictures that are held."""
     _ensure_may(user, report.clinic_id)
-    _ensure_comment(comment)
+    comment = _ensure_comment(comment)
     return _release(user, Hold.objects.filter(image__specimen=report.specimen_id), comment)
 
 
@@ -80,7 +81,7 @@ def release_device(*, user: Any, device: Device, comment: str) -> int:
     What was held after an earlier failure was another decision; it stays with its cases.
     """
     _ensure_may(user, device.clinic_id)
-    _ensure_comment(comment)
+    comment = _ensure_comment(comment)
     return _release(user, held_since_failure(device), comment)
 
 
@@ -101,7 +102,7 @@ def set_aside(*, user: Any, image: FieldImage, comment: str) -> None:
         Forbidden, Refusal, Conflict: as for `release`.
     """
     _ensure_may(user, image.clinic_id)
-    _ensure_comment(comment)
+    comment = _ensure_comment(comment)
     _release(user, Hold.objects.filter(image=image), comment, rejection=REPLACED)
 
 
@@ -226,7 +227,7 @@ def _release(user: Any, rows: QuerySet[Hold], comment: str, *, rejection: str = 
         raise Conflict("No picture is held here any more. Reload the page.", code="not_held")
     rejections = dict.fromkeys(pictures, rejection) if rejection else {}
     actor = Actor.user(user)
-    return len(let_go(actor, ours, user=user, comment=comment.strip(), rejections=rejections))
+    return len(let_go(actor, ours, user=user, comment=comment, rejections=rejections))
 
 
 def _mixed_up() -> Conflict:
@@ -265,6 +266,7 @@ def _ensure_may(user: Any, clinic_id: Any) -> None:
         raise Forbidden("Your role does not let you release pictures in this clinic.")
 
 
-def _ensure_comment(comment: str) -> None:
+def _ensure_comment(comment: str) -> str:
     if not comment.strip():
         raise Refusal("Say in a few words why the picture may count.", code="comment_missing")
+    return ensure_fits(comment, LONGEST_COMMENT, what="comment")

@@ -17,7 +17,7 @@ from diagnostics.models import FieldImage, Hold, HoldReason, MixUp, Settlement, 
 from diagnostics.services import holds
 from hospital.accounts.selectors import clinic_ids_where, clinic_topic
 from hospital.audit.services import Actor, entry, record_all
-from hospital.base.problems import Conflict, Forbidden, Refusal
+from hospital.base.problems import Conflict, Forbidden, Refusal, ensure_fits
 from hospital.base.rows import rows_by
 from hospital.live.services import publish
 
@@ -118,8 +118,8 @@ def settle(*, user: Any, mix_up: MixUp, keep: UUID | None, comment: str) -> MixU
 
     Raises:
         Forbidden: `user` may not release in either clinic.
-        Refusal: no comment ('comment_missing'), or `keep` is not one of the pictures
-            ('not_of_mix_up').
+        Refusal: no comment ('comment_missing'), or too long a one ('comment_too_long'); `keep`
+            is not one of the pictures ('not_of_mix_up').
         Conflict: settled before ('mix_up_settled'), or the other clinic has kept the same picture
             as its own ('mix_up_contested').
     """
@@ -131,6 +131,7 @@ def settle(*, user: Any, mix_up: MixUp, keep: UUID | None, comment: str) -> MixU
         raise Forbidden("Your role does not let you settle mix-ups in this clinic.")
     if not comment.strip():
         raise Refusal("Say in a few words how you know whose it is.", code="comment_missing")
+    comment = ensure_fits(comment, holds.LONGEST_COMMENT, what="comment")
     if keep is not None and keep not in {side.image.pk for side in own}:
         raise Refusal(
             "Choose one of the pictures shown, or that it belongs to neither.",
@@ -138,8 +139,8 @@ def settle(*, user: Any, mix_up: MixUp, keep: UUID | None, comment: str) -> MixU
         )
     _ensure_open(mix_up, own, keep)
     verdicts = {side.image.patient_id: side.image.pk == keep for side in own}
-    _note(pair, mix_up, verdicts, user=user, comment=comment.strip())
-    _apply(user, pair, mix_up, verdicts, comment.strip())
+    _note(pair, mix_up, verdicts, user=user, comment=comment)
+    _apply(user, pair, mix_up, verdicts, comment)
     actor = Actor.user(user)
     record_all(
         _entry(actor, "mix_up.settled", mix_up, s.image, kept=s.image.pk == keep) for s in own

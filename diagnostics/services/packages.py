@@ -6,6 +6,7 @@ put to use reads the next picture, without a restart.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from hospital.base.states import advance
 from ml import packages, preprocessing
 
 SHORTEST_DIGEST = 8
+CARD = "MODEL_CARD.md"
 LOADER = Actor.system("pipeline")
 
 
@@ -55,6 +57,16 @@ def folder_of(package: ModelPackage | None) -> Path | None:
     if package:
         return Path(package.path)
     return Path(settings.MODEL_PACKAGE) if settings.MODEL_PACKAGE else None
+
+
+def card_of(digest: str) -> tuple[packages.Package, str] | None:
+    """The package with this digest, wherever it lies on this machine, and its card; else None."""
+    row = ModelPackage.objects.filter(digest=digest).first()
+    for folder in (folder_of(row), folder_of(None), packages.COMMITTED):
+        with suppress(packages.PackageTampered):
+            if folder and (package := packages.describe(folder)).digest == digest:
+                return package, package.document(CARD)
+    return None
 
 
 def verified() -> packages.Package:

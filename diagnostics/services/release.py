@@ -212,7 +212,12 @@ def _release_due(pk: UUID) -> bool:
 
 
 def _resettle(reports: Iterable[UUID]) -> int:
-    """Decide anew about these after a rule or wish has changed; returns how many it concerned."""
+    """Decide anew about these after a rule or wish has changed; returns how many it concerned.
+
+    Args:
+        reports: by their specimens, as `reports.rebuild_all` locks them: two who lock several
+            must not wait for each other in turn.
+    """
     return sum(_resettle_one(pk) for pk in reports)
 
 
@@ -287,7 +292,7 @@ def save_wish(*, actor: Actor, wish: ReleaseWish) -> ReleaseWish:
     patient: Patient = wish.patient
     whose = {"clinic_id": patient.clinic_id, "patient_id": patient.pk}
     record(actor, "release_wish.changed", patient, **whose, wish=wish.wish)
-    reports = DiagnosticReport.objects.filter(patient=patient).order_by("pk")
+    reports = DiagnosticReport.objects.filter(patient=patient).order_by("specimen_id")
     _resettle(reports.values_list("pk", flat=True))
     return wish
 
@@ -300,11 +305,11 @@ def follow_call(report: DiagnosticReport) -> None:
 
 
 def _waiting_in(clinic_id: UUID) -> list[UUID]:
-    """The clinic's reports that a change of its rules concerns."""
+    """The clinic's reports that a change of its rules concerns, by their specimens."""
     closed = Q(portal_from=None) | Q(portal_from__gt=timezone.now())
     concerned = Q(status__in=UNSIGNED) & ~Q(impression="") | Q(status__in=SIGNED) & closed
-    rows = DiagnosticReport.objects.filter(concerned, clinic_id=clinic_id).order_by("pk")
-    return list(rows.values_list("pk", flat=True))
+    rows = DiagnosticReport.objects.filter(concerned, clinic_id=clinic_id)
+    return list(rows.order_by("specimen_id").values_list("pk", flat=True))
 
 
 def _tell(report: DiagnosticReport, *, family: bool) -> None:

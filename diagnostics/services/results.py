@@ -119,14 +119,18 @@ def _specimen_id(one: Found) -> UUID | None:
 
 
 def _still_held(batch: Sequence[Found]) -> set[tuple[UUID, UUID | None]]:
-    """Run and lease of those still ours, locked until the transaction ends."""
+    """Run and lease of those still ours, locked until the transaction ends.
+
+    Their pictures are locked with them, in the order in which `holds` locks pictures.
+    """
     leases = {one.analysis.lease for one in batch}
-    rows = Analysis.objects.select_for_update().filter(
+    rows = Analysis.objects.select_for_update(of=("self", "image"), no_key=True).filter(
         state=AnalysisState.RUNNING,
         lease__in=leases,
         pk__in=[one.analysis.pk for one in batch],
     )
-    return set(rows.order_by("pk").values_list("pk", "lease"))
+    rows = rows.select_related("image").only("lease", "image__id").order_by("image_id", "pk")
+    return {(row.pk, row.lease) for row in rows}
 
 
 def _silent(kept: Sequence[Found]) -> set[UUID]:
@@ -142,7 +146,7 @@ def _silent(kept: Sequence[Found]) -> set[UUID]:
         return told
     # Locked, so that nobody signs between this look and the rebuilding.
     locked = DiagnosticReport.objects.select_for_update().filter(specimen__in=background)
-    standing = locked.order_by("specimen").values_list("specimen", "status")
+    standing = locked.order_by("specimen_id").values_list("specimen_id", "status")
     closed = {specimen for specimen, status in standing if status not in UNSIGNED}
     return told | {
         one.analysis.pk

@@ -52,7 +52,7 @@ class Shown:
 
     @property
     def not_paragraphs(self) -> list[str]:
-        """What it does not mean."""
+        """What it cannot tell."""
         return self.words.means_not.splitlines()
 
     @property

@@ -166,7 +166,8 @@ def send_back(
     Raises:
         Forbidden: `user` may not sign in this clinic.
         StaleState: the report changed since the page was loaded.
-        Refusal: there is no reason (`reason_missing`), or no reading waits (`nothing_waits`).
+        Refusal: there is no reason (`reason_missing`), or too long a one (`reason_too_long`); or
+            no reading waits (`nothing_waits`).
     """
     ensure_may(user, SIGN, report)
     reason = ensure_reason(reason)

@@ -34,9 +34,7 @@ def found_clinic(
     telephone: str = "",
 ) -> Clinic:
     """Create a clinic."""
-    clinic = Clinic.objects.create(code=code, name=name, telephone=telephone)
-    record(actor, "clinic.founded", clinic, clinic_id=clinic.pk)
-    return clinic
+    return save_clinic(actor=actor, clinic=Clinic(code=code, name=name, telephone=telephone))
 
 
 @transaction.atomic

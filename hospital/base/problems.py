@@ -63,6 +63,25 @@ class Overloaded(Refusal):
     code = "overloaded"
 
 
+def ensure_fits(text: str, longest: int, *, what: str) -> str:
+    """The text without blanks around it; nothing of what somebody wrote is ever cut off.
+
+    Args:
+        longest: in characters.
+        what: what it is, in one word for people and programs: 'comment'.
+
+    Raises:
+        Refusal: it is longer (`comment_too_long`).
+    """
+    text = text.strip()
+    if len(text) > longest:
+        raise Refusal(
+            f"The {what} has {len(text)} characters, and {longest} is the most. Shorten it.",
+            code=f"{what}_too_long",
+        )
+    return text
+
+
 def phrase_of(status: int) -> str:
     """A status in words, also the one that the protocol tus has made up for itself."""
     return "Checksum Mismatch" if status == 460 else HTTPStatus(status).phrase

@@ -1,7 +1,8 @@
-"""What arrived of a body before the connection broke, for the addresses that can go on from there.
+"""Senders that vanish in the middle of a body.
 
-Everywhere else a request that breaks off never reaches a view, as is right. A resumable upload is
-there to keep what came.
+A network that just goes away says nothing, and would be waited for until the next restart: who
+is silent for long counts as gone. A request that breaks off never reaches a view, as is right,
+except at the addresses that can go on from there: a resumable upload is there to keep what came.
 """
 
 import asyncio
@@ -11,14 +12,13 @@ Message = dict[str, Any]
 
 
 class KeepCutShort:
-    """ASGI middleware: where a body breaks off or falls silent, what came of it is all of it.
+    """ASGI middleware: silence within a body breaks it off; some addresses keep what came of it.
 
     Stands before whatever counts the body, so that a body cut off for its size stays cut off.
 
     Args:
-        below: the addresses that want it begin with this path.
-        patience: seconds of silence after which a sender counts as gone. A network that just
-            vanishes says nothing, and the next request would find its bytes not stored.
+        below: the addresses where what came of a body that breaks off is all of it.
+        patience: seconds of silence after which a sender counts as gone, at every address.
     """
 
     def __init__(self, app: Any, *, below: str, patience: float = 30.0) -> None:
@@ -27,22 +27,22 @@ class KeepCutShort:
         self.patience = patience
 
     async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
-        """Pass the request on, for those addresses with a body that always ends."""
-        if scope["path"].startswith(self.below):
-            receive = _Ending(receive, self.patience).receive
-        await self.app(scope, receive, send)
+        """Pass the request on with a body that ends or breaks off, and is not waited for."""
+        kept = scope["path"].startswith(self.below)
+        await self.app(scope, _Body(receive, self.patience, kept=kept).receive, send)
 
 
-class _Ending:
-    """A body that ends where it is cut short."""
+class _Body:
+    """A body whose sender may vanish; if `kept`, it ends where it is cut short."""
 
-    def __init__(self, receive: Any, patience: float) -> None:
+    def __init__(self, receive: Any, patience: float, *, kept: bool) -> None:
         self._receive = receive
         self._patience = patience
+        self._kept = kept
         self._ended = False
 
     async def receive(self) -> Message:
-        """The next message; in place of a disconnect within the body, the body's end."""
+        """The next message; in place of too long a silence a disconnect, or the body's end."""
         if self._ended:
             message: Message = await self._receive()
             return message
@@ -51,7 +51,7 @@ class _Ending:
                 message = await self._receive()
         except TimeoutError:
             message = {"type": "http.disconnect"}
-        if message["type"] == "http.disconnect":
+        if self._kept and message["type"] == "http.disconnect":
             message = {"type": "http.request", "body": b"", "more_body": False}
         self._ended = not message.get("more_body", False)
         return message

@@ -198,15 +198,16 @@ STATICFILES_DIRS = [
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "BACKEND": "hospital.live.layer.PatientLayer",
         "CONFIG": {
-            # socket_timeout None: otherwise channels-redis with redis-py 8 closes every idle
-            # socket after five seconds (django/channels_redis issue 422). One try more, because a
-            # connection from before a restart of the broker is found dead only when it is used.
+            # socket_timeout: more than the five seconds for which channels-redis has Redis wait
+            # for a message (redis-py 8 has five as well: django/channels_redis issue 422). One
+            # try more, because a connection from before a restart of the broker is found dead
+            # only when it is used.
             "hosts": [
                 {
                     "address": REDIS_URL,
-                    "socket_timeout": None,
+                    "socket_timeout": 15,
                     "socket_connect_timeout": 2,
                     "retry_on_error": [RedisConnectionError],
                 }
@@ -474,6 +475,7 @@ INVITATION_DAYS = env.int("INVITATION_DAYS", 7)
 
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["hospital.config.formats"]
 # English, and whatever has a catalogue (docs/languages.md).
 LANGUAGES = [
     (code, LANG_INFO[code]["name"])

@@ -4,19 +4,20 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, cast
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
-from django.db.models import Max
 from django.db.models.functions import Now
 
 from hospital.base.logs import following
 from hospital.base.meters import EVENT_LAG, SOCKETS
 from hospital.live.models import Event
+from hospital.live.pusher import BROKER_SECONDS
+from hospital.live.selectors import newest_event_id
 from hospital.live.services import ACCESS_CHANGED, user_group
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,10 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     `LIVE_TICK_SECONDS` the server re-reads the log, checks that the account may still listen and
     sends {"tick": last id}, by which the page knows that it is live. A change of the account or
     its rights makes it check at once (`hospital.live.services.recheck`).
+
+    Without the broker a socket lives on from the log. Without the database it could neither read
+    the log nor tell whether its user may still listen: whatever goes wrong there ends it, in a
+    tick (1011) as in answer to a push. The page comes back by itself and is checked anew.
     """
 
     def __init__(
@@ -51,11 +56,21 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
         self.last_id = 0
         self.ticker: asyncio.Task[None] | None = None
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one socket. However it ends, it ticks no more and has left every group."""
+        self.user = cast(Any, scope["user"])
+        with SOCKETS.track_inprogress():
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                if self.ticker:
+                    self.ticker.cancel()
+                    await asyncio.wait([self.ticker])
+                await self._regroup(leave=[*self.topics, *self._own_group()])
+
     async def connect(self) -> None:
         """Accept a signed-in user with something to listen to; close 4401/4403 otherwise."""
         await self.accept()
-        SOCKETS.inc()
-        self.user = cast(Any, self.scope["user"])
         if not self.user.is_authenticated or not await self._still_allowed():
             await self.close(code=4401)
             return
@@ -65,25 +80,17 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
         await self._greet()
         self.ticker = asyncio.create_task(self._tick())
 
-    async def disconnect(self, code: int) -> None:
-        """Leave every group."""
-        SOCKETS.dec()
-        if self.ticker:
-            self.ticker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.ticker
-        for topic in [*self.topics, *self._own_group()]:
-            await self.channel_layer.group_discard(topic, self.channel_name)
-
     async def receive(self, *args: Any, **kwargs: Any) -> None:
         """Pages have nothing to say; whatever comes is ignored, and not even read as JSON."""
 
     async def events_happened(self, message: dict[str, Any]) -> None:
         """A push from the channel layer: what one transaction had to say on one topic."""
-        if any(event["message"]["kind"] == ACCESS_CHANGED for event in message["events"]):
-            heard = set(self.topics)
-            if not await self._may_stay() or heard - set(self.topics):
-                return
+        changed = any(event["message"]["kind"] == ACCESS_CHANGED for event in message["events"])
+        if changed and not await self._may_stay():
+            return
+        # Its group could not be left, or only when this was on its way already.
+        if message.get("topic") not in self.topics:
+            return
         for event in message["events"]:
             if event["message"]["kind"] != ACCESS_CHANGED:
                 await self._send_event(event)
@@ -106,7 +113,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     async def _greet(self) -> None:
         since = _since(self.scope["query_string"])
-        newest = await self._newest_id()
+        newest = await database_sync_to_async(newest_event_id)()
         self.last_id = newest if since is None else min(since, newest)
         if since is not None:
             await self._catch_up()
@@ -115,9 +122,10 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
         await self.send_json({"hello": self.last_id})
 
     async def _catch_up(self) -> None:
-        missed = await self._missed()
+        self.sent -= {pk for pk in self.sent if pk <= self.last_id - 10_000}
+        missed = await self._missed(self.last_id, list(self.sent))
         if missed is None:
-            self.last_id = await self._newest_id()
+            self.last_id = await database_sync_to_async(newest_event_id)()
             self.sent.update(await self._known_by_now())
             await self.send_json({"reload": True})
             return
@@ -125,12 +133,17 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
             await self._send_event(event)
 
     async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(settings.LIVE_TICK_SECONDS)
-            if not await self._may_stay():
-                return
-            await self._catch_up()
-            await self.send_json({"tick": self.last_id})
+        try:
+            while True:
+                await asyncio.sleep(settings.LIVE_TICK_SECONDS)
+                if not await self._may_stay():
+                    return
+                await self._catch_up()
+                await self.send_json({"tick": self.last_id})
+        except Exception:
+            log.warning("a socket ends in trouble; its page comes back", exc_info=True)
+            with contextlib.suppress(Exception):  # the page may have gone meanwhile
+                await self.close(code=1011)
 
     async def _may_stay(self) -> bool:
         """Look again at what the user may hear: close when it is nothing any more.
@@ -148,16 +161,21 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     async def _refresh_topics(self) -> bool:
         """Join what is allowed now, leave what is not. Joining again also heals a wiped Redis."""
         allowed = await database_sync_to_async(self.topics_for)(self.user)
-        for topic in set(self.topics) - set(allowed):
-            await self.channel_layer.group_discard(topic, self.channel_name)
+        lost = set(self.topics) - set(allowed)
         self.topics = allowed
-        try:
-            for topic in [*allowed, *self._own_group()]:
-                await self.channel_layer.group_add(topic, self.channel_name)
-        except Exception:
-            # With the broker away the socket lives on from the log alone.
-            log.warning("a socket could not join its groups; it follows the log", exc_info=True)
+        await self._regroup(leave=lost, join=[*allowed, *self._own_group()])
         return bool(allowed)
+
+    async def _regroup(self, *, leave: Iterable[str], join: Iterable[str] = ()) -> None:
+        """Leave and join; with the broker away, or silent, the socket lives on from the log."""
+        try:
+            async with asyncio.timeout(BROKER_SECONDS):
+                for group in leave:
+                    await self.channel_layer.group_discard(group, self.channel_name)
+                for group in join:
+                    await self.channel_layer.group_add(group, self.channel_name)
+        except Exception:
+            log.warning("the broker did not answer; a socket follows the log", exc_info=True)
 
     def _own_group(self) -> list[str]:
         return [user_group(self.user.pk)] if self.user.is_authenticated else []
@@ -168,25 +186,19 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
         return self.still_open(self.user, self.scope["session"])
 
     @database_sync_to_async
-    def _newest_id(self) -> int:
-        return Event.objects.aggregate(newest=Max("id"))["newest"] or 0
-
-    @database_sync_to_async
     def _known_by_now(self) -> list[int]:
         """Ids of what a page that is read anew shows already, as far back as a replay looks."""
         mine = Event.objects.filter(topic__in=self.topics, at__gte=Now() - OVERLAP)
         return list(mine.values_list("id", flat=True))
 
     @database_sync_to_async
-    def _missed(self) -> list[dict[str, Any]] | None:
+    def _missed(self, last_id: int, sent: list[int]) -> list[dict[str, Any]] | None:
+        """What is in the log and not in `sent`; None when it is too much."""
         mine = Event.objects.filter(topic__in=self.topics)
-        behind = mine.filter(id__lte=self.last_id, at__gte=Now() - OVERLAP)
-        ahead = mine.filter(id__gt=self.last_id)
-        rows = [*behind.exclude(id__in=self.sent)[:REPLAY_LIMIT], *ahead[: REPLAY_LIMIT + 1]]
-        if len(rows) > REPLAY_LIMIT:
-            return None
-        self.sent = {pk for pk in self.sent if pk > self.last_id - 10_000}
-        return [event.wire() for event in rows if event.pk not in self.sent]
+        behind = mine.filter(id__lte=last_id, at__gte=Now() - OVERLAP).exclude(id__in=sent)
+        ahead = mine.filter(id__gt=last_id)
+        rows = [*behind[:REPLAY_LIMIT], *ahead[: REPLAY_LIMIT + 1]]
+        return None if len(rows) > REPLAY_LIMIT else [event.wire() for event in rows]
 
 
 def _since(query: bytes) -> int | None:

@@ -2,11 +2,13 @@
 
 One thread a process, with one event loop and so with one lasting connection to the broker, sends
 what committed transactions had to say, in their order. What comes while a push is under way goes
-with the next. What is lost on the way, sockets find in the event log.
+with the next. What is lost on the way, sockets find in the event log. So nothing waits long: a
+broker that says nothing is one that is away.
 """
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import threading
 from collections import defaultdict
@@ -23,6 +25,10 @@ log = logging.getLogger(__name__)
 
 # How long a process that ends waits for what it still has to say.
 FLUSH_SECONDS = 3.0
+# After so long without a word the broker counts as away, here and for the sockets (`consumers`).
+BROKER_SECONDS = 2.0
+# Transactions that wait to be told of; the oldest are left to the log.
+MOST_WAITING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,9 @@ def push(events: Sequence[Event | Recheck]) -> None:
     """Have stored `events` pushed soon. Returns at once, also when the broker is away."""
     global _pusher  # noqa: PLW0603 - one thread a process; a forked process starts its own
     _waiting.put(events)
+    if _waiting.qsize() > MOST_WAITING:
+        with contextlib.suppress(Empty):
+            _waiting.get_nowait()
     if _pusher is None or not _pusher.is_alive():
         with _starting:
             if _pusher is None or not _pusher.is_alive():
@@ -94,10 +103,11 @@ async def _send(events: Sequence[Event | Recheck]) -> None:
         else:
             by_topic[event.topic].append(event.wire())
     layer: Any = get_channel_layer()
-    await asyncio.gather(
-        *(
-            layer.group_send(topic, {"type": "events.happened", "events": said})
-            for topic, said in by_topic.items()
-        ),
-        *(layer.group_send(group, {"type": "rights.changed"}) for group in groups),
-    )
+    async with asyncio.timeout(BROKER_SECONDS):
+        await asyncio.gather(
+            *(
+                layer.group_send(topic, {"type": "events.happened", "topic": topic, "events": said})
+                for topic, said in by_topic.items()
+            ),
+            *(layer.group_send(group, {"type": "rights.changed"}) for group in groups),
+        )

@@ -71,8 +71,8 @@ def hospital(
     settings.CHANNEL_LAYERS = {
         "default": {
             **product.CHANNEL_LAYERS["default"],
-            "BACKEND": "channels_redis.core.RedisChannelLayer",
-            "CONFIG": {"hosts": [{"address": broker, "socket_timeout": None}]},
+            "BACKEND": "hospital.live.layer.PatientLayer",
+            "CONFIG": {"hosts": [{"address": broker, "socket_timeout": 15}]},
         }
     }
     settings.LIVE_TICK_SECONDS = 1.0

@@ -198,7 +198,7 @@ def draw() -> None:
     layer = Image.merge("RGBA", [picture, picture.rotate(90), picture, picture])
     out = io.BytesIO()
     layer.save(out, "PNG")
-    wanted = heat.next_wanted()
+    wanted = heat.claim()
     assert wanted is not None and heat.drawn(wanted, out.getvalue())
 
 

@@ -123,6 +123,27 @@ def test_an_event_that_was_never_pushed_arrives_with_the_next_tick(
     expect(page.get_by_text("Suggests Pre-B ALL", exact=True)).to_be_visible()
 
 
+def test_a_page_for_which_nobody_reads_the_log_is_not_called_live(
+    hospital: Any, screen: Any, settings: Any
+) -> None:
+    """An event that comes does not say that no other was missed."""
+    settings.LIVE_TICK_SECONDS = 3_600.0
+    page = screen(hospital.world.technician, "/login/")
+    page.clock.install()
+    page.goto("/worklist/")
+    live(page)
+    page.evaluate(
+        """window.states = [];
+        document.addEventListener("leukolens:state", (told) => states.push(told.detail));"""
+    )
+    page.clock.fast_forward(10_000)
+    hospital.report()
+    expect(page.get_by_text("Suggests Pre-B ALL", exact=True)).to_be_visible()
+    page.clock.fast_forward(20_000)
+    assert "offline" in page.evaluate("window.states")
+    live(page)  # it has let go of that socket, and the next one looked
+
+
 def test_a_list_held_still_waits(hospital: Any, screen: Any) -> None:
     """WCAG 2.2.2: what updates by itself can be paused."""
     page = live(screen(hospital.world.technician, "/worklist/"))

@@ -28,7 +28,7 @@ def test_the_levels_and_the_pictures(hospital: Any, screen: Any, photograph: Any
     for width, dark in [(WIDE, False), (NARROW, False), (NARROW, True)]:
         name = f"{width}{'-dark' if dark else ''}"
         page = screen(guardian, path, width=width, dark=dark)
-        expect(page.get_by_role("heading", name="What it does not mean")).to_be_visible()
+        expect(page.get_by_role("heading", name="What it cannot tell")).to_be_visible()
         expect(page.locator("#pictures img.is-original")).not_to_be_visible()
         page.get_by_role("link", name="Detailed").click()
         expect(page.get_by_text("flow cytometry")).to_be_visible()

@@ -7,9 +7,11 @@ import pytest
 from django.test import Client
 
 from devices.models import Device, DeviceKey
+from devices.services import keys, registry
 from hospital.accounts.models import User
+from hospital.base.states import IllegalTransition
 from tests.devices.conftest import Microscope
-from tests.world import World
+from tests.world import SETUP, World
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +76,32 @@ def test_suspending_and_the_way_back(world: World) -> None:
         assert microscope.heartbeat("{}").status_code == status
     back = post(world.device_manager, f"{world.device.pk}/state/", state="active")
     assert (back.status_code, back.json()["code"]) == (409, "illegal_transition")
+
+
+def test_a_microscope_becomes_active_by_its_first_key_and_not_by_being_told_to(
+    world: World,
+) -> None:
+    new = registry.register_device(
+        actor=SETUP, clinic=world.clinic, name="New", make="Wi", model="W1", serial="W1-77"
+    )
+    told = post(world.device_manager, f"{new.pk}/state/", state="active")
+    assert (told.status_code, told.json()["code"]) == (409, "illegal_transition")
+    assert "first key" in told.json()["detail"]
+    new.refresh_from_db()
+    assert new.state == "pending"
+    assert post(world.device_manager, f"{new.pk}/keys/").status_code == 201
+    new.refresh_from_db()
+    assert new.state == "active"
+
+
+def test_what_came_back_from_retirement_waits_for_a_key_as_well(world: World) -> None:
+    """None of its old keys opens the door: to be active would promise what it cannot do."""
+    registry.change_state(actor=SETUP, device=world.device, to="retired")
+    registry.reinstate(actor=SETUP, device=world.device, reason="repaired")
+    with pytest.raises(IllegalTransition, match="first key"):
+        registry.change_state(actor=SETUP, device=world.device, to="active")
+    keys.issue_key(actor=SETUP, device=world.device)
+    assert world.device.state == "active"
 
 
 @pytest.mark.parametrize("state", ["pending", "broken", ""])

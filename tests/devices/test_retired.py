@@ -90,6 +90,9 @@ def test_a_reason_is_asked_for(retired: Device) -> None:
     with pytest.raises(Refusal) as refusal:
         registry.reinstate(actor=SETUP, device=retired, reason="  ")
     assert refusal.value.code == "reason_missing"
+    with pytest.raises(registry.Refusal) as refusal:
+        registry.reinstate(actor=SETUP, device=retired, reason="r" * 201)
+    assert refusal.value.code == "reason_too_long"
     retired.refresh_from_db()
     assert retired.state == "retired"
 

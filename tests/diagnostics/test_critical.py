@@ -1,12 +1,13 @@
 """Critical results: somebody must be told, and reads it back; until then everybody is reminded."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from django.core import mail
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -21,8 +22,9 @@ from diagnostics.models import (
     Escalation,
     EscalationStep,
 )
+from diagnostics.pages.contacts import contacts_context
 from diagnostics.selectors import open_call_backs
-from diagnostics.services import contacts, escalation, own_call
+from diagnostics.services import contacts, critical, escalation, own_call
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.accounts.roles import Role
@@ -30,7 +32,7 @@ from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.models import Event
 from tests.diagnostics.test_changes import amend, withdraw
-from tests.world import BENIGN, SETUP, SURE, UNSURE, World, look_and_sign
+from tests.world import BENIGN, SETUP, SURE, UNSURE, World, look, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -287,6 +289,118 @@ def test_a_call_needs_a_name_an_end_and_a_role_that_may(world: World) -> None:
     assert contacts.note(user=world.technician, report=report, value="pre_b", call=call)
 
 
+# --- what a call has said, and what it has not -------------------------------------------------
+
+
+def while_telling(world: World, conclusion: str) -> tuple[DiagnosticReport, DiagnosticReport]:
+    """A Pre-B that somebody is telling, and another sample that a colleague signs meanwhile."""
+    return sign(world, world.reported()), sign(world, second(world), conclusion)
+
+
+def test_a_call_about_one_sample_leaves_what_another_says_to_be_told(world: World) -> None:
+    """Nobody has heard of the Pro-B: the banner stands until they have."""
+    told, untold = while_telling(world, "pro_b")
+    world.call(told, **CLINICIAN, outcome="confirmed")
+    (back,) = open_call_backs(world.technician)
+    assert [(one.report, one.value) for one in back.shown] == [(untold, "pro_b")]
+    assert (back.tries, back.escalated) == (0, 0)
+    world.call(untold, **CLINICIAN, outcome="confirmed")
+    assert not open_call_backs(world.technician)
+    assert set(CallBack.objects.values_list("state", flat=True)) == {CallBackState.CONFIRMED}
+
+
+def test_a_call_about_one_sample_is_one_about_the_same_result_of_another(world: World) -> None:
+    told, _ = while_telling(world, "pre_b")
+    world.call(told, **CLINICIAN, outcome="confirmed")
+    assert CallBack.objects.get().state == CallBackState.CONFIRMED
+
+
+def test_a_call_about_what_is_not_critical_settles_nothing(world: World) -> None:
+    malignant, benign = while_telling(world, "benign")
+    world.call(benign, **CLINICIAN, outcome="confirmed")
+    (back,) = open_call_backs(world.technician)
+    assert back.shown[0].report == malignant
+    assert CallBack.objects.count() == 1
+
+
+def test_a_call_about_the_models_word_of_one_leaves_the_others_signature(world: World) -> None:
+    world.critical_from(CriticalFrom.MODEL)
+    first = world.reported()
+    signed = sign(world, second(world))
+    world.call(first, **CLINICIAN, outcome="confirmed")
+    (back,) = open_call_backs(world.technician)
+    assert {one.report for one in back.shown} == {signed}
+
+
+def test_what_was_not_told_is_not_covered_by_the_call_that_did_not_tell_it(world: World) -> None:
+    told, untold = while_telling(world, "pro_b")
+    world.call(told, **CLINICIAN, outcome="confirmed")
+    world.succeed(world.receive(78, specimen=untold.specimen))
+    (back,) = open_call_backs(world.technician)
+    assert back.shown[0].value == "pro_b"
+
+
+def test_the_record_says_of_each_call_back_only_what_was_told_by_it(world: World) -> None:
+    told, untold = while_telling(world, "pro_b")
+    world.call(told, **CLINICIAN, outcome="confirmed")
+    for report, stands in ((told, "Told and read back"), (untold, "To be told")):
+        (back,) = contacts_context(report, frozenset())["call_backs"]
+        assert back.get_state_display() == stands
+        assert {finding.report for finding in back.findings.all()} == {report}
+
+
+def test_a_word_that_the_model_took_back_waits_for_a_person_also_after_anothers_call(
+    world: World,
+) -> None:
+    world.critical_from(CriticalFrom.MODEL)
+    unsure = second(world)
+    told = sign(world, world.reported(), "pro_b")
+    for seed in (79, 80):
+        world.succeed(world.receive(seed, specimen=unsure.specimen), BENIGN)
+    assert critical.finding_of(DiagnosticReport.objects.get(pk=unsure.pk)) is None
+    world.call(told, **CLINICIAN, outcome="confirmed")
+    (back,) = open_call_backs(world.technician)
+    assert {one.report for one in back.shown} == {unsure}
+    sign(world, unsure, "benign")
+    assert not open_call_backs(world.technician)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="asked of the hospital's database")
+@pytest.mark.parametrize("end", ["confirmed", "dropped"])
+def test_what_is_found_while_a_call_back_ends_does_not_end_with_it(
+    world: World, colleague: User, end: str
+) -> None:
+    first = sign(world, world.reported())
+    other = second(world)
+    look(world.haematologist, other)
+    thread = threading.Thread(target=_sign_beside, args=(world, other))
+    with transaction.atomic():
+        if end == "confirmed":
+            world.call(first, **CLINICIAN, outcome="confirmed")
+        else:
+            amend(colleague, first)
+        thread.start()
+        while thread.is_alive() and not _somebody_waits():
+            thread.join(0.05)
+    thread.join()
+    (back,) = open_call_backs(world.technician)
+    assert [(one.report, one.value) for one in back.shown] == [(other, "pro_b")]
+
+
+def _sign_beside(world: World, report: DiagnosticReport) -> None:
+    try:
+        sign(world, report, "pro_b")
+    finally:
+        connection.close()
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
 # --- screens ----------------------------------------------------------------------------------
 
 
@@ -320,6 +434,27 @@ def test_a_call_is_noted_on_the_case_page(world: World) -> None:
     assert "Say whom you called" in said.content.decode()
     client.post(address, {**CLINICIAN, "outcome": "confirmed", "value": "pre_b"})
     assert ContactTry.objects.get().by == world.technician
+
+
+@pytest.mark.parametrize(("line", "most"), [("name", 120), ("role", 120), ("note", 400)])
+def test_a_record_that_nobody_can_change_is_not_kept_with_less_than_was_typed(
+    world: World, line: str, most: int
+) -> None:
+    report = sign(world, world.reported())
+    client = Client()
+    client.force_login(world.technician)
+    address = reverse("case-contact", args=[report.pk])
+    typed = {**CLINICIAN, "note": "asked for a transfer", "outcome": "confirmed", "value": "pre_b"}
+    typed[line] = "x" * (most + 1)
+    said = client.post(address, typed)
+    page = said.content.decode()
+    assert said.status_code == 422
+    assert f"The {line} has {most + 1} characters, and {most} is the most. Shorten it." in page
+    for text in (typed["name"], typed["role"], typed["note"], 'value="confirmed" required checked'):
+        assert text in page
+    assert not ContactTry.objects.exists()
+    client.post(address, {**typed, line: "x" * most})
+    assert getattr(ContactTry.objects.get(), line) == "x" * most
 
 
 def _text(client: Client, address: str) -> str:
@@ -384,6 +519,23 @@ def test_what_is_told_escalates_no_further(chain: World) -> None:
     swept_at(0.1)
     chain.call(report, **CLINICIAN, outcome="confirmed")
     assert swept_at(200) == []
+
+
+def test_what_a_call_did_not_tell_is_escalated_by_its_own_time(chain: World) -> None:
+    """From the step that is due by when it was found, whatever was escalated before."""
+    told = sign(chain, chain.reported())
+    with time_machine.travel(timezone.now() + timedelta(minutes=90)):
+        for _ in range(3):
+            escalation.sweep()
+        sign(chain, second(chain), "pro_b")
+    with time_machine.travel(timezone.now() + timedelta(minutes=95)):
+        chain.call(told, **CLINICIAN, outcome="confirmed")
+        waiting = CallBack.objects.get(state=CallBackState.OPEN)
+        assert waiting.raised_at == waiting.findings.get().at
+        mail.outbox.clear()
+        escalation.sweep()
+        escalation.sweep()
+    assert [message.to[0] for message in mail.outbox] == ["haematologist@example.org"]
 
 
 def test_a_mail_server_that_is_away_is_tried_again(

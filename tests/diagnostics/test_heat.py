@@ -54,6 +54,10 @@ def ask(world: Any, run: Analysis) -> Any:
     return client_of(world.technician).post(reverse("picture-ask-heat", args=[run.image_id]))
 
 
+def let_lease_expire() -> None:
+    HeatMap.objects.update(lease_until=timezone.now() - timezone.timedelta(seconds=1))
+
+
 def page(world: Any) -> str:
     report = DiagnosticReport.objects.get(specimen=world.specimen)
     answer = client_of(world.technician).get(reverse("case", args=[report.pk]))
@@ -82,10 +86,39 @@ def test_asking_twice_draws_once(world: Any, run: Analysis, model: Reader) -> No
     assert heating.draw_wanted(model=model) == 0
 
 
+def test_of_many_workers_that_look_one_draws_it_and_the_others_cost_it_no_attempt(
+    world: Any, run: Analysis, model: Reader
+) -> None:
+    ask(world, run)
+    begun = heat.claim()
+    assert begun is not None
+    assert [heating.draw_wanted(model=model) for _ in range(4)] == [0, 0, 0, 0]
+    wanted = HeatMap.objects.get()
+    assert (wanted.state, wanted.attempts) == ("wanted", 1)
+    assert heat.drawn(begun, b"map")
+
+
+def test_a_map_whose_worker_died_is_drawn_by_another_when_the_lease_has_run_out(
+    world: Any, run: Analysis, model: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung = []
+    monkeypatch.setattr(bell, "ring", lambda: rung.append(1))
+    heat.ask(user=world.technician, analysis=run)
+    assert heat.claim()  # and the worker dies
+    HeatMap.objects.update(nudged_at=timezone.now() - timezone.timedelta(minutes=5))
+    assert heat.nudge_forgotten() == 0  # somebody may be drawing it
+    let_lease_expire()
+    assert heat.nudge_forgotten() == 1 and rung
+    assert heating.draw_wanted(model=model) == 1
+    drawn = HeatMap.objects.get()
+    assert (drawn.state, drawn.attempts, drawn.lease_until) == ("drawn", 2, None)
+
+
 def test_of_two_workers_the_first_settles_it(world: Any, run: Analysis, model: Reader) -> None:
     ask(world, run)
-    late = heat.next_wanted()
+    late = heat.claim()
     assert late is not None
+    let_lease_expire()
     assert heating.draw_wanted(model=model) == 1
     drawn = shown(world, run).content
     assert not heat.drawn(late, b"another")
@@ -98,7 +131,8 @@ def test_a_picture_that_kills_its_workers_is_given_up(
 ) -> None:
     ask(world, run)
     for _ in range(settings.ANALYSIS_MAX_ATTEMPTS):
-        assert heat.next_wanted()  # and the worker dies
+        assert heat.claim()  # and the worker dies
+        let_lease_expire()
     assert heating.draw_wanted(model=model) == 1
     asked = HeatMap.objects.get()
     assert (asked.state, asked.failure) == ("failed", "worker_lost")

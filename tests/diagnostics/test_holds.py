@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from devices.models import Alert, AlertKind, Device
@@ -26,6 +27,7 @@ from diagnostics.services.specimens import close_specimen, reopen_specimen, save
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from tests.diagnostics.conftest import Show, findings, read, send
+from tests.diagnostics.test_pages import client_of
 from tests.world import (
     BENIGN,
     SETUP,
@@ -161,10 +163,31 @@ def test_a_release_says_why_and_happens_once(gated: World) -> None:
     with pytest.raises(Refusal) as refused:
         holds.release(user=gated.technician, image=image, comment="  ")
     assert refused.value.code == "comment_missing"
+    with pytest.raises(Refusal, match="401 characters, and 400 is the most") as refused:
+        holds.release(user=gated.technician, image=image, comment="x" * 401)
+    assert refused.value.code == "comment_too_long"
     holds.release(user=gated.technician, image=image, comment="fine")
     with pytest.raises(Conflict) as twice:
         holds.release(user=gated.technician, image=image, comment="fine")
     assert twice.value.code == "not_held"
+
+
+def test_of_what_somebody_wrote_nothing_is_cut_off(gated: World) -> None:
+    """Who wrote more than fits is told so on the page; a record that ends in mid-word misleads."""
+    image = gated.receive()
+    report = DiagnosticReport.objects.get(specimen=gated.specimen)
+    client = client_of(gated.technician)
+    for name, of in (
+        ("case-release", report.pk),
+        ("held-release", image.pk),
+        ("held-set-aside", image.pk),
+        ("controls-release", gated.device.pk),
+    ):
+        said = client.post(reverse(name, args=[of]), {"comment": "x" * 401}, follow=True)
+        assert "Shorten it." in said.content.decode()
+    assert reasons(image)
+    client.post(reverse("held-release", args=[image.pk]), {"comment": "x" * 400})
+    assert Hold.objects.get(image=image).comment == "x" * 400
 
 
 def test_a_held_picture_that_was_repeated_is_set_aside_for_good(gated: World, show: Show) -> None:

@@ -183,6 +183,9 @@ def test_a_settlement_says_how_it_is_known_and_happens_once(pair: Any, world: Wo
         settle(world.technician, pair[0], comment=" ")
     assert refused.value.code == "comment_missing"
     with pytest.raises(Refusal) as refused:
+        settle(world.technician, pair[0], comment="x" * 401)
+    assert refused.value.code == "comment_too_long"
+    with pytest.raises(Refusal) as refused:
         settle(world.technician, world.receive(8))
     assert refused.value.code == "not_of_mix_up"
     settle(world.technician, pair[0])

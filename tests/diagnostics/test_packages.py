@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, OperationalError, transaction
+from django.test import Client
+from django.urls import reverse
 
 from diagnostics import pipeline, readers
 from diagnostics.models import (
@@ -424,3 +426,19 @@ def test_the_command_does_it_all(tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(NotFound):
         packages.named("0" * 64)
     assert Entry.objects.filter(actor_name__startswith="packages command").count() == 8
+
+
+def test_the_card_of_a_package_is_there_wherever_the_package_lies(
+    client: Client, world: World, tmp_path: Path
+) -> None:
+    client.force_login(world.haematologist)
+    outside = ml_packages.revise(
+        ml_packages.verify(ml_packages.COMMITTED),
+        tmp_path / "outside",
+        version="3.1",
+        documents={"MODEL_CARD.md": "# The outsider's card"},
+    )
+    address = reverse("model-card", args=[outside.digest])
+    assert client.get(address).status_code == 404  # nobody has said yet where it is
+    packages.register(actor=SETUP, folder=outside.folder)
+    assert "The outsider" in client.get(address).content.decode()

@@ -12,8 +12,9 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
 from diagnostics import pipeline, readers
@@ -229,6 +230,41 @@ def test_a_result_that_cannot_be_stored_costs_the_others_nothing(
     states = [only(image).state for image in sent]
     assert states == [AnalysisState.SUCCEEDED, AnalysisState.FAILED, AnalysisState.SUCCEEDED]
     assert FoundCells.objects.count() == 2
+
+
+def in_the_way(sqlstate: str, times: int) -> Any:
+    """A store whose transaction is ended `times` over by the database, with this code."""
+    tries = Counter[str]()
+
+    def store(found: Any) -> int:
+        tries["store"] += 1
+        if tries["store"] <= times:
+            raise OperationalError("ended") from psycopg.errors.lookup(sqlstate)()
+        return results.succeed_all(found)
+
+    return store
+
+
+@pytest.mark.parametrize("sqlstate", ["40P01", "40001"])
+def test_two_transactions_that_waited_for_each_other_cost_a_batch_no_lease(
+    world: World, monkeypatch: Any, sqlstate: str
+) -> None:
+    sent = [post(world, seed=seed) for seed in range(2)]
+    monkeypatch.setattr(pipeline, "succeed_all", in_the_way(sqlstate, times=2))
+    assert work_with(Engine(), monkeypatch) == 2
+    states = [(only(image).state, only(image).attempts) for image in sent]
+    assert states == [(AnalysisState.SUCCEEDED, 1)] * 2
+
+
+@pytest.mark.parametrize(("sqlstate", "times"), [("40P01", 3), ("57P01", 1)])
+def test_a_database_that_is_away_is_left_to_the_leases(
+    world: World, monkeypatch: Any, sqlstate: str, times: int
+) -> None:
+    image = post(world, seed=1)
+    monkeypatch.setattr(pipeline, "succeed_all", in_the_way(sqlstate, times=times))
+    with pytest.raises(OperationalError):
+        work_with(Engine(), monkeypatch)
+    assert only(image).state == AnalysisState.RUNNING
 
 
 def test_a_picture_that_breaks_the_preparation_fails_alone(world: World, monkeypatch: Any) -> None:

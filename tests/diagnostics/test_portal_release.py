@@ -22,6 +22,7 @@ from diagnostics.models import (
 )
 from diagnostics.selectors import portal_reports
 from diagnostics.services import contacts, release
+from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
@@ -253,6 +254,25 @@ def test_a_wish_speaks_for_one_patient_only(world: World) -> None:
     report = DiagnosticReport.objects.get(specimen=world.other_specimen)
     look_and_sign(world.outsider, report, "benign")
     assert portal_reports(world.stranger).exists()
+
+
+def test_rules_and_wishes_lock_reports_in_the_order_of_the_worker(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        specimen = register_specimen(
+            actor=SETUP,
+            patient=world.patient,
+            accession=f"N-2026-80{number:02d}",
+            collected_at=world.specimen.collected_at,
+        )
+        world.succeed(world.receive(20 + number, specimen=specimen))
+    locked: list[Any] = []
+    monkeypatch.setattr(release, "_resettle_one", lambda pk: bool(locked.append(pk)))
+    order = list(DiagnosticReport.objects.order_by("specimen_id").values_list("pk", flat=True))
+    wish(world, Wish.AFTER_CALL)
+    world.release(ReleaseWay.AFTER_CALL)
+    assert locked == order * 2
 
 
 # --- staff --------------------------------------------------------------------------------------

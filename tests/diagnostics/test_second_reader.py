@@ -125,6 +125,13 @@ def test_who_disagrees_sends_it_back_with_a_reason(world: World, colleague: User
     with pytest.raises(Refusal) as silent:
         signing.send_back(**how, reason="  ")
     assert silent.value.code == "reason_missing"
+    with pytest.raises(Refusal) as endless:
+        signing.send_back(**how, reason="x" * 2001)
+    assert endless.value.code == "reason_too_long"
+    address = reverse("case-send-back", args=[report.pk])
+    sent = {"version": report.version, "reason": "x" * 2001}
+    said = client_of(colleague).post(address, sent, follow=True)
+    assert "2001 characters, and 2000 is the most" in said.content.decode()
     report = signing.send_back(**how, reason="I see haematogones.")
     assert (report.status, report.waiting) == (ReportStatus.PARTIAL, None)
     [back, _] = report.signatures.all()

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
+from django.urls import reverse
 
+from hospital.config import asgi
 from hospital.config.crowd import RETRY_AFTER_SECONDS, Crowd
 from hospital.config.threads import ThreadedHandler
 
@@ -20,6 +22,18 @@ def scope(size: int | None) -> dict[str, Any]:
     if size is not None:
         headers = [(b"content-length", str(size).encode())]
     return {"type": "http", "method": "PUT", "path": "/", "query_string": b"", "headers": headers}
+
+
+def half_a_body() -> Any:
+    """What is received from a sender that vanishes: nobody says that the connection is gone."""
+    pieces = [{"type": "http.request", "body": b"x", "more_body": True}]
+
+    async def receive() -> dict[str, Any]:
+        if not pieces:
+            await asyncio.Event().wait()
+        return pieces.pop()
+
+    return receive
 
 
 async def whole_body() -> dict[str, Any]:
@@ -38,13 +52,15 @@ class Hospital:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def status_of(app: Any, size: int | None) -> tuple[int, dict[bytes, bytes], bytes]:
+async def status_of(
+    app: Any, size: int | None, path: str = "/"
+) -> tuple[int, dict[bytes, bytes], bytes]:
     said: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:
         said.append(message)
 
-    await app(scope(size), whole_body, send)
+    await app(scope(size) | {"path": path}, whole_body, send)
     return said[0]["status"], dict(said[0]["headers"]), said[1]["body"]
 
 
@@ -92,6 +108,22 @@ async def test_a_picture_larger_than_all_the_room_is_let_in_by_itself() -> None:
     hospital.may_answer.set()
     crowd = Crowd(hospital, most=4, most_bytes=1_000, limit=LIMIT)
     assert (await status_of(crowd, 500_000))[0] == 201
+
+
+async def test_a_microscope_that_vanishes_in_mid_body_gives_its_place_back(
+    monkeypatch: Any,
+) -> None:
+    path = reverse("api:device-images")
+    monkeypatch.setattr(asgi.application.application_mapping["http"], "patience", 0.05)
+    monkeypatch.setattr(asgi._microscopes, "_most", 1)
+    monkeypatch.setattr(
+        asgi._microscopes.app, "_serve", lambda scope, body: (HttpResponse(status=201), b"")
+    )
+    told: list[Any] = []
+    vanished = asgi.application(scope(100_000) | {"path": path}, half_a_body(), told.append)
+    await asyncio.wait_for(vanished, 10)
+    assert told == []
+    assert (await status_of(asgi.application, 100_000, path))[0] == 201
 
 
 async def test_microscopes_leave_threads_to_people(monkeypatch: Any) -> None:

@@ -65,7 +65,7 @@ async def pushed(topic: str) -> None:
     """What the pusher does with the newest event; its own thread's loop cannot reach a test's."""
     event = await Event.objects.filter(topic=topic).alast()
     assert event is not None
-    message = {"type": "events.happened", "events": [event.wire()]}
+    message = {"type": "events.happened", "topic": topic, "events": [event.wire()]}
     await get_channel_layer().group_send(topic, message)
 
 

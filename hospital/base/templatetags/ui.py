@@ -24,8 +24,9 @@ register.filter("day_and_time", shaping.moment)
 def icon(name: str) -> SafeString:
     """A symbol of img/icons.svg, as decoration for the word beside it."""
     return format_html(
-        '<svg class="icon" role="img" aria-hidden="true" focusable="false">'
+        '<svg class="icon icon-{}" role="img" aria-hidden="true" focusable="false">'
         '<use href="{}#{}"></use></svg>',
+        name,
         static("img/icons.svg"),
         name,
     )

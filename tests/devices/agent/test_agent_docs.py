@@ -40,7 +40,9 @@ def test_every_standing_and_every_code_of_its_own_is_explained():
         "".join(Path(module.__file__).read_text() for module in (labels, picture, taking))
         + (Path(cli.__file__).parent / "sender.py").read_text()
     )
-    codes = set(re.findall(r'(?:code = |code=|Unclear\(\s*|Unusable\(\s*)"(\w+)"', sources))
+    codes = set(
+        re.findall(r'(?:code = |code=|UNREADABLE = |Unclear\(\s*|Unusable\(\s*)"(\w+)"', sources)
+    )
     codes |= set(picture.RETAKE)
     # The hospital's too, or never a dead letter's.
     codes -= {"too_many_pixels"}

@@ -155,6 +155,17 @@ def test_delivered_means_gone_from_this_disk_but_remembered(queue):
     assert [(seen.id, seen.state) for seen in queue.seen(item.sha256)] == [(item.id, State.SENT)]
 
 
+def test_delivered_is_delivered_though_the_file_cannot_be_deleted_just_now(queue):
+    item = queue.put(JPEG, accession="A-1")
+    # Where nobody is root a lock would do; a folder cannot be deleted as a file by anybody.
+    queue.path_of(item).unlink()
+    queue.path_of(item).mkdir()
+
+    queue.delivered(item)
+
+    assert queue.get(item.id).state is State.SENT
+
+
 def test_delivered_pictures_may_be_kept_some_days(queue, clock):
     item = queue.put(JPEG, accession="A-1")
     queue.delivered(item, keep=True)

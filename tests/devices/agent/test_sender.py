@@ -10,7 +10,7 @@ import pytest
 from devices.agent.client import Microscope, Patience, Refused, Unreachable
 from devices.agent.fate import Fate, fate_of
 from devices.agent.queue import State
-from devices.agent.sender import Sender
+from devices.agent.sender import UNREADABLE_TRIES, Sender
 from devices.models import DeviceState
 from devices.services.registry import change_state
 from diagnostics.models import FieldImage
@@ -246,6 +246,77 @@ def test_bytes_that_rot_on_this_disk_are_not_passed_off_as_the_picture(world, qu
 
     assert line.requests == []
     assert queue.get(item.id).code == "damaged_here"
+
+
+def spoil(queue, item):
+    """Make the picture's file one that is there and cannot be read; returns where the good one is.
+
+    A link to itself: the system says ELOOP, as it says EIO of a bad sector.
+    """
+    path = queue.path_of(item)
+    good = path.parent.parent / "good"
+    path.rename(good)
+    path.symlink_to(path)
+    return good
+
+
+def test_a_picture_whose_file_cannot_be_read_keeps_no_other_waiting(world, queue, microscope):
+    sender = Sender(queue, microscope, patience=Patience(first=600, longest=600), workers=1)
+    specimen(world, "N-2026-0100")
+    locked = queue.put(world.smear(1), accession="N-2026-0100")
+    other = queue.put(world.smear(2), accession="N-2026-0001")
+    spoil(queue, locked)
+
+    sender.run_once()
+
+    assert FieldImage.objects.get().pk == other.id
+    assert (queue.get(locked.id).state, queue.get(locked.id).code) == ("waiting", "unreadable_here")
+    assert not sender.line.troubled
+
+
+def test_a_lock_that_opens_in_the_middle_of_an_upload_costs_the_picture_nothing(
+    world, queue, microscope, line
+):
+    sender = Sender(queue, microscope, patience=BRISK, workers=1, large=1)
+    item = queue.put(world.smear(1), accession="N-2026-0001")
+    answer, held = line.handle_request, []
+
+    def locks_it(request):
+        if request.method == "POST" and not held:
+            held.append(spoil(queue, item))
+        return answer(request)
+
+    line.handle_request = locks_it
+    sender.run_once()
+    assert queue.get(item.id).code == "unreadable_here"
+    held[0].replace(queue.path_of(item))
+
+    until_settled(sender, queue)
+    assert FieldImage.objects.get().sha256 == item.sha256
+
+
+def test_a_file_that_stays_unreadable_is_set_aside_and_goes_when_it_can_be_read(
+    world, queue, sender
+):
+    item = queue.put(world.smear(1), accession="N-2026-0001")
+    # A long outage before is no reason to give it up sooner.
+    queue.postpone(item, seconds=0, attempts=50, code="not_delivered", detail="")
+    behind = queue.put(world.smear(2), accession="N-2026-0001")
+    good = spoil(queue, item)
+
+    sender.run_once()
+    assert queue.get(item.id).state is State.WAITING
+    until_settled(sender, queue)
+    aside = queue.get(item.id)
+    assert (aside.state, aside.code) == (State.REFUSED, "unreadable_here")
+    assert aside.attempts == UNREADABLE_TRIES
+    assert "cannot be read" in aside.detail
+    assert FieldImage.objects.get().pk == behind.id
+
+    good.replace(queue.path_of(item))
+    queue.retry(aside)
+    until_settled(sender, queue)
+    assert FieldImage.objects.count() == 2
 
 
 def test_a_specimens_pictures_go_in_order_and_specimens_side_by_side(world, queue, microscope):

@@ -5,7 +5,8 @@
 //   leukolens:event   {id, kind, subject, version}, each id once
 //   leukolens:refetch the page may have missed something and should look for itself
 //   leukolens:state   connecting | live | reconnecting | offline | ended
-// "Live" is a promise: it is shown only while the server was heard within SILENCE.
+// "Live" is a promise: it is shown only while the server said within SILENCE that it has read the
+// log for us (hello, tick). What else it sends, it may send without having looked.
 
 const SILENCE = 25_000;
 const LONGEST_WAIT = 15_000;
@@ -15,7 +16,8 @@ const badge = document.getElementById("live");
 const seen = new Set();
 let last = Number(document.body.dataset.since || 0);
 let socket = null;
-let heardAt = Date.now();
+let heardAt = Date.now(); // the last hello or tick
+let triedAt = 0;
 let greeted = false;
 let failures = 0;
 let timer = 0;
@@ -38,6 +40,7 @@ function connect() {
   address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   address.searchParams.set("since", last);
   socket = new WebSocket(address);
+  triedAt = Date.now();
   socket.addEventListener("message", hear);
   socket.addEventListener("close", lose);
 }
@@ -45,7 +48,6 @@ function connect() {
 function hear({ data, target }) {
   if (target !== socket) return;
   const message = JSON.parse(data);
-  heardAt = Date.now();
   if ("event" in message) return takeEvent(message.event);
   if ("reload" in message) return tell("refetch");
   if ("hello" in message) {
@@ -54,6 +56,7 @@ function hear({ data, target }) {
     if (greeted) tell("refetch");
     greeted = true;
   }
+  heardAt = Date.now();
   last = Math.max(last, message.hello ?? message.tick ?? 0);
   show("live");
 }
@@ -80,10 +83,11 @@ function lose({ code, target }) {
 }
 
 function watch() {
-  if (ended || Date.now() - heardAt < SILENCE) return;
+  const now = Date.now();
+  if (ended || now - heardAt < SILENCE) return;
   show("offline");
-  // A connection that died without a word: let go of it and try again.
-  if (socket?.readyState === WebSocket.OPEN) {
+  // A connection that died without a word: let go of it and try again. A new one has time to greet.
+  if (socket?.readyState === WebSocket.OPEN && now - triedAt >= SILENCE) {
     const dead = socket;
     lose({ code: 0, target: dead });
     dead.close();

@@ -1,0 +1,1 @@
+"""How Django writes days and times where it is not told otherwise: in its admin."""
