@@ -230,6 +230,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
             "9100": str(free_port()),
             "/etc/leukolens": str(folder / "certificates"),
             "/srv/leukolens/static": str(folder / "static"),
+            "/srv/leukolens/audit": str(folder / "audit"),
         }
         deployment = Deployment(folder, given, places, web, https, http)
         try:

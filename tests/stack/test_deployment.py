@@ -6,6 +6,7 @@ processes, against PostgreSQL, Redis, an S3 store and nginx (tests/stack/deploym
 
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -63,6 +64,20 @@ def test_our_containers_write_nowhere_and_may_do_nothing() -> None:
         assert service["security_opt"] == ["no-new-privileges:true"]
 
 
+def test_whoever_seals_the_trail_or_verifies_it_has_the_volume_of_its_anchors() -> None:
+    composed = made.compose(GIVEN)
+    held = {
+        name
+        for name, service in composed["services"].items()
+        if "audit:/srv/leukolens/audit" in service.get("volumes", [])
+    }
+    assert held == {"web", "housekeeping"}
+    config = next(d["data"] for d in documents() if d["kind"] == "ConfigMap")
+    for name in ("AUDIT_ANCHOR_FILE", "AUDIT_KEY_FILE"):
+        assert Path(composed["x-settings"][name]).parent == Path("/srv/leukolens/audit")
+        assert config[name] == composed["x-settings"][name]
+
+
 def test_no_secret_stands_in_the_files() -> None:
     settings = made.compose(GIVEN)["x-settings"]
     for name in ("SECRET_KEY", "DATABASE_URL", "S3_SECRET_KEY"):
@@ -102,6 +117,7 @@ def test_kubernetes_runs_the_commands_of_the_compose_file(name: str) -> None:
 
 def test_every_setting_that_the_files_give_is_one_that_the_product_reads() -> None:
     read = (ROOT / "hospital" / "config" / "settings.py").read_text()
+    names = set(re.findall(r'"([A-Z][A-Z0-9_]+)"', read))
     elsewhere = {
         "LEUKOLENS_READY_FILE",
         "MALLOC_MMAP_THRESHOLD_",
@@ -117,7 +133,8 @@ def test_every_setting_that_the_files_give_is_one_that_the_product_reads() -> No
         for name in s["environment"]
     }
     told |= {n for d in documents() if d["kind"] == "ConfigMap" for n in d["data"]}
-    unknown = {n for n in told - elsewhere if f'"{n.removesuffix("_FILE")}"' not in read}
+    # Some settings end with _FILE themselves.
+    unknown = {n for n in told - elsewhere if not names & {n, n.removesuffix("_FILE")}}
     assert unknown == set()
 
 
@@ -310,6 +327,23 @@ def test_the_probe_comes_through_past_the_proxy(hospital: made.Deployment) -> No
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_trail_is_anchored_where_all_who_check_it_look_and_is_whole(
+    hospital: made.Deployment, world: dict[str, Any]
+) -> None:
+    send(hospital, world, smears(6)[5], 5)
+    anchors = hospital.folder / "audit" / "anchors.jsonl"
+    wait_until(lambda: anchors.exists() and anchors.read_text(), "an anchor of housekeeping's")
+    done = subprocess.run(
+        [sys.executable, "manage.py", "audit", "verify"],
+        cwd=ROOT, env=hospital.environment("web"), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "The trail is whole." in done.stdout, done.stdout + done.stderr
+    assert " 0 anchors" not in done.stdout
+    # A container's own folder is gone with the container.
+    own = [path.name for name in made.OURS for path in (hospital.folder / name).iterdir()]
+    assert not [name for name in own if "audit" in name or "key" in name]
 
 
 def test_the_doctor_finds_it_well(hospital: made.Deployment) -> None:
