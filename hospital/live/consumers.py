@@ -1,7 +1,6 @@
 """The socket of an open screen: who may listen, what is pushed, how a gap is filled."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -140,10 +139,12 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
                     return
                 await self._catch_up()
                 await self.send_json({"tick": self.last_id})
-        except Exception:
-            log.warning("a socket ends in trouble; its page comes back", exc_info=True)
-            with contextlib.suppress(Exception):  # the page may have gone meanwhile
+        except Exception as trouble:
+            try:
                 await self.close(code=1011)
+            except Exception:  # the page has gone meanwhile: that was all the trouble
+                return
+            log.warning("a socket ends in trouble; its page comes back", exc_info=trouble)
 
     async def _may_stay(self) -> bool:
         """Look again at what the user may hear: close when it is nothing any more.
