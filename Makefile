@@ -9,8 +9,9 @@ demo_var := $(or $(LEUKOLENS_VAR),var/demo)
 workers ?= 2
 elsewhere := tests/ml tests/bench tests/drills $(wildcard tests/test_*.py)
 # Locks, transactions, triggers, files beside a database: each database has its own.
-on_both := $(addprefix tests/,devices/test_images.py devices/test_uploads.py \
-           $(addprefix hospital/test_,audit.py backup.py live.py together.py rows.py) \
+on_both := $(addprefix tests/,devices/test_images.py hospital/audit \
+           $(addprefix devices/uploads/test_,uploads.py pieces.py end.py) \
+           $(addprefix hospital/test_,backup.py live.py together.py rows.py) \
            $(addprefix diagnostics/test_,analyses.py intake.py mix_ups.py pipeline.py signing.py))
 
 # What a shell set for other Python projects must not reach this one,

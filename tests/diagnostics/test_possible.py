@@ -1,19 +1,17 @@
 """Promises about buttons: what a page offers is granted, and what it does not offer is refused."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import transaction
 
-from diagnostics.models import DiagnosticReport, PackageState
-from diagnostics.possible import case_actions, package_actions
-from diagnostics.services import own_call, packages, reports, signing
+from diagnostics.models import DiagnosticReport
+from diagnostics.possible import case_actions
+from diagnostics.services import own_call, reports, signing
 from hospital.accounts.models import Clinic, User
 from hospital.base.problems import Refusal
-from ml import packages as ml_packages
-from tests.world import PASSWORD, SETUP, World, look, look_and_sign
+from tests.world import PASSWORD, World, look, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -99,26 +97,6 @@ def test_of_a_case_everybody_is_offered_just_what_they_are_granted(
         for name, deed in DEEDS.items():
             report = DiagnosticReport.objects.get(pk=pk)
             assert getattr(offered, name) == granted(deed, user, report), (user.username, name)
-
-
-@pytest.mark.parametrize("state", PackageState.values)
-def test_of_a_package_just_that_is_offered_which_is_granted(tmp_path: Path, state: str) -> None:
-    active = packages.register(actor=SETUP, folder=ml_packages.COMMITTED)
-    active = packages.activate(actor=SETUP, package=active)
-    package = active
-    if state != PackageState.ACTIVE:
-        committed = ml_packages.verify(ml_packages.COMMITTED)
-        ml_packages.revise(committed, tmp_path / "2.9", version="2.9", documents={})
-        package = packages.register(actor=SETUP, folder=tmp_path / "2.9")
-    if state == PackageState.SHADOW:
-        packages.shadow(actor=SETUP, package=package)
-    if state == PackageState.RETIRED:
-        packages.retire(actor=SETUP, package=package)
-    package.refresh_from_db()
-    offered = package_actions(package, active)
-    for name in ("activate", "shadow", "end_shadow", "retire"):
-        deed = getattr(packages, name)
-        assert getattr(offered, name) == granted(deed, actor=SETUP, package=package), name
 
 
 def granted(deed: Callable[..., object], *args: Any, **given: Any) -> bool:

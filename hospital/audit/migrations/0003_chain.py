@@ -9,7 +9,7 @@ KEPT = ("id", "at", "actor_kind", "actor_id", "action", "subject_type", "subject
 SEALED = ("entry_id", "position", "at", "told", "digest")
 
 # Written as an exception for what may happen, so that a new column is protected by default only
-# when it is added to KEPT: tests/hospital/test_audit.py compares it with the model.
+# when it is added to KEPT: tests/hospital/audit/test_trail.py compares it with the model.
 SQLITE = [
     "DROP TRIGGER audit_entry_no_update",
     f"""

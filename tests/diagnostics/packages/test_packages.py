@@ -1,8 +1,7 @@
-"""Promises about model packages: one reads, one may read along unheard, and there is a way back."""
+"""Promises about model packages: one reads, and there is a way back."""
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,70 +15,27 @@ from django.urls import reverse
 from diagnostics import pipeline, readers
 from diagnostics.models import (
     Analysis,
-    AnalysisState,
-    DiagnosticReport,
     ModelPackage,
     PackageState,
-    Priority,
 )
-from diagnostics.services import analyses, packages, reanalysis
+from diagnostics.possible import package_actions
+from diagnostics.services import packages
 from diagnostics.services.packages import PackageRefused
-from diagnostics.services.reanalysis import Where
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor
 from hospital.base.problems import Conflict, Forbidden, NotFound
 from hospital.base.states import IllegalTransition
 from hospital.config import workers
 from ml import packages as ml_packages
-from ml.reading import Reader
-from tests.diagnostics.test_pipeline import Engine, post
-from tests.world import BENIGN, SETUP, SURE, World, result_of
+from tests.diagnostics.packages.conftest import folder, state_of
+from tests.diagnostics.test_pipeline import post
+from tests.diagnostics.test_possible import granted
+from tests.world import SETUP, World
 
 pytestmark = pytest.mark.django_db
 
 
-def folder(tmp_path: Path, version: str) -> Path:
-    """A real package on disk that differs from the committed one by its version only."""
-    made = tmp_path / version
-    ml_packages.revise(
-        ml_packages.verify(ml_packages.COMMITTED), made, version=version, documents={}
-    )
-    return made
-
-
-@pytest.fixture
-def first() -> ModelPackage:
-    """The committed package, in use."""
-    package = packages.register(actor=SETUP, folder=ml_packages.COMMITTED)
-    return packages.activate(actor=SETUP, package=package)
-
-
-@pytest.fixture
-def second(tmp_path: Path) -> ModelPackage:
-    """Another one, registered."""
-    return packages.register(actor=SETUP, folder=folder(tmp_path, "2.9"))
-
-
-@pytest.fixture
-def engines(monkeypatch: Any) -> Iterator[list[Path | None]]:
-    """No network is loaded; gives the folders that were."""
-    loaded: list[Path | None] = []
-
-    def load(path: Path | None, *, engine: str) -> Reader:
-        loaded.append(path)
-        return Reader(ml_packages.verify(path or ml_packages.COMMITTED), Engine())
-
-    monkeypatch.setattr(readers, "_held", readers._Held())
-    monkeypatch.setattr(readers.reading, "load", load)
-    yield loaded
-
-
-def state_of(package: ModelPackage) -> str:
-    package.refresh_from_db()
-    return package.state
-
-
-# --- who, and what is refused -------------------------------------------------------------------
+# --- who, and what is refused -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("who", ["administrator", "haematologist", "technician", "guardian"])
@@ -164,7 +120,21 @@ def test_a_folder_that_was_changed_since_is_not_put_to_use(
     assert (state_of(first), state_of(second)) == ("active", "registered")
 
 
-# --- which one is in use ------------------------------------------------------------------------
+@pytest.mark.parametrize("state", PackageState.values)
+def test_just_that_is_offered_which_is_granted(
+    first: ModelPackage, second: ModelPackage, state: str
+) -> None:
+    package = first if state == PackageState.ACTIVE else second
+    if state in {PackageState.SHADOW, PackageState.RETIRED}:
+        to = packages.shadow if state == PackageState.SHADOW else packages.retire
+        package = to(actor=SETUP, package=package)
+    offered = package_actions(package, first)
+    for name in ("activate", "shadow", "end_shadow", "retire"):
+        deed = getattr(packages, name)
+        assert getattr(offered, name) == granted(deed, actor=SETUP, package=package), name
+
+
+# --- which one is in use ----------------------------------------------------------------------
 
 
 def test_exactly_one_is_in_use(first: ModelPackage, second: ModelPackage) -> None:
@@ -284,120 +254,7 @@ def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(monkeypatc
     workers.load_model(sender="w", instance=instance)  # no exit
 
 
-# --- reading along ------------------------------------------------------------------------------
-
-
-def test_reading_along_is_never_heard(
-    world: World, engines: list[Path | None], first: ModelPackage, second: ModelPackage
-) -> None:
-    packages.shadow(actor=SETUP, package=second)
-    image = post(world, seed=1)
-    assert pipeline.drain() == 2
-    live, silent = image.analyses.order_by("priority")
-    assert (live.package_digest, live.speaks) == (first.digest, True)
-    assert (silent.package_digest, silent.speaks) == (second.digest, False)
-    assert silent.priority == Priority.SHADOW
-    report = DiagnosticReport.objects.get(specimen=world.specimen)
-    assert report.findings["fields"]["total"] == 1
-    assert not report.findings["fields"].get("pending")
-    assert len(engines) == 2, "each is loaded once"
-    pipeline.drain()
-    assert image.analyses.count() == 2, "what has been read along is not read again"
-
-
-def test_another_verdict_in_silence_moves_no_report(
-    world: World, first: ModelPackage, second: ModelPackage
-) -> None:
-    packages.shadow(actor=SETUP, package=second)
-    world.reported(SURE)
-    before = DiagnosticReport.objects.get(specimen=world.specimen)
-    [run] = analyses.claim(worker="w", limit=0, package=second.digest, background=4)
-    result = result_of(run, BENIGN, "classified") | {"package_digest": second.digest}
-    assert analyses.succeed(run, outcome="unusable", rejection="out_of_focus", result=result)
-    after = DiagnosticReport.objects.get(specimen=world.specimen)
-    assert (after.version, after.findings) == (before.version, before.findings)
-    run.image.refresh_from_db()
-    assert run.image.state == "accepted"
-
-
-def test_live_pictures_go_before_those_read_along(
-    world: World, engines: list[Path | None], first: ModelPackage, second: ModelPackage
-) -> None:
-    packages.shadow(actor=SETUP, package=second)
-    for seed in range(3):
-        post(world, seed=seed)
-    pipeline.drain()
-    order = Analysis.objects.order_by("finished_at").values_list("priority", flat=True)
-    assert list(order) == [Priority.LIVE] * 3 + [Priority.SHADOW] * 3
-
-
-def test_a_control_slide_is_not_read_along(
-    world: World, first: ModelPackage, second: ModelPackage
-) -> None:
-    packages.shadow(actor=SETUP, package=second)
-    run = world.claim(world.receive(1))
-    run.image.control_slide_id, run.image.specimen_id = world.control_slide.pk, None
-    assert packages.queue_shadows([run]) == 0
-
-
-def test_what_fails_in_silence_disturbs_nobody(
-    world: World, first: ModelPackage, second: ModelPackage
-) -> None:
-    packages.shadow(actor=SETUP, package=second)
-    before = world.reported()
-    [run] = analyses.claim(worker="w", limit=0, package=second.digest, background=4)
-    assert analyses.fail(run, code="internal")
-    assert DiagnosticReport.objects.get(pk=before.pk).findings == before.findings
-
-
-def test_ending_it_drops_what_waits_and_keeps_what_was_read(
-    world: World, engines: list[Path | None], first: ModelPackage, second: ModelPackage
-) -> None:
-    packages.shadow(actor=SETUP, package=second)
-    post(world, seed=1)
-    pipeline.drain()
-    world.succeed(world.receive(2))
-    silent = Analysis.objects.filter(priority=Priority.SHADOW)
-    assert silent.filter(state=AnalysisState.QUEUED).count() == 1
-    packages.end_shadow(actor=SETUP, package=second)
-    assert [run.state for run in silent] == [AnalysisState.SUCCEEDED]
-    post(world, seed=3)
-    pipeline.drain()
-    assert silent.count() == 1
-
-
-def test_one_at_a_time_reads_along_and_only_beside_one_in_use(
-    tmp_path: Path, second: ModelPackage
-) -> None:
-    with pytest.raises(Conflict) as alone:
-        packages.shadow(actor=SETUP, package=second)
-    assert alone.value.code == "no_active_package"
-    first = packages.register(actor=SETUP, folder=ml_packages.COMMITTED)
-    packages.activate(actor=SETUP, package=first)
-    packages.shadow(actor=SETUP, package=second)
-    third = packages.register(actor=SETUP, folder=folder(tmp_path, "3.0"))
-    with pytest.raises(Conflict) as taken:
-        packages.shadow(actor=SETUP, package=third)
-    assert taken.value.code == "shadow_taken"
-    with pytest.raises(Conflict) as not_it:
-        packages.end_shadow(actor=SETUP, package=third)
-    assert not_it.value.code == "not_shadow"
-
-
-def test_what_was_read_along_can_still_be_read_again_aloud(
-    world: World, engines: list[Path | None], first: ModelPackage, second: ModelPackage
-) -> None:
-    packages.shadow(actor=SETUP, package=second)
-    post(world, seed=1)
-    pipeline.drain()
-    assert reanalysis.progress(second.digest).total == 0
-    packages.activate(actor=SETUP, package=second)
-    assert sum(reanalysis.queue(actor=SETUP, where=Where(), package=second.digest)) == 1
-    pipeline.drain()
-    assert Analysis.objects.filter(package_digest=second.digest, speaks=True).count() == 1
-
-
-# --- the command --------------------------------------------------------------------------------
+# --- the command ------------------------------------------------------------------------------
 
 
 def run(*words: str, capsys: Any) -> str:
