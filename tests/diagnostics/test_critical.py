@@ -29,6 +29,7 @@ from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.accounts.roles import Role
 from hospital.audit.models import Entry
+from hospital.base import mailing
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.models import Event
 from tests.diagnostics.test_changes import amend, withdraw
@@ -547,7 +548,7 @@ def test_a_mail_server_that_is_away_is_tried_again(
         raise OSError("no route")
 
     with monkeypatch.context() as broken:
-        broken.setattr(escalation, "send_mail", away)
+        broken.setattr(mailing, "send_mail", away)
         assert swept_at(0.1) == []
     assert swept_at(0.5) == ["haematologist@example.org"]
     assert swept_at(1) == []
@@ -563,7 +564,7 @@ def test_a_watch_that_dies_while_it_mails_has_told_nobody(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(escalation, "send_mail", killed)
+        dying.setattr(mailing, "send_mail", killed)
         with pytest.raises(KeyboardInterrupt):
             swept_at(0.1)
     assert Escalation.objects.get().mailed_at is None
