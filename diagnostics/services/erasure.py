@@ -26,6 +26,7 @@ from diagnostics.models import (
     Specimen,
     Upload,
 )
+from diagnostics.models.analysis import OPEN
 from diagnostics.services import removal
 from hospital.accounts.selectors import clinic_topic
 from hospital.audit import erasure as trail
@@ -53,10 +54,14 @@ def erase_patient(*, actor: Actor, patient: Patient, reason: str) -> dict[str, i
     Raises:
         patients.holds.UnderHold: the data must stay (`legal_hold`); nothing is changed.
     """
+    runs = Analysis.objects.filter(image__specimen__patient=patient)
+    # A worker that is just writing about them is waited for, before we hold what it may need.
+    list(runs.select_for_update(of=("self",)).order_by("image_id", "pk").only("pk"))
     patient = Patient.objects.select_for_update().get(pk=patient.pk)
     holds.ensure_free(patient)
     specimens = Specimen.objects.filter(patient=patient)
-    # First and in one order: intake holds a specimen before its report, and adds nothing from here.
+    # In one order, before reports: intake holds a specimen before its report, and adds nothing
+    # from here.
     list(specimens.select_for_update().order_by("pk"))
     images = FieldImage.objects.filter(specimen__in=specimens)
     removal.plan(_files_of(images))
@@ -98,7 +103,11 @@ def _files_of(images: Any) -> set[str]:
 
 
 def _forget_pictures(images: Any) -> None:
-    """What was found in them, and what DICOM said. Their rows stay: one sent again is known."""
+    """What was found in them, and what DICOM said. Their rows stay: one sent again is known.
+
+    A run that waits or is under way goes as well: what its worker finds, it cannot store.
+    """
+    Analysis.objects.filter(image__in=images, state__in=OPEN).delete()
     HeatMap.objects.filter(analysis__image__in=images).delete()
     FoundCells.objects.filter(analysis__image__in=images).delete()
     DicomInstance.objects.filter(image__in=images).delete()
