@@ -17,7 +17,6 @@ from diagnostics.models import (
     Conclusion,
     DiagnosticReport,
     FieldImage,
-    ReportStatus,
     Rereading,
 )
 from diagnostics.models.analysis import CLASS_NAMES
@@ -27,6 +26,7 @@ from diagnostics.pages.family import family_context
 from diagnostics.pages.forms import ProofForm, SignForm
 from diagnostics.pages.own_calls import own_call_context
 from diagnostics.pages.presenting import Field, Row, age_in_words, cell_counts, fields_of
+from diagnostics.possible import case_actions
 from diagnostics.selectors import (
     analyses_visible_to,
     cells_named,
@@ -49,7 +49,7 @@ from diagnostics.services import (
     signed_words,
 )
 from diagnostics.services.specimens import close_specimen, reopen_specimen
-from hospital.accounts.selectors import clinic_ids_where, may, permissions_in
+from hospital.accounts.selectors import clinic_ids_where
 from hospital.accounts.signin.factors import has_app, has_passkey
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
@@ -104,12 +104,7 @@ def case_field(request: HttpRequest, report_id: UUID, image_id: UUID) -> HttpRes
     if field is None:
         raise Http404
     reading.note_seen(user=request.user, report=report)
-    context = {
-        "report": report,
-        "field": field,
-        "may_retry": may(request.user, "diagnostics.retry_analysis", report.clinic_id),
-        "may_release": may(request.user, "diagnostics.release_hold", report.clinic_id),
-    }
+    context = {"report": report, "field": field, "may": case_actions(request.user, report)}
     return render(request, "diagnostics/case/field.html", context)
 
 
@@ -205,27 +200,15 @@ def set_aside(request: HttpRequest, image_id: UUID) -> HttpResponse:
 @require_POST
 def close(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """No more pictures are taken in for the specimen."""
-    report = _closable(request, report_id)
-    actor = Actor.user(request.user)
-    return _done(
-        request,
-        report,
-        lambda: close_specimen(actor=actor, specimen=report.specimen),
-        "Closed. More pictures of this specimen are refused.",
-    )
+    done = "Closed. More pictures of this specimen are refused."
+    return _switch(request, report_id, close_specimen, done)
 
 
 @require_POST
 def reopen(request: HttpRequest, report_id: UUID) -> HttpResponse:
     """Pictures of the specimen are taken in again."""
-    report = _closable(request, report_id)
-    actor = Actor.user(request.user)
-    return _done(
-        request,
-        report,
-        lambda: reopen_specimen(actor=actor, specimen=report.specimen),
-        "Open again. Pictures of this specimen are taken in.",
-    )
+    done = "Open again. Pictures of this specimen are taken in."
+    return _switch(request, report_id, reopen_specimen, done)
 
 
 def _held(request: HttpRequest, image_id: UUID) -> tuple[FieldImage, DiagnosticReport]:
@@ -235,11 +218,14 @@ def _held(request: HttpRequest, image_id: UUID) -> tuple[FieldImage, DiagnosticR
     return image, get_object_or_404(reports, specimen_id=image.specimen_id)
 
 
-def _closable(request: HttpRequest, report_id: UUID) -> DiagnosticReport:
+def _switch(
+    request: HttpRequest, report_id: UUID, switch: Callable[..., None], done: str
+) -> HttpResponse:
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
-    if not may(request.user, "diagnostics.change_specimen", report.clinic_id):
+    if not case_actions(request.user, report).close:
         raise PermissionDenied("Your role does not let you close specimens in this clinic.")
-    return report
+    actor = Actor.user(request.user)
+    return _done(request, report, lambda: switch(actor=actor, specimen=report.specimen), done)
 
 
 def _done(
@@ -310,11 +296,9 @@ def _context(
     shown = request.GET.get("field", "")
     seen = fields_seen(user, report)
     chosen = next((f for f in fields if str(f.image.pk) == shown), fields[0] if fields else None)
-    rights = permissions_in(user, report.clinic_id)
-    may_sign = "diagnostics.sign_diagnosticreport" in rights
+    may = case_actions(user, report)
+    reads = may.sign or (may.send_back and not report.is_signed)
     left = left_context(report, fields, seen)
-    signable = report.status in {ReportStatus.PARTIAL, ReportStatus.PRELIMINARY}
-    reviewable = not report.veiled
     return {
         "report": report,
         "row": row,
@@ -325,9 +309,9 @@ def _context(
         "fields": fields,
         "seen": seen,
         **left,
-        "as_sheet": signable and may_sign and len(left["left"]) > 1 and row.clear,
-        "has_app": may_sign and has_app(user),
-        "has_passkey": may_sign and has_passkey(user),
+        "as_sheet": reads and len(left["left"]) > 1 and row.clear,
+        "has_app": may.signs and has_app(user),
+        "has_passkey": may.signs and has_passkey(user),
         "counts": cell_counts(fields, cells_named(report)),
         "nobody": UUID(int=0),
         "keys": KEYS,
@@ -336,15 +320,9 @@ def _context(
         "chosen": chosen,
         "form": form or SignForm(initial={"version": report.version}),
         "conclusions": Conclusion.choices,
-        "word_templates": signed_words.templates(report.clinic) if signable else {},
+        "word_templates": signed_words.templates(report.clinic) if may.sign or form else {},
         "versions": report.versions.select_related("signed_by"),
-        "may_retry": "diagnostics.retry_analysis" in rights,
-        "may_verify": reviewable
-        and report.status == ReportStatus.PARTIAL
-        and "diagnostics.verify_diagnosticreport" in rights,
-        "may_sign": reviewable and signable and may_sign and report.waiting_id is None,
-        "may_change": report.is_signed and may_sign and report.waiting_id is None,
-        "may_second": reviewable and may_sign and report.waiting is not None,
+        "may": may,
         "own_reading": report.waiting is not None and report.waiting.by_id == user.pk,
         "second_wanted": report.clinic.second_reader,
         "signatures": report.signatures.select_related("by"),
@@ -352,11 +330,9 @@ def _context(
         "waits": row.fields["pending"],
         "held": [field for field in fields if field.held],
         "mix_ups": mix_ups_of(user, report),
-        "may_release": "diagnostics.release_hold" in rights,
-        "may_close": "diagnostics.change_specimen" in rights,
         **family_context(user, report),
-        **own_call_context(user, report, rights),
-        **contacts_context(report, rights, call_form),
+        **own_call_context(user, report),
+        **contacts_context(report, may, call_form),
     }
 
 

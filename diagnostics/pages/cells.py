@@ -10,10 +10,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from diagnostics import alike
-from diagnostics.models import Analysis, CellCall, CellLabel, DiagnosticReport, FieldImage, Outcome
-from diagnostics.models.report import UNSIGNED, Certainty
+from diagnostics.models import Analysis, CellCall, CellLabel, FieldImage, Outcome
+from diagnostics.models.report import Certainty
 from diagnostics.pages import ahead
 from diagnostics.patient_message import DISCLAIMER
+from diagnostics.possible import case_actions
 from diagnostics.selectors import (
     calls_visible_to,
     images_visible_to,
@@ -23,7 +24,6 @@ from diagnostics.selectors import (
 )
 from diagnostics.services import drawing, heat, looking, own_call, reading
 from diagnostics.services.findings import certainty_of
-from hospital.accounts.selectors import may
 from hospital.base.problems import Refusal
 
 
@@ -50,7 +50,7 @@ def cells(request: HttpRequest, image_id: UUID) -> JsonResponse:
             "group": CellLabel.UNCERTAIN if hidden else _group_of(analysis),
             "own_call_first": hidden,
             "disclaimer": str(DISCLAIMER),
-            "may_call": _may_call(request.user, report),
+            "may_call": case_actions(request.user, report).name_cells,
             "calls": [_told(call, request.user) for call in standing_calls([analysis.pk])],
             **found,
         }
@@ -140,10 +140,6 @@ def _group_of(analysis: Analysis) -> str:
     if analysis.outcome == Outcome.CLASSIFIED and firm:
         return analysis.label
     return CellLabel.UNCERTAIN
-
-
-def _may_call(user: Any, report: DiagnosticReport) -> bool:
-    return report.status in UNSIGNED and may(user, "diagnostics.add_cellcall", report.clinic_id)
 
 
 def _told(call: CellCall, user: Any) -> dict[str, Any]:

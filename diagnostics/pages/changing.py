@@ -14,11 +14,11 @@ from diagnostics.documents.statement import of_version
 from diagnostics.models import Conclusion, DiagnosticReport, ReportStatus
 from diagnostics.pages.forms import AmendForm, ProofForm, WithdrawForm
 from diagnostics.plain_words import PLAIN
+from diagnostics.possible import case_actions
 from diagnostics.selectors import readers_of, reports_visible_to
 from diagnostics.services import reading, signed_words, signing
 from diagnostics.services.snapshots import is_whole
 from hospital.accounts.models import SecondReader
-from hospital.accounts.selectors import may
 from hospital.accounts.signin.factors import has_app, has_passkey
 
 _CHANGED = "Changed. Those who had read the earlier version are told."
@@ -80,7 +80,7 @@ def version(request: HttpRequest, report_id: UUID, number: int) -> HttpResponse:
 def _signed(request: HttpRequest, report_id: UUID) -> DiagnosticReport:
     """A report that the reader may sign; what may become of it, the service says."""
     report = get_object_or_404(reports_visible_to(request.user), pk=report_id)
-    if not may(request.user, signing.SIGN, report.clinic_id):
+    if not case_actions(request.user, report).signs:
         raise PermissionDenied("Your role does not let you do this in this clinic.")
     return report
 

@@ -11,12 +11,11 @@ from diagnostics.models import (
     CallEnd,
     ContactTry,
     CriticalFinding,
-    CriticalSource,
     DiagnosticReport,
     Recipient,
-    ReportStatus,
 )
 from diagnostics.models.critical import FAMILY
+from diagnostics.possible import CaseActions
 from diagnostics.services import contacts
 from hospital.base.problems import Refusal
 
@@ -55,12 +54,12 @@ class CallForm(forms.Form):
 
 
 def contacts_context(
-    report: DiagnosticReport, rights: frozenset[str], form: CallForm | None = None
+    report: DiagnosticReport, may: CaseActions, form: CallForm | None = None
 ) -> dict[str, Any]:
     """What the part 'Who was told' of the case page shows; `report` as it may be shown.
 
     Args:
-        rights: the permissions of its reader in the report's clinic.
+        may: what its reader may do.
         form: as it was sent, if it was.
     """
     told = report.contacts.select_related("by")
@@ -68,15 +67,8 @@ def contacts_context(
     own = findings.filter(report=report).order_by()
     backs = CallBack.objects.filter(pk__in=own.values("call_back")).order_by("-raised_at")
     shown = Prefetch("findings", findings.select_related("report__specimen"))
-    may_note = (
-        not report.veiled
-        and report.status != ReportStatus.CANCELLED
-        and bool(contacts.value_of(report))
-        and "diagnostics.add_contacttry" in rights
-    )
     form = form or CallForm(initial={"value": contacts.value_of(report)})
-    known = contacts.source_of(report) != CriticalSource.MODEL
-    if not (known and "diagnostics.tell_family" in rights):
+    if not may.tell_family:
         staff = [(code, name) for code, name in Recipient.choices if code not in FAMILY]
         form.fields["relation"].choices = staff  # type: ignore[attr-defined]
     return {
@@ -84,7 +76,6 @@ def contacts_context(
         "call_backs": []
         if report.veiled
         else list(backs.prefetch_related(shown, "escalations__person")),
-        "may_note_call": may_note,
         "call_form": form,
         "call_ends": CallEnd.choices,
     }

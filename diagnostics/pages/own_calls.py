@@ -12,8 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from diagnostics.concordance import ENOUGH, concordance_of
-from diagnostics.models import Conclusion, DiagnosticReport, ReportStatus
-from diagnostics.models.report import UNSIGNED
+from diagnostics.models import Conclusion, DiagnosticReport
 from diagnostics.pages.ranges import days_asked
 from diagnostics.selectors import own_calls_visible_to, reports_visible_to
 from diagnostics.services import own_call
@@ -73,18 +72,12 @@ def commit(request: HttpRequest, report_id: UUID) -> HttpResponse:
     return redirect("case", report_id)
 
 
-def own_call_context(user: Any, report: DiagnosticReport, rights: frozenset[str]) -> dict[str, Any]:
-    """What the 'Your own call' part of the case page shows; `report` as it may be shown.
-
-    Args:
-        rights: the permissions of `user` in the report's clinic.
-    """
+def own_call_context(user: Any, report: DiagnosticReport) -> dict[str, Any]:
+    """What the 'Your own call' part of the case page shows; `report` as it may be shown."""
     if not report.blind:
         return {}
-    open_ = report.status in UNSIGNED and report.status != ReportStatus.REGISTERED
     return {
         "own_call": own_call.own_call(user, report),
         "calls": [] if report.veiled else own_call.calls_on(report),
         "call_choices": Conclusion.choices,
-        "may_call": report.veiled and open_ and "diagnostics.add_owncall" in rights,
     }

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from diagnostics.comparison import SHOWN, compare
 from diagnostics.models import ModelPackage, PackageState
 from diagnostics.pages.ranges import RANGES, days_asked
+from diagnostics.possible import package_actions
 from diagnostics.services import packages
 from hospital.audit.services import Actor
 from hospital.base.problems import Refusal
@@ -35,8 +36,7 @@ def package_list(request: HttpRequest) -> HttpResponse:
     rows = list(ModelPackage.objects.select_related("before").order_by("-registered_at"))
     active = next((row for row in rows if row.state == PackageState.ACTIVE), None)
     context = {
-        "packages": rows,
-        "active": active,
+        "packages": [(row, package_actions(row, active)) for row in rows],
         "back_to": active.before if active else None,
         "here": "dashboard",
     }
@@ -49,7 +49,7 @@ def package_compare(request: HttpRequest, package_id: UUID) -> HttpResponse:
     """One package beside the one in use; the one in use beside the one before it."""
     _ensure_may(request)
     package = get_object_or_404(ModelPackage.objects.select_related("before"), pk=package_id)
-    beside = package.before if package.state == PackageState.ACTIVE else packages.in_use()
+    beside = packages.compared_with(package, packages.in_use())
     if beside is None:
         raise Http404
     days = days_asked(request)

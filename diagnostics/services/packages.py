@@ -52,6 +52,11 @@ def reading_along() -> ModelPackage | None:
     return ModelPackage.objects.filter(state=PackageState.SHADOW).first()
 
 
+def compared_with(package: ModelPackage, active: ModelPackage | None) -> ModelPackage | None:
+    """The one that `package` is set beside: `active`, the one in use; for that, the one before."""
+    return package.before if package.state == PackageState.ACTIVE else active
+
+
 def folder_of(package: ModelPackage | None) -> Path | None:
     """Where the package lies; for None the settings' own, None for the one in the code."""
     if package:

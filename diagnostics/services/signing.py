@@ -30,7 +30,7 @@ from hospital.accounts.services import confirm_identity
 from hospital.accounts.signin.identity import Proof
 from hospital.audit.services import Actor
 from hospital.base.problems import Conflict, Refusal
-from hospital.base.states import IllegalTransition, advance
+from hospital.base.states import advance, ensure_step
 
 SIGN = "diagnostics.sign_diagnosticreport"
 
@@ -260,8 +260,7 @@ def _conclude(
 
 
 def _wait(user: Any, report: DiagnosticReport, reading: Reading) -> DiagnosticReport:
-    if reading.becomes not in report.TRANSITIONS[report.status]:
-        raise IllegalTransition(f"A {report.status} report cannot become {reading.becomes}.")
+    ensure_step(report, reading.becomes, field="status")
     if report.status == ReportStatus.PARTIAL:
         advance(report, ReportStatus.PRELIMINARY, field="status")
     report.version += 1

@@ -87,6 +87,36 @@ def test_fields_are_turned_by_key_and_stay_chosen_through_news(hospital: Any, sc
     expect(page.locator("#case-field")).not_to_have_attribute("data-field", second)
 
 
+HOLD_ANSWERS = """() => {
+  const read = Response.prototype.json;
+  window.late = [];
+  Response.prototype.json = async function () {
+    const body = await read.call(this);
+    await new Promise((go) => window.late.push(go));
+    return body;
+  };
+}"""
+
+
+def test_outlines_that_come_late_are_not_laid_over_another_field(
+    hospital: Any, screen: Any
+) -> None:
+    page = outlined(opened(hospital, screen, two_fields(hospital), "technician"))
+    drawing = page.locator("svg.outlines")
+    own = drawing.inner_html()
+    page.evaluate(HOLD_ANSWERS)
+    for held in (1, 2):  # to the other field and back, before its outlines have come
+        page.keyboard.press("f")
+        page.wait_for_function("held => window.late.length === held", arg=held)
+    expect(drawing).to_have_count(0)
+    page.evaluate("() => window.late[0]()")
+    page.evaluate("() => new Promise((then) => setTimeout(then, 100))")
+    expect(drawing).to_have_count(0)
+    page.evaluate("() => window.late[1]()")
+    outlined(page)
+    assert drawing.inner_html() == own
+
+
 def test_a_picture_that_arrives_is_shown_and_outlined_when_it_is_read(
     hospital: Any, screen: Any
 ) -> None:

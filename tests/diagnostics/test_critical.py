@@ -23,6 +23,7 @@ from diagnostics.models import (
     EscalationStep,
 )
 from diagnostics.pages.contacts import contacts_context
+from diagnostics.possible import case_actions
 from diagnostics.selectors import open_call_backs
 from diagnostics.services import contacts, critical, escalation, own_call
 from diagnostics.services.specimens import register_specimen
@@ -345,7 +346,7 @@ def test_the_record_says_of_each_call_back_only_what_was_told_by_it(world: World
     told, untold = while_telling(world, "pro_b")
     world.call(told, **CLINICIAN, outcome="confirmed")
     for report, stands in ((told, "Told and read back"), (untold, "To be told")):
-        (back,) = contacts_context(report, frozenset())["call_backs"]
+        (back,) = contacts_context(report, case_actions(world.technician, report))["call_backs"]
         assert back.get_state_display() == stands
         assert {finding.report for finding in back.findings.all()} == {report}
 

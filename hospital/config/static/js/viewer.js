@@ -33,7 +33,7 @@ const viewer = window.OpenSeadragon({
   gestureSettingsTouch: { clickToZoom: false, dblClickToZoom: true },
 });
 
-let shown = { field: "", stamp: "" };
+let shown = { field: "", stamp: "" }; // another object with each turn of the page
 let drawing = null; // the <svg> with the outlines
 const pictures = {}; // what lies over the field, by the layer's name
 
@@ -83,13 +83,13 @@ function lay(name, url) {
   const opacity = url ? opacityOf(name) : 0;
   if (pictures[name]) return pictures[name].setOpacity(opacity);
   if (!opacity || !viewer.world.getItemCount()) return;
-  const { field } = shown;
+  const turn = shown;
   viewer.addSimpleImage({
     url,
     width: 1,
     opacity,
     success: ({ item }) => {
-      if (field !== shown.field || pictures[name]) return viewer.world.removeItem(item);
+      if (turn !== shown || pictures[name]) return viewer.world.removeItem(item);
       pictures[name] = item;
       paint();
     },
@@ -166,15 +166,18 @@ function clear() {
 
 async function draw(article) {
   const { field, stamp, cells: address } = article.dataset;
-  shown.stamp = stamp;
+  const turn = shown;
+  turn.stamp = stamp;
   if (!address) return;
   const answer = await fetch(address, { headers: { Accept: "application/json" } }).catch(() => null);
-  if (field !== shown.field) return; // somebody has turned the page meanwhile
-  if (!answer?.ok) {
+  const known = answer?.ok && (await answer.json().catch(() => null));
+  // Somebody has turned the page meanwhile, perhaps there and back; or newer outlines are asked for.
+  if (turn !== shown || stamp !== turn.stamp) return;
+  if (!known) {
     note.textContent = answer?.status === 404 ? note.dataset.none : note.dataset.failed;
     return;
   }
-  const found = { field, ...(await answer.json()) };
+  const found = { field, ...known };
   if (drawing) viewer.removeOverlay(drawing);
   drawing = outlined(found);
   viewer.addOverlay({ element: drawing, location: viewer.world.getItemAt(0).getBounds() });
