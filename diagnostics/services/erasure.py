@@ -27,7 +27,7 @@ from diagnostics.models import (
     Upload,
 )
 from diagnostics.models.analysis import OPEN
-from diagnostics.services import removal
+from diagnostics.services import drawing, removal
 from hospital.accounts.selectors import clinic_topic
 from hospital.audit import erasure as trail
 from hospital.audit.models import Entry
@@ -87,7 +87,7 @@ def erase_patient(*, actor: Actor, patient: Patient, reason: str) -> dict[str, i
 
 
 def _files_of(images: Any) -> set[str]:
-    """The stored files of the pictures, and the folders of drawings.
+    """The stored files of the pictures, the folders of drawings, and the copies for paper.
 
     Some may be another patient's pictures as well (see `mix_ups`): whoever removes them looks.
     """
@@ -98,7 +98,9 @@ def _files_of(images: Any) -> set[str]:
     analyses = Analysis.objects.filter(image__in=images)
     for row in analyses.values_list("segmented_key", "overlay_key", "thumbnail_key"):
         keys.update(row)
-    keys |= {f"derived/{pk}/" for pk in analyses.values_list("pk", flat=True)}
+    runs = set(analyses.values_list("pk", flat=True))
+    keys |= {f"derived/{pk}/" for pk in runs}
+    keys |= {drawing.printed_key(pk) for pk in runs | set(images.values_list("pk", flat=True))}
     return keys - {""}
 
 

@@ -76,7 +76,7 @@ def never_seen(world: World) -> Patient:
 
 
 def treated(world: World) -> DiagnosticReport:
-    """A signed report with a comment, a drawn picture, a DICOM object, and a guardian who read."""
+    """A signed report with a comment, a drawn picture, a DICOM object, a guardian who printed."""
     report = world.reported()
     image = FieldImage.objects.get(specimen=world.specimen)
     world.outline(image.analyses.get())
@@ -87,6 +87,8 @@ def treated(world: World) -> DiagnosticReport:
     client = Client()
     client.force_login(world.guardian)
     assert client.get(f"/portal/reports/{report.pk}/").status_code == 200
+    assert client.get(f"/portal/reports/{report.pk}/report.pdf").status_code == 200
+    assert stored("derived/printed")
     world.call(report, name="Nadia Rahman", note="Amina's mother")
     report.refresh_from_db()
     return report
