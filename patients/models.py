@@ -202,7 +202,7 @@ class Invitation(models.Model):
 class Kept(models.TextChoices):
     """What is kept for a period of its own."""
 
-    PATIENTS = "patients", "Patients, from their last specimen on"
+    PATIENTS = "patients", "Patients, from their last specimen or registration on"
     EVENTS = "events", "The log that screens catch up from"
     LOOKS = "looks", "Which pictures a reader was shown"
 

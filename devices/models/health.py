@@ -63,6 +63,9 @@ class Alert(models.Model):
     mailed_at = models.DateTimeField(
         null=True, editable=False, help_text="When the device managers were written to."
     )
+    mailing_until = models.DateTimeField(
+        null=True, editable=False, help_text="Somebody is at it, unless they died."
+    )
 
     class Meta:
         ordering = ["-raised_at"]

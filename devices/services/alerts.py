@@ -2,17 +2,14 @@
 
 The row is the alert. Screens are told in the transaction that opens or closes it; mails are sent
 from the rows by the watch (`mail_alerts`), so that no heartbeat waits for a mail server and no mail
-is lost with a process.
+is lost with a process (`hospital.base.mailing`).
 """
 
-import logging
 from collections.abc import Sequence
-from datetime import timedelta
 from itertools import groupby
 from uuid import UUID
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
@@ -21,13 +18,11 @@ from hospital.accounts.models import Clinic
 from hospital.accounts.roles import Role
 from hospital.accounts.selectors import fleet_topic, staff_mails
 from hospital.audit.services import Actor, record
+from hospital.base import mailing
 from hospital.live.services import publish
 
-log = logging.getLogger(__name__)
-
 WATCH = Actor.system("watch")
-# What is older than this when a mail server comes back is no news any more.
-NEWS = timedelta(days=1)
+DUE = {"mailed_at": None, "cleared_at": None}
 
 
 @transaction.atomic
@@ -93,42 +88,23 @@ def mail_alerts() -> int:
     them for the next time, for a day.
     """
     unmailed = Alert.objects.filter(
-        mailed_at=None, cleared_at=None, raised_at__gte=timezone.now() - NEWS
+        mailed_at=None, cleared_at=None, raised_at__gte=timezone.now() - mailing.NEWS
     )
     rows = unmailed.select_related("device__clinic").order_by("device__clinic_id", "raised_at")
     mailed = 0
     for clinic, alerts in groupby(rows, key=lambda alert: alert.device.clinic):
-        mailed += _mail(clinic, [alert for alert in alerts if _claim(alert)])
+        mailed += _mail(clinic, [alert for alert in alerts if mailing.claim(alert, **DUE)])
     return mailed
 
 
-def _claim(alert: Alert) -> bool:
-    rows = Alert.objects.filter(pk=alert.pk, mailed_at=None)
-    return bool(rows.update(mailed_at=timezone.now()))
-
-
 def _mail(clinic: Clinic, alerts: Sequence[Alert]) -> int:
-    to = staff_mails(clinic, Role.DEVICE_MANAGER)
-    if not alerts or not to:
+    if not alerts:
         return 0
     more = f" and {len(alerts) - 1} more" if len(alerts) > 1 else ""
     subject = f"[{clinic.name}] {alerts[0].device.name}: {alerts[0].get_kind_display()}{more}"
-    # A header is one line, whatever a name holds; and one message for each, because colleagues'
-    # addresses are nobody else's business.
-    subject, text = " ".join(subject.split()), _text(alerts)
-    if sum(_sent(subject, text, address) for address in to):
-        return len(alerts)
-    Alert.objects.filter(pk__in=[alert.pk for alert in alerts]).update(mailed_at=None)
-    return 0
-
-
-def _sent(subject: str, text: str, address: str) -> bool:
-    try:
-        send_mail(subject, text, None, [address])
-    except OSError as error:
-        log.warning("an alert was not mailed (%s); the next watch tries again", error)
-        return False
-    return True
+    letters = dict.fromkeys(staff_mails(clinic, Role.DEVICE_MANAGER), (subject, _text(alerts)))
+    ours = Alert.objects.filter(pk__in=[alert.pk for alert in alerts], mailed_at=None)
+    return len(alerts) if mailing.send(ours, letters, mailed_at=timezone.now()) else 0
 
 
 def _text(alerts: Sequence[Alert]) -> str:

@@ -13,7 +13,7 @@ QUALITY = 85
 
 def printed(field: Field) -> bytes | None:
     """The field as JPEG, outlined where cells were found; None when it cannot be read any more."""
-    key = f"derived/printed/{field.analysis_id or field.image_id}.jpg"
+    key = drawing.printed_key(field.analysis_id or field.image_id)
     try:
         return drawing.once(key, lambda: _shrunk(_shown(field)))
     except (FileNotFoundError, images.ImageRefused):

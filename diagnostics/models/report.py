@@ -173,6 +173,9 @@ class DiagnosticReport(models.Model):
         null=True, help_text="When the family was let in to what stands now, or stood before."
     )
     mail_due = models.BooleanField(default=False, editable=False)
+    mailing_until = models.DateTimeField(
+        null=True, editable=False, help_text="Somebody is at it, unless they died."
+    )
     # With a default of the database's: what fills an archive need not know it.
     blind = models.BooleanField(
         default=False,

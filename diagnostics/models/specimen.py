@@ -43,7 +43,10 @@ class Specimen(models.Model):
     stain = models.CharField(max_length=30, choices=Stain.choices, default=Stain.WRIGHT_GIEMSA)
     registered_at = models.DateTimeField(default=timezone.now, editable=False)
     closed_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="No pictures are taken in since then."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When it was closed: no pictures are taken in from then on.",
     )
 
     class Meta:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from diagnostics.models import Analysis, AnalysisState, Priority
 from diagnostics.models.analysis import OPEN
-from diagnostics.services import bell, controls, holds, reports
+from diagnostics.services import bell, controls, guards, holds, reports
 from diagnostics.services.results import PIPELINE, REJECTING, Found, succeed_all
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, record
@@ -217,7 +217,8 @@ def retry(*, user: Any, analysis: Analysis) -> None:
     Raises:
         Forbidden: `user` may not do so in the picture's clinic.
         hospital.base.states.IllegalTransition: it has not failed.
-        Conflict: another run of the same picture is under way, or it is of a control slide.
+        Conflict: another run of the same picture is under way, it is of a control slide, or its
+            patient is erased.
     """
     image = analysis.image
     if not may(user, "diagnostics.retry_analysis", image.clinic_id):
@@ -227,6 +228,7 @@ def retry(*, user: Any, analysis: Analysis) -> None:
             "A control that failed is not tried again: take another picture of the slide.",
             code="control_decided",
         )
+    guards.ensure_not_erased(image)
     if image.analyses.filter(state__in=OPEN).exists():
         raise Conflict("This picture is being analysed already.", code="analysis_open")
     advance(analysis, AnalysisState.QUEUED, failure="", attempts=0, queued_at=timezone.now())

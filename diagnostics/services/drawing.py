@@ -32,6 +32,11 @@ def keys_for(analysis_id: UUID) -> dict[str, str]:
     }
 
 
+def printed_key(of: UUID | str) -> str:
+    """Where the small copy for paper stands of an analysis, or of a picture that has none."""
+    return f"derived/printed/{of}.jpg"
+
+
 def key_of(analysis: Analysis, kind: str) -> str:
     """Where the 'segmented', 'overlay' or 'thumbnail' picture stands, or will."""
     return {

@@ -26,7 +26,8 @@ from diagnostics.models import (
     Specimen,
     Upload,
 )
-from diagnostics.services import removal
+from diagnostics.models.analysis import OPEN
+from diagnostics.services import drawing, removal
 from hospital.accounts.selectors import clinic_topic
 from hospital.audit import erasure as trail
 from hospital.audit.models import Entry
@@ -53,10 +54,14 @@ def erase_patient(*, actor: Actor, patient: Patient, reason: str) -> dict[str, i
     Raises:
         patients.holds.UnderHold: the data must stay (`legal_hold`); nothing is changed.
     """
+    runs = Analysis.objects.filter(image__specimen__patient=patient)
+    # A worker that is just writing about them is waited for, before we hold what it may need.
+    list(runs.select_for_update(of=("self",)).order_by("image_id", "pk").only("pk"))
     patient = Patient.objects.select_for_update().get(pk=patient.pk)
     holds.ensure_free(patient)
     specimens = Specimen.objects.filter(patient=patient)
-    # First and in one order: intake holds a specimen before its report, and adds nothing from here.
+    # In one order, before reports: intake holds a specimen before its report, and adds nothing
+    # from here.
     list(specimens.select_for_update().order_by("pk"))
     images = FieldImage.objects.filter(specimen__in=specimens)
     removal.plan(_files_of(images))
@@ -82,7 +87,7 @@ def erase_patient(*, actor: Actor, patient: Patient, reason: str) -> dict[str, i
 
 
 def _files_of(images: Any) -> set[str]:
-    """The stored files of the pictures, and the folders of drawings.
+    """The stored files of the pictures, the folders of drawings, and the copies for paper.
 
     Some may be another patient's pictures as well (see `mix_ups`): whoever removes them looks.
     """
@@ -93,12 +98,18 @@ def _files_of(images: Any) -> set[str]:
     analyses = Analysis.objects.filter(image__in=images)
     for row in analyses.values_list("segmented_key", "overlay_key", "thumbnail_key"):
         keys.update(row)
-    keys |= {f"derived/{pk}/" for pk in analyses.values_list("pk", flat=True)}
+    runs = set(analyses.values_list("pk", flat=True))
+    keys |= {f"derived/{pk}/" for pk in runs}
+    keys |= {drawing.printed_key(pk) for pk in runs | set(images.values_list("pk", flat=True))}
     return keys - {""}
 
 
 def _forget_pictures(images: Any) -> None:
-    """What was found in them, and what DICOM said. Their rows stay: one sent again is known."""
+    """What was found in them, and what DICOM said. Their rows stay: one sent again is known.
+
+    A run that waits or is under way goes as well: what its worker finds, it cannot store.
+    """
+    Analysis.objects.filter(image__in=images, state__in=OPEN).delete()
     HeatMap.objects.filter(analysis__image__in=images).delete()
     FoundCells.objects.filter(analysis__image__in=images).delete()
     DicomInstance.objects.filter(image__in=images).delete()

@@ -1,19 +1,15 @@
 """Who is told when nobody has called: the clinic's chain, taken step by step by the watch.
 
 The rows are the truth: a step is a row that can be there once, the mail is sent from it. So two
-watches at once tell nobody twice, and one that dies loses nothing: another sends its mails, at
-worst some of them again.
+watches at once tell nobody twice, and one that dies loses nothing: see `hospital.base.mailing`.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,15 +17,10 @@ from diagnostics.models import CallBack, CallBackState, Escalation, EscalationSt
 from hospital.accounts.roles import Role
 from hospital.accounts.selectors import clinic_topic, staff_mails
 from hospital.audit.services import Actor, record
+from hospital.base import mailing
 from hospital.live.services import publish
 
-log = logging.getLogger(__name__)
-
 WATCH = Actor.system("watch")
-# What is older than this when a mail server comes back is no news any more.
-NEWS = timedelta(days=1)
-# Longer than a mail server may let us wait for one mail, step by step (EMAIL_TIMEOUT each).
-LEASE = timedelta(minutes=2)
 # The chain of a clinic that has given none.
 USUAL = ((0, Role.HAEMATOLOGIST), (30, Role.HAEMATOLOGIST), (60, Role.ADMINISTRATOR))
 
@@ -110,45 +101,20 @@ def publish_change(call_back: CallBack) -> None:
 
 
 def _mail_due() -> int:
-    fresh = Escalation.objects.filter(mailed_at=None, at__gte=timezone.now() - NEWS)
+    fresh = Escalation.objects.filter(mailed_at=None, at__gte=timezone.now() - mailing.NEWS)
     rows = fresh.filter(call_back__state=CallBackState.OPEN).select_related("call_back__clinic")
-    return sum(_mail(row) for row in rows.order_by("at")[:200] if _claim(row))
-
-
-def _claim(row: Escalation) -> bool:
-    """Whether it is ours to mail for a while; if we die meanwhile, another's afterwards."""
-    now = timezone.now()
-    free = Q(mailing_until=None) | Q(mailing_until__lte=now)
-    rows = Escalation.objects.filter(free, pk=row.pk, mailed_at=None)
-    return bool(rows.update(mailing_until=now + LEASE))
+    waiting = rows.order_by("at")[:200]
+    return sum(_mail(row) for row in waiting if mailing.claim(row, mailed_at=None))
 
 
 def _mail(row: Escalation) -> bool:
-    """Mailed is what was sent: rather told twice than a row that says so of nobody."""
     clinic = row.call_back.clinic
     to = staff_mails(clinic, Role(row.role)) if row.role else [row.person.email]  # type: ignore[union-attr]
-    to = [address for address in to if address]
     subject = _("[%(clinic)s] A result has to be told at once") % {"clinic": clinic.name}
-    subject, text = " ".join(subject.split()), _text(row.call_back)
+    letter = subject, _text(row.call_back)
     ours = Escalation.objects.filter(pk=row.pk, mailed_at=None)
-    sent = 0
-    # One message for each: colleagues' addresses are nobody else's business.
-    for address in to:
-        ours.update(mailing_until=timezone.now() + LEASE)
-        sent += _sent(subject, text, address)
-    mailed_at = timezone.now() if sent or not to else None
-    ours.update(mailed_at=mailed_at, mailing_until=None)
-    return bool(sent)
-
-
-def _sent(subject: str, text: str, address: str) -> bool:
-    try:
-        send_mail(subject, text, None, [address])
-    # An address that is none is a ValueError, and stops none of the others.
-    except (OSError, ValueError) as error:
-        log.warning("a call-back was not mailed (%s); the next watch tries again", error)
-        return False
-    return True
+    letters = {address: letter for address in to if address}
+    return mailing.send(ours, letters, mailed_at=timezone.now())
 
 
 def _text(call_back: CallBack) -> str:

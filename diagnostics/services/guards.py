@@ -1,8 +1,8 @@
-"""What must hold before anybody puts a name to a report; each refuses with a stable code."""
+"""What must hold before anybody acts on a report or picture; each refuses with a stable code."""
 
 from typing import Any
 
-from diagnostics.models import DiagnosticReport, Signature
+from diagnostics.models import DiagnosticReport, FieldImage, Signature
 from diagnostics.selectors import fields_left
 from diagnostics.services import own_call
 from diagnostics.services.findings import counting
@@ -48,6 +48,19 @@ def ensure_something_counts(report: DiagnosticReport) -> None:
             "Every picture of this report is held. Release those that you trust, or have them "
             "taken again; then go on.",
             code="all_held",
+        )
+
+
+def ensure_not_erased(image: FieldImage) -> None:
+    """Pass a picture that is still somebody's, or a control slide's.
+
+    Raises:
+        Conflict: its patient is erased (`patient_erased`).
+    """
+    if image.specimen and image.specimen.patient.erased_at:
+        raise Conflict(
+            "This patient's data is erased: there is no picture to look at any more.",
+            code="patient_erased",
         )
 
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from diagnostics.models import Analysis, DiagnosticReport, HeatMap, HeatMapState
-from diagnostics.services import bell, own_call
+from diagnostics.services import bell, guards, own_call
 from diagnostics.services.analyses import lease_end
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
@@ -42,11 +42,12 @@ def ask(*, user: Any, analysis: Analysis) -> HeatMap:
     Raises:
         Forbidden: `user` may not look at analyses in the picture's clinic.
         Conflict: the model was not shown this picture, so there is nothing to explain; or its
-            word is hidden from `user`.
+            word is hidden from `user`; or the patient is erased.
     """
     image = analysis.image
     if not may(user, "diagnostics.view_analysis", image.clinic_id):
         raise Forbidden("Your role does not let you look at analyses in this clinic.")
+    guards.ensure_not_erased(image)
     report = DiagnosticReport.objects.filter(specimen=image.specimen_id).first()
     if report is not None:
         own_call.ensure_called(user, report)
@@ -104,9 +105,19 @@ def exhausted(heat: HeatMap) -> bool:
 
 @transaction.atomic
 def drawn(heat: HeatMap, png: bytes) -> bool:
-    """Store the map, a PNG to be laid over the picture. False when another worker was first."""
-    key = files.put(f"derived/{heat.pk}/heat.png", png)
-    return _settle(heat, HeatMapState.DRAWN, storage_key=key)
+    """Store the map, a PNG to be laid over the picture.
+
+    False, with nothing stored, when another worker was first or the patient is erased.
+
+    Raises:
+        OSError: it could not be stored; the row is as it was.
+    """
+    key = f"derived/{heat.pk}/heat.png"
+    # First, which holds the row: whose patient was erased meanwhile has none, and gets no file.
+    if not _settle(heat, HeatMapState.DRAWN, storage_key=key):
+        return False
+    files.put(key, png)
+    return True
 
 
 @transaction.atomic

@@ -1,26 +1,18 @@
 """Mails to families: that there is something new in the portal, never what.
 
 A release marks its report (`release.settle`), the watch mails it: no signature waits for a mail
-server, and no mail is lost with a process.
+server, and no mail is lost with a process (`hospital.base.mailing`).
 """
 
-import logging
-from datetime import timedelta
-
 from django.conf import settings
-from django.core.mail import send_mail
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from diagnostics.models import DiagnosticReport
 from diagnostics.services import release
+from hospital.base import mailing
 from hospital.base.shaping import apart
 from patients.selectors import family_mails
-
-log = logging.getLogger(__name__)
-
-# What is older than this when a mail server comes back is no news any more.
-NEWS = timedelta(days=1)
 
 
 def mail_families() -> dict[str, int]:
@@ -30,35 +22,25 @@ def mail_families() -> dict[str, int]:
     """
     due = DiagnosticReport.objects.filter(mail_due=True).order_by()
     reports = due.select_related("patient__clinic")[:200]
-    return {"mailed_families": sum(_mail(report) for report in reports if _claim(report))}
-
-
-def _claim(report: DiagnosticReport) -> bool:
-    rows = DiagnosticReport.objects.filter(pk=report.pk, mail_due=True)
-    return bool(rows.update(mail_due=False))
+    return {"mailed_families": sum(map(_mail, reports))}
 
 
 def _mail(report: DiagnosticReport) -> bool:
-    is_news = report.released_at and report.released_at >= timezone.now() - NEWS
-    if not settings.PORTAL_MAILS or not is_news or not release.is_open(report):
+    # What is released anew meanwhile is news of its own.
+    due = {"mail_due": True, "released_at": report.released_at}
+    if not mailing.claim(report, **due):
         return False
-    to = family_mails(report.patient)
-    # One message for each: who else reads about a child is not told by a mail.
-    if not to or sum(_sent(report, address, language) for address, language in to.items()):
-        return bool(to)
-    DiagnosticReport.objects.filter(pk=report.pk).update(mail_due=True)
-    return False
+    is_news = report.released_at and report.released_at >= timezone.now() - mailing.NEWS
+    wanted = settings.PORTAL_MAILS and is_news and release.is_open(report)
+    to = family_mails(report.patient) if wanted else {}
+    letters = {address: _letter(report, language) for address, language in to.items()}
+    ours = DiagnosticReport.objects.filter(pk=report.pk, **due)
+    return mailing.send(ours, letters, mail_due=False)
 
 
-def _sent(report: DiagnosticReport, address: str, language: str) -> bool:
+def _letter(report: DiagnosticReport, language: str) -> mailing.Letter:
     with translation.override(language):
-        subject, text = _("Something new in your portal"), _text(report)
-    try:
-        send_mail(subject, text, None, [address])
-    except OSError as error:
-        log.warning("a family was not mailed (%s); the next watch tries again", error)
-        return False
-    return True
+        return _("Something new in your portal"), _text(report)
 
 
 def _text(report: DiagnosticReport) -> str:

@@ -79,8 +79,10 @@ class Where:
         Raises:
             UnknownFilter: a value that cannot be right; a typo must not mean 'everything'.
         """
-        # A control is decided once, and the probe's pictures come and go.
-        images = FieldImage.objects.filter(specimen__clinic__probe=False)
+        # A control is decided once, the probe's pictures come and go, the erased's are gone.
+        images = FieldImage.objects.filter(
+            specimen__clinic__probe=False, specimen__patient__erased_at=None
+        )
         if self.clinic:
             images = images.filter(specimen__clinic=_known(Clinic, "clinic", code=self.clinic))
         if self.device:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from diagnostics.models import FieldSeen
@@ -113,13 +113,13 @@ def _rows(rule: RetentionRule) -> QuerySet[Any]:
 
 
 def _old_patients(rule: RetentionRule) -> QuerySet[Patient]:
-    """Not seen for so long, old enough, and not erased yet."""
+    """Registered and last seen so long ago, old enough, and not erased yet."""
     grown = timezone.localdate() - timedelta(days=round(rule.until_age * DAYS_IN_YEAR))
     rows = Patient.objects.filter(clinic__probe=False).filter(
         erased_at__isnull=True, registered_at__lt=_before(rule), birth_date__lte=grown
     )
-    rows = rows.annotate(last=Max("specimens__registered_at"))
-    return rows.exclude(last__gte=_before(rule)).order_by("registered_at")
+    seen = rows.exclude(specimens__registered_at__gte=_before(rule))
+    return seen.order_by("registered_at")
 
 
 def _before(rule: RetentionRule) -> Any:

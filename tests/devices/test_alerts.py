@@ -7,15 +7,16 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+import time_machine
 from django.core import mail
 from django.db import connection
 from django.utils import timezone
 
 from devices.models import Alert, AlertKind
-from devices.services import alerts
 from devices.services.alerts import clear_alert, mail_alerts, raise_alert
 from hospital.accounts.selectors import fleet_topic, live_topics
 from hospital.audit.models import Entry
+from hospital.base import mailing
 from hospital.live.models import Event
 from tests.world import World, found
 
@@ -138,10 +139,31 @@ def test_a_mail_server_that_is_away_delays_the_mail(
 
     raise_alert(device=world.device, kind=AlertKind.SILENT)
     with monkeypatch.context() as patched:
-        patched.setattr(alerts, "send_mail", away)
+        patched.setattr(mailing, "send_mail", away)
         assert mail_alerts() == 0
     assert mail_alerts() == 1
     assert len(mail.outbox) == 1
+
+
+def test_a_watch_that_dies_while_it_mails_leaves_the_alerts_to_another(
+    world: World, manager: Any, monkeypatch: Any
+) -> None:
+    """Not at once, for the first may only be slow."""
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    raise_alert(device=world.device, kind=AlertKind.SILENT)
+    raise_alert(device=world.device, kind=AlertKind.DISK)
+    with monkeypatch.context() as dying:
+        dying.setattr(mailing, "send_mail", killed)
+        with pytest.raises(KeyboardInterrupt):
+            mail_alerts()
+    assert not Alert.objects.exclude(mailed_at=None).exists()
+    assert mail_alerts() == 0
+    with time_machine.travel(timezone.now() + mailing.LEASE):
+        assert mail_alerts() == 2
+        assert mail_alerts() == 0
 
 
 def test_old_news_is_not_mailed(world: World, manager: Any) -> None:

@@ -17,6 +17,7 @@ from diagnostics.models import (
 from diagnostics.services import escalation
 from hospital.accounts.models import User
 from hospital.accounts.roles import Role
+from hospital.base import mailing
 from tests.diagnostics.test_critical import CLINICIAN, second, sign
 from tests.world import SETUP, World
 
@@ -106,7 +107,7 @@ def test_a_mail_server_that_is_away_is_tried_again(
         raise OSError("no route")
 
     with monkeypatch.context() as broken:
-        broken.setattr(escalation, "send_mail", away)
+        broken.setattr(mailing, "send_mail", away)
         assert swept_at(0.1) == []
     assert swept_at(0.5) == ["haematologist@example.org"]
     assert swept_at(1) == []
@@ -122,7 +123,7 @@ def test_a_watch_that_dies_while_it_mails_has_told_nobody(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(escalation, "send_mail", killed)
+        dying.setattr(mailing, "send_mail", killed)
         with pytest.raises(KeyboardInterrupt):
             swept_at(0.1)
     assert Escalation.objects.get().mailed_at is None

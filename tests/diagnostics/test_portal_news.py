@@ -13,6 +13,7 @@ from django.utils import timezone
 from diagnostics.models import DiagnosticReport, Receipt, ReleaseWay
 from diagnostics.selectors import readers_of
 from diagnostics.services import notices, signing
+from hospital.base import mailing
 from patients.models import PortalAccess, Relation
 from patients.services import grant_portal_access, revoke_portal_access
 from tests.world import PASSWORD, SETUP, World, look, look_and_sign
@@ -108,11 +109,48 @@ def test_a_mail_server_that_is_away_is_tried_again_for_a_day(
 
     sign(world)
     with monkeypatch.context() as patched:
-        patched.setattr(notices, "send_mail", away)
+        patched.setattr(mailing, "send_mail", away)
         assert notices.mail_families() == {"mailed_families": 0}
     assert notices.mail_families() == {"mailed_families": 1}
     DiagnosticReport.objects.update(mail_due=True)
     with time_machine.travel(timezone.now() + timedelta(hours=25)):
+        assert notices.mail_families() == {"mailed_families": 0}
+
+
+def test_a_watch_that_dies_while_it_mails_leaves_the_family_to_another(
+    world: World, monkeypatch: Any
+) -> None:
+    """Not at once, for the first may only be slow."""
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    sign(world)
+    with monkeypatch.context() as dying:
+        dying.setattr(mailing, "send_mail", killed)
+        with pytest.raises(KeyboardInterrupt):
+            notices.mail_families()
+    assert notices.mail_families() == {"mailed_families": 0}
+    with time_machine.travel(timezone.now() + mailing.LEASE):
+        assert notices.mail_families() == {"mailed_families": 1}
+        assert notices.mail_families() == {"mailed_families": 0}
+
+
+def test_what_is_released_anew_while_the_mail_goes_is_mailed_as_well(
+    world: World, monkeypatch: Any
+) -> None:
+    report = sign(world, "benign")
+    send_mail = mailing.send_mail
+
+    def slowly(*letter: Any) -> None:
+        monkeypatch.setattr(mailing, "send_mail", send_mail)
+        amend(world, report, "pro_b")
+        send_mail(*letter)
+
+    monkeypatch.setattr(mailing, "send_mail", slowly)
+    assert notices.mail_families() == {"mailed_families": 1}
+    with time_machine.travel(timezone.now() + mailing.LEASE):
+        assert notices.mail_families() == {"mailed_families": 1}
         assert notices.mail_families() == {"mailed_families": 0}
 
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,11 +20,23 @@ from diagnostics.models import (
     DicomInstance,
     FieldImage,
     FileToRemove,
+    FoundCells,
+    Outcome,
     ReportVersion,
     Specimen,
 )
-from diagnostics.services import dicom, drawing, removal, retention
+from diagnostics.services import (
+    analyses,
+    dicom,
+    drawing,
+    heat,
+    reanalysis,
+    removal,
+    results,
+    retention,
+)
 from diagnostics.services.erasure import erase_patient
+from diagnostics.services.results import Found
 from diagnostics.services.specimens import close_specimen, reopen_specimen
 from hospital.accounts.models import User
 from hospital.audit import sealing
@@ -37,7 +50,7 @@ from patients import holds
 from patients.models import LegalHold, Patient
 from patients.services import register_patient
 from tests.dicom_objects import dataset, part10
-from tests.world import SETUP, World, _specimen, found, look_and_sign
+from tests.world import SETUP, SURE, World, _specimen, found, look_and_sign, result_of
 
 PERSONAL = ("Rahman", "Amina", "Nadia", "'N-1'", '"N-1"', "N-2026-0001", "2019-04-02")
 
@@ -48,8 +61,22 @@ def _keys(settings: Any, tmp_path: Any) -> None:
     settings.AUDIT_KEY_FILE = str(tmp_path / "audit-key.pem")
 
 
+@pytest.fixture
+def never_seen(world: World) -> Patient:
+    """Registered, and never examined."""
+    return register_patient(
+        actor=SETUP,
+        clinic=world.clinic,
+        mrn="N-3",
+        family_name="Keita",
+        given_names="Moussa",
+        birth_date=world.patient.birth_date,
+        sex="male",
+    )
+
+
 def treated(world: World) -> DiagnosticReport:
-    """A signed report with a comment, a drawn picture, a DICOM object, and a guardian who read."""
+    """A signed report with a comment, a drawn picture, a DICOM object, a guardian who printed."""
     report = world.reported()
     image = FieldImage.objects.get(specimen=world.specimen)
     world.outline(image.analyses.get())
@@ -60,6 +87,8 @@ def treated(world: World) -> DiagnosticReport:
     client = Client()
     client.force_login(world.guardian)
     assert client.get(f"/portal/reports/{report.pk}/").status_code == 200
+    assert client.get(f"/portal/reports/{report.pk}/report.pdf").status_code == 200
+    assert stored("derived/printed")
     world.call(report, name="Nadia Rahman", note="Amina's mother")
     report.refresh_from_db()
     return report
@@ -199,6 +228,101 @@ def test_what_a_run_writes_late_about_an_erased_patient_goes_as_well(world: Worl
     assert not stored()
 
 
+def test_what_a_worker_is_just_reading_of_an_erased_patient_is_stored_nowhere(
+    world: World,
+) -> None:
+    run = world.claim(world.receive(seed=3))
+    world.receive(seed=4)
+    erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    removal.sweep()
+    before = everything()
+    result = {"package_digest": "ab" * 32, "label": "pre_b", "probabilities": SURE}
+    read = Found(
+        analysis=run,
+        outcome=Outcome.CLASSIFIED,
+        rejection="",
+        result=result | drawing.keys_for(run.pk),
+        outlines=b"cells",
+    )
+    assert results.succeed_all([read]) == 0
+    assert not analyses.fail(run, code="internal")
+    assert not analyses.give_back([run])
+    assert not analyses.claim(worker="another", limit=8)
+    assert everything() == before
+    # The pages that wait for it do not fall over.
+    client = Client()
+    client.force_login(world.haematologist)
+    report = DiagnosticReport.objects.get(specimen=world.specimen)
+    assert client.get(f"/cases/{report.pk}/").status_code == 200
+
+
+def test_a_heat_map_that_is_just_being_drawn_of_an_erased_patient_is_stored_nowhere(
+    world: World,
+) -> None:
+    run = world.succeed(world.receive(seed=3))
+    heat.ask(user=world.haematologist, analysis=run)
+    begun = heat.claim()
+    assert begun
+    erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    removal.sweep()
+    assert not heat.drawn(begun, b"map")
+    assert not stored()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_erasure_waits_for_a_worker_that_is_just_writing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And then forgets what it has written."""
+    world = found()
+    run = world.claim(world.receive(seed=3))
+
+    def erase() -> None:
+        try:
+            erase_patient(actor=SETUP, patient=world.patient, reason="request")
+        finally:
+            connection.close()
+
+    eraser = Thread(target=erase)
+    record_all = results.record_all
+
+    def then(entries: Any) -> None:
+        eraser.start()
+        eraser.join(timeout=1)
+        record_all(entries)
+
+    monkeypatch.setattr(results, "record_all", then)
+    read = Found(
+        analysis=run,
+        outcome=Outcome.CLASSIFIED,
+        rejection="",
+        result=result_of(run, SURE, Outcome.CLASSIFIED),
+        outlines=b"cells",
+    )
+    assert results.succeed_all([read]) == 1
+    eraser.join()
+    assert Patient.objects.get(pk=world.patient.pk).erased_at
+    assert not FoundCells.objects.exists()
+    removal.sweep()
+    assert not stored()
+
+
+def test_nothing_of_an_erased_patient_is_read_or_drawn_again(world: World) -> None:
+    """Though the same picture is another patient's, and so still there."""
+    failed = world.claim(world.receive(seed=3))
+    analyses.fail(failed, code="internal")
+    read = world.succeed(world.receive(seed=4))
+    for seed in (3, 4):
+        world.receive(seed=seed, specimen=world.other_specimen)
+    erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    with pytest.raises(Conflict, match="erased"):
+        analyses.retry(user=world.technician, analysis=failed)
+    with pytest.raises(Conflict, match="erased"):
+        heat.ask(user=world.haematologist, analysis=read)
+    where = reanalysis.Where(clinic=world.clinic.code)
+    assert not reanalysis.candidates(where, package="cd" * 32).exists()
+
+
 def between(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], Any]) -> None:
     """Do it once when the next file is stored, and its row not written yet."""
     put_all, deeds = files.put_all, [deed]
@@ -279,19 +403,9 @@ def test_a_dicom_object_that_is_on_its_way_then_goes_as_well(
 
 
 def test_one_patient_who_cannot_be_erased_stops_no_other(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, never_seen: Patient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hold that came after the question, and whatever else goes wrong."""
-    third = register_patient(
-        actor=SETUP,
-        clinic=world.clinic,
-        mrn="N-3",
-        family_name="Keita",
-        given_names="Moussa",
-        birth_date=world.patient.birth_date,
-        sex="male",
-    )
-    _specimen(third, "N-2026-0003")
     aged(world, days=400)
     retention.set_rule(actor=SETUP, kind="patients", days=365)
 
@@ -306,7 +420,7 @@ def test_one_patient_who_cannot_be_erased_stops_no_other(
     [done] = retention.apply(actor=SETUP)
     assert (done.count, done.held, done.failed) == (1, 1, 1)
     erased = Patient.objects.filter(erased_at__isnull=False)
-    assert [one.pk for one in erased] == [third.pk]
+    assert [one.pk for one in erased] == [never_seen.pk]
     with pytest.raises(CommandError, match="could not be erased"):
         said()
 
@@ -385,6 +499,22 @@ def test_what_is_due_goes_and_what_is_not_stays(world: World) -> None:
     erased = Patient.objects.filter(erased_at__isnull=False)
     assert [one.pk for one in erased] == [world.patient.pk]
     assert retention.due()[1].count == 0
+
+
+def test_who_was_never_examined_is_due_from_their_registration_on(
+    world: World, never_seen: Patient
+) -> None:
+    retention.set_rule(actor=SETUP, kind="patients", days=365)
+    Patient.objects.update(registered_at=timezone.now() - timedelta(days=400))
+    assert "1 would go" in said("--dry-run")
+    hold = holds.place(actor=SETUP, patient=never_seen, reason="A study until 2030")
+    assert "0 would go, 1 kept by a legal hold" in said("--dry-run")
+    holds.lift(actor=SETUP, hold=hold)
+    Patient.objects.filter(pk=never_seen.pk).update(registered_at=timezone.now())
+    assert "0 would go" in said("--dry-run")
+    Patient.objects.update(registered_at=timezone.now() - timedelta(days=400))
+    assert "1 gone" in said()
+    assert [one.pk for one in Patient.objects.exclude(erased_at=None)] == [never_seen.pk]
 
 
 def test_a_child_is_kept_until_the_age_that_the_law_names(world: World) -> None:
