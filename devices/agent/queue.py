@@ -26,7 +26,7 @@ from typing import Any
 from uuid import UUID
 
 from . import durable
-from .rows import GIB, SCHEMA, Counts, Item, Limits, QueueFull, State, WrongState, item_of
+from .rows import SCHEMA, Counts, Item, Limits, QueueFull, State, WrongState, item_of
 
 __all__ = ["Counts", "Item", "Limits", "Queue", "QueueFull", "State", "WrongState"]
 
@@ -412,27 +412,8 @@ class Queue:
             return row.fetchone()["bytes"] or 0
 
     def _lack(self, size: int) -> str:
-        """Why there is no room for `size` more bytes; '' when there is."""
-        if size > self._limits.most:
-            return (
-                f"A picture of {size / GIB:.3f} GiB is larger than the whole queue may be, "
-                f"{self._limits.most / GIB:.3f}. Take the file out of the folder, or let the "
-                "queue be larger (--max-gib)."
-            )
-        stored = self._stored_bytes()
-        if stored + size > self._limits.most:
-            return (
-                f"The queue holds {stored / GIB:.2f} GiB of at most "
-                f"{self._limits.most / GIB:.2f}. Nothing more is taken until some is delivered, "
-                "or discarded."
-            )
         free = shutil.disk_usage(self._pictures).free
-        if free - size < self._limits.keep_free:
-            return (
-                f"Only {free / GIB:.2f} GiB of the disk are free and "
-                f"{self._limits.keep_free / GIB:.2f} must stay so. Make room on the disk."
-            )
-        return ""
+        return self._limits.lack(size, stored=self._stored_bytes(), free=free)
 
     def _drop_oldest_kept(self) -> bool:
         kept = self._items("WHERE state = 'sent' AND stored = 1 ORDER BY number LIMIT 1")

@@ -64,6 +64,32 @@ class Limits:
     most: int = 20 * GIB
     keep_free: int = 1 * GIB
 
+    def lack(self, size: int, *, stored: int, free: int) -> str:
+        """Why there is no room for `size` more bytes; '' when there is.
+
+        Args:
+            stored: what the queue holds.
+            free: what the disk has left.
+        """
+        if size > self.most:
+            return (
+                f"A picture of {size / GIB:.3f} GiB is larger than the whole queue may be, "
+                f"{self.most / GIB:.3f}. Take the file out of the folder, or let the "
+                "queue be larger (--max-gib)."
+            )
+        if stored + size > self.most:
+            return (
+                f"The queue holds {stored / GIB:.2f} GiB of at most "
+                f"{self.most / GIB:.2f}. Nothing more is taken until some is delivered, "
+                "or discarded."
+            )
+        if free - size < self.keep_free:
+            return (
+                f"Only {free / GIB:.2f} GiB of the disk are free and "
+                f"{self.keep_free / GIB:.2f} must stay so. Make room on the disk."
+            )
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:

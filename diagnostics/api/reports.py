@@ -27,8 +27,9 @@ from diagnostics.api.report_json import (
     WithdrawalSerializer,
 )
 from diagnostics.documents.answer import pdf_answer
+from diagnostics.looking import fields_left
 from diagnostics.models import Analysis, Certainty, DiagnosticReport, ReportStatus
-from diagnostics.selectors import analyses_visible_to, fields_left, reports_visible_to
+from diagnostics.selectors import analyses_visible_to, reports_visible_to
 from diagnostics.services import (
     analyses,
     looking,

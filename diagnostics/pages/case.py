@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from diagnostics.looking import cells_named, fields_seen, left_of
 from diagnostics.models import (
     CellLabel,
     Conclusion,
@@ -29,12 +30,9 @@ from diagnostics.pages.presenting import Field, Row, age_in_words, cell_counts, 
 from diagnostics.possible import case_actions
 from diagnostics.selectors import (
     analyses_visible_to,
-    cells_named,
     earlier_reports,
-    fields_seen,
     images_visible_to,
     images_with_analyses,
-    left_of,
     mix_ups_of,
     reports_visible_to,
     rereadings_of,

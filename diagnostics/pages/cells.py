@@ -10,17 +10,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from diagnostics import alike
+from diagnostics.looking import calls_visible_to, standing_calls
 from diagnostics.models import Analysis, CellCall, CellLabel, FieldImage, Outcome
 from diagnostics.models.report import Certainty
 from diagnostics.pages import ahead
 from diagnostics.patient_message import DISCLAIMER
 from diagnostics.possible import case_actions
 from diagnostics.selectors import (
-    calls_visible_to,
     images_visible_to,
     reports_visible_to,
     spoken_of,
-    standing_calls,
 )
 from diagnostics.services import drawing, heat, looking, own_call, reading
 from diagnostics.services.findings import certainty_of

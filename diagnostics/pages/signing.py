@@ -8,10 +8,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from diagnostics.looking import fields_seen
 from diagnostics.pages.case import case_page, left_context
 from diagnostics.pages.forms import ProofForm, SignForm
 from diagnostics.pages.presenting import fields_of
-from diagnostics.selectors import fields_seen, images_with_analyses, reports_visible_to
+from diagnostics.selectors import images_with_analyses, reports_visible_to
 from diagnostics.services import looking, signing
 from hospital.base.problems import Refusal
 from hospital.live.selectors import newest_event_id

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from diagnostics.looking import fields_left
 from diagnostics.models import DiagnosticReport, FieldImage, Signature
-from diagnostics.selectors import fields_left
 from diagnostics.services import own_call
 from diagnostics.services.findings import counting
 from hospital.accounts.models import FieldsToSee
