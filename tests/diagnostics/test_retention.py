@@ -48,7 +48,6 @@ from hospital.config.nightly import retention_run
 from hospital.live.models import Event
 from patients import holds
 from patients.models import LegalHold, Patient
-from patients.services import register_patient
 from tests.dicom_objects import dataset, part10
 from tests.world import SETUP, SURE, World, _specimen, found, look_and_sign, result_of
 
@@ -59,20 +58,6 @@ PERSONAL = ("Rahman", "Amina", "Nadia", "'N-1'", '"N-1"', "N-2026-0001", "2019-0
 def _keys(settings: Any, tmp_path: Any) -> None:
     settings.AUDIT_ANCHOR_FILE = str(tmp_path / "anchors.jsonl")
     settings.AUDIT_KEY_FILE = str(tmp_path / "audit-key.pem")
-
-
-@pytest.fixture
-def never_seen(world: World) -> Patient:
-    """Registered, and never examined."""
-    return register_patient(
-        actor=SETUP,
-        clinic=world.clinic,
-        mrn="N-3",
-        family_name="Keita",
-        given_names="Moussa",
-        birth_date=world.patient.birth_date,
-        sex="male",
-    )
 
 
 def treated(world: World) -> DiagnosticReport:
@@ -403,7 +388,7 @@ def test_a_dicom_object_that_is_on_its_way_then_goes_as_well(
 
 
 def test_one_patient_who_cannot_be_erased_stops_no_other(
-    world: World, never_seen: Patient, monkeypatch: pytest.MonkeyPatch
+    world: World, second_patient: Patient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hold that came after the question, and whatever else goes wrong."""
     aged(world, days=400)
@@ -420,7 +405,7 @@ def test_one_patient_who_cannot_be_erased_stops_no_other(
     [done] = retention.apply(actor=SETUP)
     assert (done.count, done.held, done.failed) == (1, 1, 1)
     erased = Patient.objects.filter(erased_at__isnull=False)
-    assert [one.pk for one in erased] == [never_seen.pk]
+    assert [one.pk for one in erased] == [second_patient.pk]
     with pytest.raises(CommandError, match="could not be erased"):
         said()
 
@@ -502,19 +487,19 @@ def test_what_is_due_goes_and_what_is_not_stays(world: World) -> None:
 
 
 def test_who_was_never_examined_is_due_from_their_registration_on(
-    world: World, never_seen: Patient
+    world: World, second_patient: Patient
 ) -> None:
     retention.set_rule(actor=SETUP, kind="patients", days=365)
     Patient.objects.update(registered_at=timezone.now() - timedelta(days=400))
     assert "1 would go" in said("--dry-run")
-    hold = holds.place(actor=SETUP, patient=never_seen, reason="A study until 2030")
+    hold = holds.place(actor=SETUP, patient=second_patient, reason="A study until 2030")
     assert "0 would go, 1 kept by a legal hold" in said("--dry-run")
     holds.lift(actor=SETUP, hold=hold)
-    Patient.objects.filter(pk=never_seen.pk).update(registered_at=timezone.now())
+    Patient.objects.filter(pk=second_patient.pk).update(registered_at=timezone.now())
     assert "0 would go" in said("--dry-run")
     Patient.objects.update(registered_at=timezone.now() - timedelta(days=400))
     assert "1 gone" in said()
-    assert [one.pk for one in Patient.objects.exclude(erased_at=None)] == [never_seen.pk]
+    assert [one.pk for one in Patient.objects.exclude(erased_at=None)] == [second_patient.pk]
 
 
 def test_a_child_is_kept_until_the_age_that_the_law_names(world: World) -> None:
