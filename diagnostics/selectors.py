@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -350,10 +351,15 @@ def signed_version(version_id: UUID, start: str) -> ReportVersion | None:
 
 
 def images_sent_by(device: Device) -> QuerySet[FieldImage]:
-    """The pictures `device` has sent itself, for it to ask after."""
-    return FieldImage.objects.filter(device=device).select_related(
-        "specimen__report", "control_slide", "control_run"
-    )
+    """The pictures `device` has sent itself, for it to ask after.
+
+    Each has `latest`: the state, outcome and failure of its latest analysis, or None. It is read by
+    the same statement as the report, which would else be told as it was before that analysis ended.
+    """
+    latest = Analysis.objects.filter(image=OuterRef("pk"), speaks=True).order_by("-queued_at")
+    told = JSONObject(state="state", outcome="outcome", failure="failure")
+    sent = FieldImage.objects.filter(device=device).annotate(latest=latest.values(told=told)[:1])
+    return sent.select_related("specimen__report", "control_slide", "control_run")
 
 
 def uploads_by(device: Device) -> QuerySet[Upload]:

@@ -110,7 +110,7 @@ class StandingSerializer(serializers.Serializer[FieldImage]):
     sha256 = serializers.CharField()
     received_at = serializers.DateTimeField()
     rejection = serializers.SerializerMethodField()
-    analysis = serializers.SerializerMethodField()
+    analysis = LatestAnalysisSerializer(source="latest", read_only=True, allow_null=True)
     report = serializers.SerializerMethodField()
     held = serializers.SerializerMethodField()
     control = serializers.SerializerMethodField()
@@ -131,12 +131,6 @@ class StandingSerializer(serializers.Serializer[FieldImage]):
         if not image.rejection:
             return None
         return {"code": image.rejection, "advice": advice_for(image.rejection)}
-
-    @extend_schema_field(LatestAnalysisSerializer(allow_null=True))
-    def get_analysis(self, image: FieldImage) -> dict[str, Any] | None:
-        """The latest one."""
-        latest = image.analyses.filter(speaks=True).order_by("-queued_at").first()
-        return LatestAnalysisSerializer(latest).data if latest else None
 
     @extend_schema_field(ReportStandingSerializer(allow_null=True))
     def get_report(self, image: FieldImage) -> dict[str, Any] | None:

@@ -149,6 +149,29 @@ def test_the_microscope_learns_what_became_of_its_picture(
     assert done["report"]["status"] == "partial"
 
 
+def test_an_analysis_that_ends_while_a_microscope_asks_is_told_with_its_report_or_not_at_all(
+    world: World, microscope: Microscope
+) -> None:
+    image_id = uuid.uuid4()
+    microscope.put(world.smear(1), image_id)
+
+    def finish_after_the_picture_was_read(
+        execute: Any, sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        rows = execute(sql, params, many, context)
+        if 'FROM "diagnostics_fieldimage"' in sql and not finished:
+            finished.append(sql)
+            world.succeed(FieldImage.objects.get(pk=image_id))
+        return rows
+
+    finished: list[str] = []
+    with connection.execute_wrapper(finish_after_the_picture_was_read):
+        told = microscope.get(image_id).json()
+
+    assert finished
+    assert (told["analysis"]["state"], told["report"]["status"]) == ("queued", "registered")
+
+
 def test_a_rejected_picture_comes_with_advice(world: World, microscope: Microscope) -> None:
     image_id = uuid.uuid4()
     microscope.put(world.smear(1), image_id)
