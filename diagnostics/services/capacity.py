@@ -1,5 +1,6 @@
 """How many pictures are taken in: from one microscope in a minute, and into the queue at all."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -18,6 +19,11 @@ class TooManyUploads(Refusal):
 
     status = 429
     code = "too_many_uploads"
+
+
+# Seconds after which a full queue has room again. Drawn, because many are refused in one moment:
+# told the same, they would all come back in one, and the queue would stand empty until then.
+COME_AGAIN = (5, 30)
 
 
 class Allowance:
@@ -74,5 +80,5 @@ def ensure_capacity(device: Device, *, beside: int) -> None:
     if not _allowance.take("queue", settings.MAX_QUEUED_ANALYSES, waiting):
         raise Overloaded(
             "Too many pictures are waiting for analysis. Keep this one and send it again.",
-            retry_after=30,
+            retry_after=random.randint(*COME_AGAIN),
         )

@@ -110,6 +110,18 @@ def test_a_long_queue_asks_everyone_to_wait_but_confirms_what_it_has(
     assert send(world, image_id=image.pk) == (image, False)
 
 
+def test_those_refused_in_one_moment_are_not_called_back_in_one(
+    world: World, settings: Any
+) -> None:
+    settings.MAX_QUEUED_ANALYSES = 0
+    told = set()
+    for _ in range(20):
+        with pytest.raises(Overloaded) as refused:
+            send(world)
+        told.add(refused.value.retry_after)
+    assert len(told) > 1
+
+
 def test_a_full_disk_refuses_and_leaves_no_row(world: World, monkeypatch: Any) -> None:
     def full(*_: Any, **__: Any) -> str:
         raise OSError(28, "No space left on device")

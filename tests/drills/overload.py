@@ -45,7 +45,9 @@ WORKERS = 2
 # Seconds that each worker takes for a picture; so the hospital reads six or so in a second.
 A_PICTURE_TAKES = 0.3
 TWICE = 2.0
-MOST_QUEUED = 150
+# More than is read until the last of those who were refused comes again (capacity.COME_AGAIN, and
+# the microscope's own share): with fewer the hospital would stand idle in between.
+MOST_QUEUED = 300
 MICROSCOPES = 12
 GLANCE = 1.0
 TOLD_EVERY = 15.0

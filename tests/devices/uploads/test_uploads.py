@@ -244,7 +244,7 @@ def test_a_full_queue_is_told_before_the_bytes_are_sent(
     settings.MAX_QUEUED_ANALYSES = 0
     answer = sender.begin(1000, particulars(world.smear(1), world.specimen.accession))
     assert problem(answer) == (503, "overloaded")
-    assert answer["Retry-After"] == "30"
+    assert int(answer["Retry-After"]) > 0
 
 
 def test_a_microscope_cannot_begin_without_end(world: World, sender: Sender, settings: Any) -> None:
