@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from hospital.config import asgi
 from hospital.config.crowd import RETRY_AFTER_SECONDS, Crowd
+from hospital.config.cutshort import KeepCutShort
 from hospital.config.threads import ThreadedHandler
 
 LIMIT = 1_000_000
@@ -124,6 +125,28 @@ async def test_a_microscope_that_vanishes_in_mid_body_gives_its_place_back(
     await asyncio.wait_for(vanished, 10)
     assert told == []
     assert (await status_of(asgi.application, 100_000, path))[0] == 201
+
+
+@pytest.mark.parametrize(("at_a_time", "arrives"), [(1, False), (1_000, True)])
+async def test_who_sends_a_byte_now_and_then_counts_as_gone_and_who_is_slow_does_not(
+    at_a_time: int, arrives: bool
+) -> None:
+    pieces = [{"type": "http.request", "body": b"x" * at_a_time, "more_body": True}] * 30
+    pieces = [{"type": "http.request", "body": b"", "more_body": False}, *pieces]
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.03)
+        return pieces.pop()
+
+    async def read(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive()).get("more_body"):
+            pass
+        ended.append(message["type"] == "http.request")
+
+    ended: list[bool] = []
+    door = KeepCutShort(read, below="/kept/", patience=0.6, slowest=10_000)
+    await door(scope(100_000), receive, None)
+    assert ended == [arrives]
 
 
 async def test_microscopes_leave_threads_to_people(monkeypatch: Any) -> None:
