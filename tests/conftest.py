@@ -16,7 +16,9 @@ SHARED = Path(os.environ.get("LEUKOLENS_SHARED", Path(__file__).resolve().parent
 
 @pytest.fixture(autouse=True)
 def _files(settings: Any, tmp_path: Path) -> None:
-    """Files of a test go into its own folder."""
+    """Files of a test go into its own folder, and so do the audit trail's key and anchors."""
+    settings.AUDIT_ANCHOR_FILE = str(tmp_path / "elsewhere" / "anchors.jsonl")
+    settings.AUDIT_KEY_FILE = str(tmp_path / "audit-key.pem")
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {

@@ -1,10 +1,11 @@
-"""What the tests of pages, controls and holds share."""
+"""What the tests of diagnostics share."""
 
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from diagnostics.models import (
     Analysis,
@@ -140,3 +141,13 @@ def read(
 def findings(specimen: Specimen) -> dict[str, int]:
     """How the specimen's pictures are counted."""
     return dict(DiagnosticReport.objects.get(specimen=specimen).findings["fields"])
+
+
+def everything() -> str:
+    """All rows of all tables but sessions, as text."""
+    told = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names():
+            cursor.execute(f'SELECT * FROM "{table}"')
+            told += [f"{table}: {row}" for row in cursor.fetchall() if "session" not in table]
+    return "\n".join(told)

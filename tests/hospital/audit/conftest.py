@@ -1,6 +1,5 @@
 """A sealed trail, and somebody who holds its database in their hands."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +9,6 @@ from hospital.audit import anchors, sealing
 from hospital.audit.models import Entry, Seal
 from hospital.audit.verification import Verdict, verify
 from tests.world import World
-
-
-@pytest.fixture(autouse=True)
-def _anchors(settings: Any, tmp_path: Path) -> None:
-    """Each test has its own anchors and key."""
-    settings.AUDIT_ANCHOR_FILE = str(tmp_path / "elsewhere" / "anchors.jsonl")
-    settings.AUDIT_KEY_FILE = str(tmp_path / "audit-key.pem")
 
 
 @pytest.fixture
