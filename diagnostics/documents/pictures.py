@@ -21,13 +21,15 @@ def printed(field: Field) -> bytes | None:
 
 
 def _shown(field: Field) -> bytes:
+    # The same bytes may have stayed, as another patient's: of who is erased nothing is shown.
+    kept = FieldImage.objects.filter(pk=field.image_id, specimen__patient__erased_at=None)
+    image = kept.first()
+    if image is None:
+        raise FileNotFoundError(field.image_id)
     if field.analysis_id:
         analysis = Analysis.objects.filter(pk=field.analysis_id).exclude(overlay_key="").first()
         if analysis is not None:
             return drawing.picture(analysis, "overlay")
-    image = FieldImage.objects.filter(pk=field.image_id).first()
-    if image is None:
-        raise FileNotFoundError(field.image_id)
     return files.read(image.storage_key)
 
 

@@ -28,7 +28,7 @@ from diagnostics.selectors import (
     portal_reports,
     spoken_of,
 )
-from diagnostics.services import drawing, own_call, reading
+from diagnostics.services import drawing, guards, own_call, reading
 from hospital.base import files
 from ml import images
 
@@ -85,13 +85,16 @@ def portal_picture(
     report = get_object_or_404(standing, pk=report_id)
     good = FieldImage.objects.filter(
         specimen_id=report.specimen_id, state=ImageState.ACCEPTED, held=False
-    ).select_related("specimen")
+    ).select_related("specimen__patient")
     image = get_object_or_404(good, pk=image_id)
     reading.note_seen(user=request.user, report=report, action=reading.IN_PORTAL)
     return _answer(request, image, kind, name=f"blood-smear-{kind}")
 
 
 def _answer(request: HttpRequest, image: FieldImage, kind: str, *, name: str) -> HttpResponse:
+    # The same bytes may have stayed, as another patient's.
+    if guards.is_erased(image):
+        raise Http404
     key, media_type, read = _stored(image, kind)
     # Stored names never get other bytes, so the name stands for the content.
     etag = quote_etag(hashlib.sha256(key.encode()).hexdigest())

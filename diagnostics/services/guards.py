@@ -51,13 +51,18 @@ def ensure_something_counts(report: DiagnosticReport) -> None:
         )
 
 
+def is_erased(image: FieldImage) -> bool:
+    """Whether the picture was of a patient who is erased; a control slide's never is."""
+    return bool(image.specimen and image.specimen.patient.erased_at)
+
+
 def ensure_not_erased(image: FieldImage) -> None:
     """Pass a picture that is still somebody's, or a control slide's.
 
     Raises:
         Conflict: its patient is erased (`patient_erased`).
     """
-    if image.specimen and image.specimen.patient.erased_at:
+    if is_erased(image):
         raise Conflict(
             "This patient's data is erased: there is no picture to look at any more.",
             code="patient_erased",

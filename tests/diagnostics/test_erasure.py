@@ -119,8 +119,13 @@ def test_a_picture_that_is_also_another_patients_stays_theirs() -> None:
     ours = world.receive(seed=3)
     theirs = world.receive(seed=3, specimen=world.other_specimen)
     assert ours.storage_key == theirs.storage_key
+    staff = Client()
+    staff.force_login(world.haematologist)
+    assert staff.get(f"/pictures/{ours.pk}/original").status_code == 200
     erase_patient(actor=SETUP, patient=world.patient, reason="request")
     assert default_storage.exists(theirs.storage_key)
+    # It is theirs alone now: under the erased name nothing is shown.
+    assert staff.get(f"/pictures/{ours.pk}/original").status_code == 404
     # The second to go takes it along.
     erase_patient(actor=SETUP, patient=world.other_patient, reason="request")
     assert not stored()
