@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,15 @@ MODULES = (
 NOWHERE = "http://127.0.0.1:9/"
 
 
+# A piece of a picture is bytes.
+SCHEMATHESIS = """
+import schemathesis
+from schemathesis.cli import schemathesis as program
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
+program()
+"""
+
+
 def schemathesis(target: Target) -> Iterator[Finding]:
     """Every operation of the APIs, by their description as the installation serves it."""
     report = target.folder / "schemathesis.json"
@@ -162,7 +172,7 @@ def schemathesis(target: Target) -> Iterator[Finding]:
         "microscope": [f"Authorization:Bearer {target.key}"],
     }.items():  # fmt: skip
         line = [
-            sys.executable, "-c", "from schemathesis.cli import schemathesis as s; s()", "run",
+            sys.executable, "-c", SCHEMATHESIS, "run",
             str(schema), "--url", target.url, "--tls-verify", "false",
             "--max-time", str(2 * target.seconds),
             "--checks", "not_a_server_error,content_type_conformance,response_schema_conformance",
@@ -173,8 +183,11 @@ def schemathesis(target: Target) -> Iterator[Finding]:
         said = _run(line)
         for failure in sorted(set(re.findall(r"^- (\S+ \D.*)$", said, re.M))):
             yield Finding("schemathesis", "medium", f"{who}: {failure}")
-        tail = said.strip().splitlines()[-1:] or [""]
-        yield Finding("schemathesis", "informational", f"{who}: {tail[0].strip('= ')}")
+        for error in sorted(set(re.findall(r"^  🚫 (.*)$", said, re.M)) - {"Fuzzing"}):
+            yield Finding("schemathesis", "medium", f"{who}: not tried: {error}")
+        tried = re.search(r"^  (\d+ generated, .*)$", said, re.M)
+        assert tried, f"schemathesis tried nothing: {said[-2000:]}"
+        yield Finding("schemathesis", "informational", f"{who}: {tried.group(1)}")
         (target.folder / f"schemathesis-{who}.log").write_text(said)
 
 
@@ -222,6 +235,16 @@ def aim(hospital: made.Deployment, seconds: int) -> Target:
     return Target(hospital.url, hospital.folder, cookie, csrf, world["key"], seconds)
 
 
+def told(found: list[Finding]) -> Counter[tuple[str, str, str]]:
+    """How often each was found: trouble first, in its words; what is explained by its reason."""
+    return Counter(
+        (one.tool, f"{one.level}, explained", one.explained)
+        if one.explained
+        else (one.tool, one.level, one.words)
+        for one in sorted(found, key=lambda f: (not f.is_trouble, f.tool, f.level, f.words))
+    )
+
+
 def main(arguments: list[str]) -> int:
     """Run it; 1 when something was found that nobody has explained."""
     parser = argparse.ArgumentParser(prog="tests.drills scan", description=__doc__)
@@ -243,8 +266,8 @@ def main(arguments: list[str]) -> int:
                     say(f"{name} has looked")
                 except NotThere as how:
                     say(f"{name} is NOT THERE and has not looked: {how}", style="red")
-    for one in sorted(found, key=lambda f: (not f.is_trouble, f.tool, f.words)):
-        style = "red" if one.is_trouble else ""
-        why = f" ({one.explained})" if one.explained else ""
-        say(f"{one.tool:12} {one.level:13} {one.words}{why}", style=style, soft_wrap=True)
+    for (tool, level, words), many in told(found).items():
+        style = "" if level.endswith("explained") or level == LEVELS[0] else "red"
+        times = f" ({many} times)" if many > 1 else ""
+        say(f"{tool:12} {level:17} {words}{times}", style=style, soft_wrap=True)
     return 1 if any(one.is_trouble for one in found) else 0

@@ -131,7 +131,7 @@ async def test_a_microscope_that_vanishes_in_mid_body_gives_its_place_back(
 async def test_who_sends_a_byte_now_and_then_counts_as_gone_and_who_is_slow_does_not(
     at_a_time: int, arrives: bool
 ) -> None:
-    pieces = [{"type": "http.request", "body": b"x" * at_a_time, "more_body": True}] * 30
+    pieces = [{"type": "http.request", "body": b"x" * at_a_time, "more_body": True}] * 60
     pieces = [{"type": "http.request", "body": b"", "more_body": False}, *pieces]
 
     async def receive() -> dict[str, Any]:
@@ -144,7 +144,7 @@ async def test_who_sends_a_byte_now_and_then_counts_as_gone_and_who_is_slow_does
         ended.append(message["type"] == "http.request")
 
     ended: list[bool] = []
-    door = KeepCutShort(read, below="/kept/", patience=0.6, slowest=10_000)
+    door = KeepCutShort(read, below="/kept/", patience=1.5, slowest=10_000)
     await door(scope(100_000), receive, None)
     assert ended == [arrives]
 
