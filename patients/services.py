@@ -52,10 +52,12 @@ def save_patient(*, actor: Actor, patient: Patient) -> Patient:
 
     Raises:
         django.core.exceptions.ValidationError: as for `register_patient`.
-        hospital.base.problems.Conflict: the clinic was changed.
+        hospital.base.problems.Conflict: the clinic was changed (`clinic_fixed`), or the patient is
+            erased (`patient_erased`).
     """
     created = patient._state.adding
     ensure_clinic_kept(patient)
+    ensure_not_erased(patient)
     patient.full_clean()
     patient.save()
     record(
@@ -66,6 +68,21 @@ def save_patient(*, actor: Actor, patient: Patient) -> Patient:
         patient_id=patient.pk,
     )
     return patient
+
+
+def ensure_not_erased(patient: Patient) -> None:
+    """Pass a patient who is not erased, and will not be before this transaction ends.
+
+    Raises:
+        Conflict: they are (`patient_erased`).
+    """
+    rows = Patient.objects.select_for_update().filter(pk=patient.pk)
+    if any(rows.values_list("erased_at", flat=True)):
+        raise Conflict(
+            "This patient's data is erased, and nothing new is kept under it. "
+            "Register the person anew.",
+            code="patient_erased",
+        )
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from diagnostics.services import holds, reports
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict
 from patients.models import Patient
+from patients.services import ensure_not_erased
 
 
 @transaction.atomic
@@ -26,6 +27,7 @@ def register_specimen(
 
     Raises:
         django.core.exceptions.ValidationError: a field is wrong or the accession number is taken.
+        Conflict: the patient is erased (`patient_erased`).
     """
     specimen = Specimen(
         accession=accession, patient=patient, collected_at=collected_at, stain=stain
@@ -40,9 +42,11 @@ def save_specimen(*, actor: Actor, specimen: Specimen) -> Specimen:
     Raises:
         django.core.exceptions.ValidationError: as for `register_specimen`; or a control slide
             bears the accession number as its label.
-        Conflict: another patient or accession number, and pictures have come under the old one.
+        Conflict: another patient or accession number, and pictures have come under the old one; or
+            the patient is erased (`patient_erased`).
     """
     created = specimen._state.adding
+    ensure_not_erased(specimen.patient)
     _ensure_identity_kept(specimen)
     specimen.clinic_id = specimen.patient.clinic_id
     specimen.full_clean()

@@ -33,7 +33,7 @@ from diagnostics.services import (
 )
 from diagnostics.services.erasure import erase_patient
 from diagnostics.services.results import Found
-from diagnostics.services.specimens import close_specimen, reopen_specimen
+from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from hospital.accounts.models import User
 from hospital.audit import sealing
 from hospital.audit.models import Entry
@@ -42,6 +42,7 @@ from hospital.base import files
 from hospital.base.problems import Conflict
 from hospital.config.nightly import retention_run
 from patients.models import Patient
+from patients.services import save_patient
 from tests.diagnostics.conftest import everything
 from tests.dicom_objects import dataset, part10
 from tests.world import SETUP, SURE, World, _specimen, found, look_and_sign, result_of
@@ -389,3 +390,19 @@ def test_dicom_objects_of_an_erased_patient_are_gone(
         erase_patient(actor=SETUP, patient=world.patient, reason="request")
     assert not DicomInstance.objects.exists()
     assert not stored()
+
+
+def test_under_an_erased_patient_nothing_new_is_written(world: World) -> None:
+    erase_patient(actor=SETUP, patient=world.patient, reason="request")
+    before = everything()
+    world.patient.refresh_from_db()
+    world.specimen.refresh_from_db()
+    world.patient.family_name = "Rahman"
+    for deed in (
+        lambda: save_patient(actor=SETUP, patient=world.patient),
+        lambda: save_specimen(actor=SETUP, specimen=world.specimen),
+        lambda: _specimen(world.patient, "N-2026-0099"),
+    ):
+        with pytest.raises(Conflict, match="Register the person anew"):
+            deed()
+    assert everything() == before
