@@ -45,6 +45,7 @@ def measure(report: Callable[[str], None], *, rounds: int = ROUNDS, sqlite: bool
 def _measured(address: str, report: Callable[[str], None], rounds: int) -> dict[str, Any]:
     os.environ["TEST_DATABASE_URL"] = address
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
     import django  # noqa: PLC0415
 
     django.setup()

@@ -75,8 +75,10 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=PAGE)
     options = parser.parse_args()
     run = json.loads(options.results.read_text())
-    options.into.write_text(filled(options.into.read_text(), run))
-    draw(run["subjects"], [options.into.parent / PLOT])
+    text = options.into.read_text()
+    options.into.write_text(filled(text, run))
+    if "<!-- bench:plot -->" in text:
+        draw(run["subjects"], [options.into.parent / PLOT])
     print(f"{options.into} holds the figures of {run['taken']}")
 
 

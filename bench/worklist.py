@@ -75,6 +75,7 @@ def _measured(address: str, size: int, rounds: int) -> dict[str, Any]:
     """In a process of its own: the settings know one database."""
     os.environ["TEST_DATABASE_URL"] = address
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
     fresh = _created(address)
     import django  # noqa: PLC0415
 

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from channels.layers import get_channel_layer
+from redis.exceptions import RedisError
 
 from hospital.live.models import Event
 
@@ -74,8 +75,11 @@ def _push_what_comes() -> None:
             if events:
                 try:
                     runner.run(_send(events))
+                except (OSError, RedisError) as error:
+                    away = str(error) or "no answer"
+                    log.warning("broker not reached (%s); sockets find events in the log", away)
                 except Exception:
-                    log.warning("events not pushed; sockets find them in the log", exc_info=True)
+                    log.exception("events not pushed; sockets find them in the log")
             for waiter in waiters:
                 waiter.set()
 

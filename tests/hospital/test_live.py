@@ -231,7 +231,7 @@ def gone() -> Iterator[int]:
 
 @pytest.mark.parametrize("broker", [frozen, gone])
 async def test_without_a_broker_a_page_keeps_its_socket_and_follows_the_log(
-    world: World, monkeypatch: Any, settings: Any, broker: Any
+    world: World, monkeypatch: Any, settings: Any, caplog: Any, broker: Any
 ) -> None:
     monkeypatch.setattr(consumers, "BROKER_SECONDS", 0.1)
     monkeypatch.setattr(pusher, "BROKER_SECONDS", 0.1)
@@ -249,6 +249,11 @@ async def test_without_a_broker_a_page_keeps_its_socket_and_follows_the_log(
                 await until(page, lambda m: "tick" in m)
             report = await a_result_arrives(world)
             assert (await until(page, is_event))["event"]["subject"] == str(report.pk)
+            await sync_to_async(pusher.flush)()
+    # Told in a line each time, for it may be away for long.
+    told = [record for record in caplog.records if record.name == pusher.log.name]
+    assert told
+    assert not any(record.exc_info for record in told)
 
 
 async def test_who_listens_when_the_broker_dies_hears_the_next_one(monkeypatch: Any) -> None:
