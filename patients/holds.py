@@ -7,6 +7,7 @@ from django.utils import timezone
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Refusal
 from patients.models import LegalHold, Patient
+from patients.services import ensure_not_erased
 
 SHORTEST_REASON = 10
 
@@ -27,14 +28,12 @@ def place(*, actor: Actor, patient: Patient, reason: str, accession: str = "") -
     """Keep everything of a patient, on account of one specimen or of all.
 
     Raises:
-        Refusal: the reason says nothing (`reason_missing`), or the patient is erased already
-            (`patient_erased`).
+        Refusal: the reason says nothing (`reason_missing`).
+        Conflict: the patient is erased (`patient_erased`).
     """
-    patient = Patient.objects.select_for_update().get(pk=patient.pk)
+    ensure_not_erased(patient)
     if len(reason.strip()) < SHORTEST_REASON:
         raise Refusal("Say in some words why the data must stay.", code="reason_missing")
-    if patient.erased_at:
-        raise Refusal("This patient's data is erased; nothing is left.", code="patient_erased")
     hold = LegalHold.objects.create(
         patient=patient, accession=accession, reason=reason.strip(), placed_by=actor.name
     )

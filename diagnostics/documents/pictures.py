@@ -2,7 +2,7 @@
 
 from diagnostics.documents.statement import Field
 from diagnostics.models import Analysis, FieldImage
-from diagnostics.services import drawing
+from diagnostics.services import drawing, guards
 from hospital.base import files
 from ml import images
 
@@ -22,9 +22,9 @@ def printed(field: Field) -> bytes | None:
 
 def _shown(field: Field) -> bytes:
     # The same bytes may have stayed, as another patient's: of who is erased nothing is shown.
-    kept = FieldImage.objects.filter(pk=field.image_id, specimen__patient__erased_at=None)
-    image = kept.first()
-    if image is None:
+    rows = FieldImage.objects.select_related("specimen__patient")
+    image = rows.filter(pk=field.image_id).first()
+    if image is None or guards.is_erased(image):
         raise FileNotFoundError(field.image_id)
     if field.analysis_id:
         analysis = Analysis.objects.filter(pk=field.analysis_id).exclude(overlay_key="").first()

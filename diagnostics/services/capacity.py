@@ -13,17 +13,16 @@ from devices.models import Device
 from diagnostics.models import Analysis, AnalysisState, FieldImage, Priority
 from hospital.base.problems import Overloaded, Refusal
 
+# Seconds after which a full queue has room again. Drawn, because many are refused in one moment:
+# told the same, they would all come back in one, and the queue would stand empty until then.
+COME_AGAIN = (5, 30)
+
 
 class TooManyUploads(Refusal):
     """One microscope sends faster than it may."""
 
     status = 429
     code = "too_many_uploads"
-
-
-# Seconds after which a full queue has room again. Drawn, because many are refused in one moment:
-# told the same, they would all come back in one, and the queue would stand empty until then.
-COME_AGAIN = (5, 30)
 
 
 class Allowance:
