@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 # How many decoded pixels a batch may hold: about as many bytes times seven, three times over.
 MOST_PIXELS = 16_000_000
+# A pass begins with so many, so that the engine soon has something to read.
+FIRST = 8
 # Preparing is a fraction of reading on a CPU; a machine with a GPU has the cores to keep it fed.
 PREPARERS = max(1, (os.cpu_count() or 1) // 4)
 
@@ -197,10 +199,11 @@ class Line:
         if self._may_claim() and (
             not self._claimed or (self._live and not _is_live(self._claimed[0]))
         ):
+            limit = settings.ANALYSIS_BATCH if self._claims else min(FIRST, settings.ANALYSIS_BATCH)
             self._claims += 1
             rows = analyses.claim(
                 worker=self._worker,
-                limit=settings.ANALYSIS_BATCH,
+                limit=limit,
                 package=self._model.package.digest,
                 background=self._background if background and not self._claimed else 0,
                 live=self._live,
@@ -209,8 +212,8 @@ class Line:
             self._suspect = bool(rows) and rows[0].attempts > 1
             self._keeper.hold(rows)
             self._claimed[:0] = rows
-            if len(rows) == settings.ANALYSIS_BATCH and _is_live(rows[0]):
-                bell.ring()  # more than one worker's fill: wake another, who wakes the next
+            if len(rows) == limit and _is_live(rows[0]):
+                bell.ring()  # more may wait than one worker takes: wake another, who does the same
         if not self._claimed or not (background or _is_live(self._claimed[0])):
             return None
         runs = self._claimed[: _fitting(self._claimed)]

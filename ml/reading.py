@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ml import engines, preprocessing
 from ml.classes import CLASSES, Class
@@ -143,8 +144,10 @@ def load(path: Path | None = None, *, engine: str = engines.AUTO) -> Reader:
     `ml.engines.selftest.EngineDisagrees` when the engine does not say what the reference said.
     """
     # The engine has the cores. OpenCV's own threads would take turns with it, and spin meanwhile:
-    # a picture of 1200 x 900 took a quarter more of the processor to prepare.
+    # a picture of 1200 x 900 took a quarter more of the processor to prepare. So do those of
+    # numpy's BLAS, long after each of the gate's small products: 5 ms of the processor a picture.
     cv2.setNumThreads(1)
+    threadpool_limits(1, user_api="blas")
     package = verify(path or COMMITTED)
     if package.preprocessing != preprocessing.VERSION:
         raise PackageNeedsOtherPreprocessing(

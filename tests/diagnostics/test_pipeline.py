@@ -172,6 +172,17 @@ def test_a_burst_is_read_in_few_batches_and_one_picture_does_not_wait_for_compan
     assert sizes == [1, 5]
 
 
+def test_the_first_pictures_of_a_backlog_wait_for_few_others(
+    world: World, monkeypatch: Any
+) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(pipeline, "FIRST", 2)
+    for seed in range(6):
+        post(world, seed=seed)
+    assert work_with(Engine(lambda pictures: sizes.append(len(pictures))), monkeypatch) == 6
+    assert sizes == [2, 4]
+
+
 def test_a_worker_with_its_hands_full_wakes_another(
     world: World, monkeypatch: Any, settings: Any
 ) -> None:

@@ -6,6 +6,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from ml import preprocessing, reading
 from ml.calibration import Temperature
@@ -153,6 +154,15 @@ def test_the_committed_package_names_itself_and_its_engine(reader):
     assert reader.package.name == "leukolens-fusion" and len(reader.package.digest) == 64
     assert reader.engine.startswith(("openvino ", "tensorflow "))
     assert reader.preprocessing == preprocessing.VERSION
+
+
+@pytest.mark.model
+def test_a_loaded_reader_leaves_the_cores_to_its_engine(reader):
+    reader.read([smear()])
+    assert cv2.getNumThreads() == 1
+    pools = threadpool_info()
+    assert [pool["num_threads"] for pool in pools if pool["user_api"] == "blas"], pools
+    assert {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"} == {1}
 
 
 @pytest.mark.model
