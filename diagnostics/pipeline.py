@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 
 # How many decoded pixels a batch may hold: about as many bytes times seven, three times over.
 MOST_PIXELS = 16_000_000
-# A pass begins with so many, so that the engine soon has something to read.
+# A pass begins with so many and takes twice as many each time, so that the engine soon has
+# something to read, and never waits for more to be prepared than it reads meanwhile.
 FIRST = 8
 # Preparing is a fraction of reading on a CPU; a machine with a GPU has the cores to keep it fed.
 PREPARERS = max(1, (os.cpu_count() or 1) // 4)
@@ -162,6 +163,7 @@ class Line:
         small = live or once
         self._background = settings.ANALYSIS_BACKGROUND_BATCH if small else settings.ANALYSIS_BATCH
         self._once, self._claims = once, 0
+        self._fill = min(FIRST, settings.ANALYSIS_BATCH)
         self._still = still
         self._claimed: list[Analysis] = []
         self._suspect = False  # what was claimed last has cost a worker its life
@@ -199,7 +201,7 @@ class Line:
         if self._may_claim() and (
             not self._claimed or (self._live and not _is_live(self._claimed[0]))
         ):
-            limit = settings.ANALYSIS_BATCH if self._claims else min(FIRST, settings.ANALYSIS_BATCH)
+            limit, self._fill = self._fill, min(2 * self._fill, settings.ANALYSIS_BATCH)
             self._claims += 1
             rows = analyses.claim(
                 worker=self._worker,

@@ -176,11 +176,11 @@ def test_the_first_pictures_of_a_backlog_wait_for_few_others(
     world: World, monkeypatch: Any
 ) -> None:
     sizes: list[int] = []
-    monkeypatch.setattr(pipeline, "FIRST", 2)
+    monkeypatch.setattr(pipeline, "FIRST", 1)
     for seed in range(6):
         post(world, seed=seed)
     assert work_with(Engine(lambda pictures: sizes.append(len(pictures))), monkeypatch) == 6
-    assert sizes == [2, 4]
+    assert sizes == [1, 2, 3]
 
 
 def test_a_worker_with_its_hands_full_wakes_another(
