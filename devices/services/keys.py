@@ -194,10 +194,7 @@ def authenticate(key: str, *, certificate: str = "") -> DeviceKey:
 
 def _row_of(prefix: str) -> DeviceKey | None:
     """The key with this prefix, which is one key's, and its device."""
-    for row in rows_by(DeviceKey, "prefix", [prefix]):
-        [row.device] = rows_by(Device, "id", [row.device_id])
-        return row
-    return None
+    return next(iter(rows_by(DeviceKey, "prefix", [prefix], beside="device")), None)
 
 
 def ensure_certificate(device: Device, shown: str) -> None:

@@ -1,14 +1,15 @@
-"""Rows read by one column are those that Django's own query would find, in the same order."""
+"""Rows read by one column are those that Django would find; rows added are those it would add."""
 
 import uuid
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from devices.models import DeviceKey
-from diagnostics.models import DiagnosticReport, FieldImage, Specimen
-from hospital.base.rows import rows_by
+from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Specimen
+from hospital.audit.models import Entry
+from hospital.base.rows import insert, rows_by
 from tests.world import World
 
 pytestmark = pytest.mark.django_db
@@ -52,3 +53,45 @@ def test_for_no_values_the_database_is_not_asked(django_assert_num_queries: Any)
 
 def test_a_value_is_never_taken_for_sql(world: World) -> None:
     assert rows_by(Specimen, "accession", ["' OR '1'='1", "%s", '"']) == []
+
+
+def test_the_row_beside_comes_along_without_another_question(
+    world: World, django_assert_num_queries: Any
+) -> None:
+    expected = DeviceKey.objects.select_related("device").get(prefix=world.key.split("_")[1])
+    with django_assert_num_queries(1):
+        [found] = rows_by(DeviceKey, "prefix", [expected.prefix], beside="device")
+        assert found == expected and values(found) == values(expected)
+        assert values(found.device) == values(expected.device)
+
+
+def test_rows_of_several_tables_are_added_as_django_would_add_them(world: World) -> None:
+    first = world.receive()
+    image = FieldImage(
+        id=uuid.uuid4(),
+        specimen=world.specimen,
+        device=world.device,
+        sha256="0" * 64,
+        storage_key="a 'key' of 100 %s",
+        media_type="image/png",
+        size=1,
+        width=224,
+        height=224,
+    )
+    analysis, entry = Analysis(image=image, quality={"a": [1, None, "é"]}), Entry(action="tried.it")
+    insert([image], [], [analysis], [entry])
+    assert values(FieldImage.objects.get(pk=image.pk)) == values(image)
+    assert values(Analysis.objects.get(pk=analysis.pk)) == values(analysis)
+    stored = Entry.objects.get(action="tried.it")
+    assert values(stored) == values(entry) | {"id": stored.pk}
+    image.size = 2
+    image.save()  # it knows that it is stored
+    assert FieldImage.objects.exclude(pk=first.pk).get().size == 2
+
+
+def test_rows_that_cannot_be_added_are_refused_as_django_refuses_them(world: World) -> None:
+    image = world.receive()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert([FieldImage.objects.get(pk=image.pk)])
+    insert([], [])
+    assert FieldImage.objects.count() == 1
