@@ -28,7 +28,7 @@ from hospital.audit.models import Entry
 from hospital.audit.services import Actor, entry, record_all
 from hospital.base import files
 from hospital.base.problems import Conflict, Overloaded, Refusal
-from hospital.base.rows import insert, rows_by
+from hospital.base.rows import rows_by
 from hospital.base.together import Together
 from ml import guarded
 from ml.images import ImageFacts, ImageRefused
@@ -259,8 +259,8 @@ def _write_rows(sound: Sequence[_Sound]) -> dict[UUID, FieldImage]:
     reasons = _reasons_to_hold(sound, images, mixed.new)
     for image in images:
         image.held = image.pk in reasons
-    insert(images, [Analysis(image=image) for image in images])
-    record_all(_deed(p, i, reasons.get(i.pk, ())) for p, i in zip(sound, images, strict=True))
+    deeds = [_deed(p, i, reasons.get(i.pk, ())) for p, i in zip(sound, images, strict=True)]
+    record_all(deeds, beside=[images, [Analysis(image=image) for image in images]])
     holds.place(reasons)
     mix_ups.write(mixed)
     controls.begin(images)

@@ -16,7 +16,7 @@ from diagnostics.services.reading_rules import rule_of
 from hospital.accounts.selectors import clinic_topic
 from hospital.audit.services import Actor, record
 from hospital.base.logs import followed, following
-from hospital.base.rows import rows_by
+from hospital.base.rows import rows_by, update
 from hospital.base.states import advance, ensure_step
 from hospital.live.services import publish, published_together
 from patients.selectors import patient_topic
@@ -216,7 +216,7 @@ def save_and_tell(
         report.updated_at = timezone.now()
     release.settle_all(reports)
     if len(reports) == 1:
-        reports[0].save(update_fields=MOVING)
+        update(reports[0], MOVING)
     elif reports:
         # An upsert of rows that exist and are locked: an UPDATE with other values for each row.
         DiagnosticReport.objects.bulk_create(

@@ -8,16 +8,15 @@ from devices.models import Device
 from diagnostics.models import ControlSlide, Specimen
 from diagnostics.models.report import WITHDRAWN
 from hospital.base.problems import Conflict, Forbidden, NotFound
+from hospital.base.rows import rows_by
 
 Slide = Specimen | ControlSlide
 
-# Written out for the reason that `hospital.base.rows` gives.
-_SPECIMENS = """
-    SELECT specimen.*, report.status AS report_status
-    FROM diagnostics_specimen AS specimen
-    LEFT JOIN diagnostics_diagnosticreport AS report ON report.specimen_id = specimen.id
-    WHERE specimen.accession IN ({})
-"""
+# Asked along with the specimen: whether its report was withdrawn.
+_STATUS = """(
+    SELECT status FROM diagnostics_diagnosticreport AS report
+    WHERE report.specimen_id = diagnostics_specimen.id
+)"""
 
 
 # Some file is to go: asked along, for a question of its own would cost every upload one.
@@ -33,11 +32,8 @@ def shown(labels: Collection[str]) -> dict[str, Slide]:
     wanted = {label for label in labels if label and label.isprintable()}
     if not wanted:
         return {}
-    places = ", ".join(["%s"] * len(wanted))
-    found: dict[str, Slide] = {
-        specimen.accession: specimen
-        for specimen in Specimen.objects.raw(_SPECIMENS.format(places), [*wanted])
-    }
+    specimens = rows_by(Specimen, "accession", wanted, also={"report_status": _STATUS})
+    found: dict[str, Slide] = {specimen.accession: specimen for specimen in specimens}
     if left := wanted - set(found):
         slides = ControlSlide.objects.filter(label__in=left).order_by()
         found |= {slide.label: slide for slide in slides}

@@ -1,7 +1,7 @@
 """Writing to the audit trail. Explicit calls in services, never signals."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -71,9 +71,13 @@ def note(actor: Actor, action: str, subject_type: str, **detail: Any) -> Entry:
     )
 
 
-def record_all(entries: Iterable[Entry]) -> None:
-    """Add many entries, each made by `entry`, in the caller's transaction and one statement."""
-    insert(list(entries))
+def record_all(entries: Iterable[Entry], *, beside: Sequence[Sequence[models.Model]] = ()) -> None:
+    """Add many entries, each made by `entry`, in the caller's transaction and one journey.
+
+    Args:
+        beside: the new rows that they speak of, added just before; see `hospital.base.rows.insert`.
+    """
+    insert(*beside, list(entries))
 
 
 def entry(

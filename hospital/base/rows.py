@@ -4,12 +4,12 @@ Django writes a query anew each time, field by field, and for every upload that 
 the databases needed for all their answers. Here the same SQL is written once for a model.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
-from django.db import connection, models
+from django.db import DatabaseError, connection, models
 
 Row = TypeVar("Row", bound=models.Model)
 Field: TypeAlias = "models.Field[Any, Any]"
@@ -22,6 +22,7 @@ def rows_by(
     *,
     locked: bool = False,
     beside: str = "",
+    also: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """The rows of `model` whose `column` is one of `values`, in the order of that column.
 
@@ -33,10 +34,11 @@ def rows_by(
         locked: until the transaction ends, one after the other, so that two who lock the same
             rows never wait for each other in turn.
         beside: a foreign key that is never empty, whose row comes along.
+        also: SQL expressions, by the names of the attributes that what they give shall become.
     """
     if not values:
         return []
-    table, field = _table(model), _field(model, column)
+    table, field, more = _table(model), _field(model, column), also or {}
     name, told, joined = f"{table.name}.{_quoted(field.column)}", table.told, ""
     if beside:
         key = _field(model, beside)
@@ -44,6 +46,7 @@ def rows_by(
         told += f", {other.told}"
         mine, its = (_quoted(one.column) for one in (key, other.key))
         joined = f" JOIN {other.name} ON {other.name}.{its} = {table.name}.{mine}"
+    told = ", ".join([told, *more.values()])
     places = ", ".join(["%s"] * len(values))
     lock = " FOR UPDATE" if locked and connection.features.has_select_for_update else ""
     with connection.cursor() as cursor:
@@ -53,10 +56,12 @@ def rows_by(
             [field.get_db_prep_value(value, connection) for value in values],
         )
         records = cursor.fetchall()
-    rows = [table.row(record) for record in records]
-    if beside:
-        for row, record in zip(rows, records, strict=True):
+    rows: list[Row] = [table.row(record) for record in records]
+    for row, record in zip(rows, records, strict=True):
+        if beside:
             setattr(row, beside, other.row(record[len(table.fields) :]))
+        for attribute, value in zip(more, record[len(record) - len(more) :], strict=True):
+            setattr(row, attribute, value)
     return rows
 
 
@@ -78,6 +83,25 @@ def insert(*batches: Sequence[models.Model]) -> None:
             cursor.execute(sql, values)
     for row in (row for rows in batches for row in rows):
         row._state.adding, row._state.db = False, connection.alias
+
+
+def update(row: models.Model, names: Collection[str]) -> None:
+    """Store these fields of a row that is there: what `row.save(update_fields=names)` does.
+
+    Raises:
+        django.db.DatabaseError: it is not there.
+    """
+    table, fields = _table(type(row)), [_field(type(row), name) for name in names]
+    changes = ", ".join(f"{_quoted(field.column)} = %s" for field in fields)
+    values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]
+    which = table.key.get_db_prep_value(row.pk, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table.name} SET {changes} WHERE {_quoted(table.key.column)} = %s",  # noqa: S608
+            [*values, which],
+        )
+        if cursor.rowcount != 1:
+            raise DatabaseError(f"{row._meta.label} {row.pk} is not there to be changed")
 
 
 def _insertion(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:

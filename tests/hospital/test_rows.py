@@ -4,12 +4,12 @@ import uuid
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from devices.models import DeviceKey
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Specimen
 from hospital.audit.models import Entry
-from hospital.base.rows import insert, rows_by
+from hospital.base.rows import insert, rows_by, update
 from tests.world import World
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +63,29 @@ def test_the_row_beside_comes_along_without_another_question(
         [found] = rows_by(DeviceKey, "prefix", [expected.prefix], beside="device")
         assert found == expected and values(found) == values(expected)
         assert values(found.device) == values(expected.device)
+
+
+def test_what_is_asked_along_becomes_an_attribute(world: World) -> None:
+    rows = rows_by(
+        DeviceKey,
+        "prefix",
+        [world.key.split("_")[1]],
+        beside="device",
+        also={"twice": "2 * 2", "name": "devices_device.name"},
+    )
+    assert [(row.twice, row.name) for row in rows] == [(4, world.device.name)]
+
+
+def test_a_row_is_changed_where_it_was_named_and_nowhere_else(world: World) -> None:
+    world.receive()
+    report = DiagnosticReport.objects.get()
+    report.findings, report.version, report.comment = {"a": [None, "é"]}, 7, "not to be stored"
+    update(report, ["findings", "version"])
+    stored = DiagnosticReport.objects.get()
+    assert values(stored) == values(report) | {"comment": ""}
+    report.pk = uuid.uuid4()
+    with pytest.raises(DatabaseError, match="not there"):
+        update(report, ["version"])
 
 
 def test_rows_of_several_tables_are_added_as_django_would_add_them(world: World) -> None:
