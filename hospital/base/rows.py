@@ -68,14 +68,17 @@ def rows_by(
 def insert(*batches: Sequence[models.Model]) -> None:
     """Add new rows, those of each batch to one table: what a `bulk_create` for each would do.
 
-    In one journey to a database that takes several statements at once. Nothing comes back: a key
-    that the database gives is not known afterwards. Not for models with defaults of the database.
+    In one journey to a database that takes several statements at once; belongs inside a
+    transaction. Nothing comes back: a key that the database gives is not known afterwards. Not for
+    models with defaults of the database.
 
     Raises:
         django.db.IntegrityError: as `bulk_create`.
     """
-    wanted = [_insertion(rows) for rows in batches if rows]
-    if wanted and connection.vendor == "postgresql":
+    wanted = [_insertion(some) for rows in batches for some in _takeable(rows)]
+    if not wanted:
+        return
+    if connection.vendor == "postgresql":
         together = "; ".join(sql for sql, _ in wanted)
         wanted = [(together, [value for _, values in wanted for value in values])]
     with connection.cursor() as cursor:
@@ -102,6 +105,14 @@ def update(row: models.Model, names: Collection[str]) -> None:
         )
         if cursor.rowcount != 1:
             raise DatabaseError(f"{row._meta.label} {row.pk} is not there to be changed")
+
+
+def _takeable(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows in as many pieces as the database's limit on one statement's values makes."""
+    if rows:
+        size = connection.ops.bulk_batch_size(list(_table(type(rows[0])).given), list(rows))
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
 
 
 def _insertion(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:

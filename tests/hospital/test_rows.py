@@ -112,6 +112,12 @@ def test_rows_of_several_tables_are_added_as_django_would_add_them(world: World)
     assert FieldImage.objects.exclude(pk=first.pk).get().size == 2
 
 
+def test_more_rows_than_one_statement_takes_are_added_all_the_same(world: World) -> None:
+    insert([Entry(action="tried.often", subject_id=str(number)) for number in range(3000)])
+    told = Entry.objects.filter(action="tried.often").order_by("pk")
+    assert list(told.values_list("subject_id", flat=True)) == [str(n) for n in range(3000)]
+
+
 def test_rows_that_cannot_be_added_are_refused_as_django_refuses_them(world: World) -> None:
     image = world.receive()
     with pytest.raises(IntegrityError), transaction.atomic():
