@@ -58,11 +58,15 @@ class Stack:
         return str(self.hospital.benches[0].key)
 
     def cpu(self) -> dict[str, float]:
-        """Processor seconds of each process until now."""
-        return {name: machine.cpu_seconds(pid) for name, pid in self.pids.items()}
+        """Processor seconds of each kind of process until now: the web may be several."""
+        spent: dict[str, float] = {}
+        for name, pid in self.pids.items():
+            kind = name.partition("-")[0]
+            spent[kind] = spent.get(kind, 0.0) + machine.cpu_seconds(pid)
+        return spent
 
     def memory(self) -> dict[str, dict[str, float]]:
-        """MiB of the web and of the analyses worker."""
+        """MiB of one web process and of the analyses worker."""
         return {name: machine.memory(self.pids[name]) for name in ("web", "analyses")}
 
 
