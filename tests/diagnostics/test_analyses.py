@@ -1,7 +1,5 @@
 """Promises of the queue: every picture is worked on, each result counts once, none is forgotten."""
 
-import threading
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -246,22 +244,3 @@ def test_a_batch_asks_the_database_no_more_often_for_more_specimens(
         assert analyses.succeed_all([found(run, BENIGN) for run in held]) == 8
     told = DiagnosticReport.objects.values_list("status", "impression")
     assert list(told) == [("partial", "benign")] * 8
-
-
-def test_many_uploads_ring_the_bell_few_times_and_never_too_few(monkeypatch: Any) -> None:
-    rung: list[float] = []
-    asked = threading.Event()
-
-    def send() -> bool:
-        rung.append(time.monotonic())
-        asked.set()
-        return True
-
-    monkeypatch.setattr(bell, "ring_now", send)
-    for _ in range(200):
-        bell.ring()
-    assert asked.wait(5)
-    asked.clear()
-    bell.ring()  # whatever was rung so far may have come too early for this one
-    assert asked.wait(5)
-    assert len(rung) < 100
