@@ -19,29 +19,13 @@ from django.utils import timezone
 from diagnostics.models import Analysis, AnalysisState, Priority
 from diagnostics.models.analysis import OPEN
 from diagnostics.services import bell, controls, guards, holds, reports
-from diagnostics.services.results import PIPELINE, REJECTING, Found, succeed_all
+from diagnostics.services.results import PIPELINE
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Forbidden
 from hospital.base.states import advance
 
 log = logging.getLogger(__name__)
-
-__all__ = [
-    "FAILURES",
-    "REJECTING",
-    "Found",
-    "claim",
-    "fail",
-    "give_back",
-    "lease_end",
-    "postpone",
-    "renew",
-    "retry",
-    "succeed",
-    "succeed_all",
-    "sweep",
-]
 
 LOST_WORKER = "worker_lost"
 
@@ -177,23 +161,13 @@ def _held(runs: Sequence[Analysis]) -> QuerySet[Analysis]:
     )
 
 
-def succeed(analysis: Analysis, *, outcome: str, result: dict[str, Any], rejection: str) -> bool:
-    """Store what the model found in one run; see `results.succeed_all`.
-
-    Returns False, with nothing written, when another worker holds or has finished the run.
-    """
-    found = Found(analysis=analysis, outcome=outcome, result=result, rejection=rejection)
-    if not succeed_all([found]):
-        return False
-    _refresh(analysis)
-    return True
-
-
 @transaction.atomic
 def fail(analysis: Analysis, *, code: str) -> bool:
     """Note that a run cannot succeed, and why; see FAILURES. False when the lease was lost."""
-    if not _finish(analysis, AnalysisState.FAILED, failure=code):
+    ended = {"state": AnalysisState.FAILED, "failure": code, "finished_at": timezone.now()}
+    if not _held([analysis]).update(**ended, lease=None, lease_until=None):
         return False
+    analysis.refresh_from_db(from_queryset=Analysis.objects.select_related("image__specimen"))
     image = analysis.image
     record(
         PIPELINE,
@@ -280,11 +254,8 @@ def _take_back(analysis: Analysis) -> bool:
 def _requeue(analysis: Analysis) -> bool:
     # Under the lease just taken over: a worker that finished in between keeps its result. Behind
     # all others: what may kill the next worker, too, must not keep them waiting.
-    held = Analysis.objects.filter(
-        pk=analysis.pk, state=AnalysisState.RUNNING, lease=analysis.lease
-    )
     back = {"state": AnalysisState.QUEUED, "queued_at": timezone.now()}
-    if not held.update(**back, lease=None, lease_until=None):
+    if not _held([analysis]).update(**back, lease=None, lease_until=None):
         return False
     log.warning("analysis %s taken back from %s", analysis.pk, analysis.worker)
     bell.ring()
@@ -300,19 +271,3 @@ def _nudge_forgotten() -> int:
     if ids:
         bell.ring()
     return len(ids)
-
-
-def _finish(analysis: Analysis, state: str, **changes: Any) -> bool:
-    held = Analysis.objects.filter(
-        pk=analysis.pk, state=AnalysisState.RUNNING, lease=analysis.lease
-    )
-    finished = held.update(
-        state=state, lease=None, lease_until=None, finished_at=timezone.now(), **changes
-    )
-    if finished:
-        _refresh(analysis)
-    return bool(finished)
-
-
-def _refresh(analysis: Analysis) -> None:
-    analysis.refresh_from_db(from_queryset=Analysis.objects.select_related("image__specimen"))

@@ -13,7 +13,7 @@ from diagnostics.models import Analysis, DayTally, DiagnosticReport
 from diagnostics.services import analyses, packages
 from diagnostics.services.specimens import register_specimen
 from ml import packages as ml_packages
-from tests.world import BENIGN, SETUP, SURE, World, look_and_sign, result_of
+from tests.world import BENIGN, SETUP, SURE, World, look_and_sign, result_of, store_result
 
 MIX = {"benign": 14, "early_pre_b": 6, "pre_b": 9, "pro_b": 5, "unfamiliar": 2, "unusable": 3}
 
@@ -78,7 +78,7 @@ class DashboardScene:
             "package_digest": self.second.digest,
             "package_name": self.second.name,
         }
-        analyses.succeed(run, outcome="classified", rejection="", result=result)
+        store_result(run, outcome="classified", rejection="", result=result)
         report = DiagnosticReport.objects.get(specimen=specimen)
         if number:
             look_and_sign(world.haematologist, report)

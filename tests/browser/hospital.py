@@ -26,7 +26,7 @@ from hospital.config.stack.ports import free_port
 from ml import images, outlines
 from ml.segmentation import segment
 from tests.browser.smears import smear
-from tests.world import SURE, World, content_digest, found, look_and_sign, result_of
+from tests.world import SURE, World, content_digest, found, look_and_sign, result_of, store_result
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ class Hospital:
             image = FieldImage.objects.get(pk=image_id)
             analysis = self.world.claim(image)
             result = result_of(analysis, probabilities or SURE, outcome) | drawn(image, analysis.pk)
-            assert analyses.succeed(analysis, outcome=outcome, rejection=rejection, result=result)
+            assert store_result(analysis, outcome=outcome, rejection=rejection, result=result)
             FoundCells.objects.create(analysis=analysis, outlines=packed(image))
             return report_of(image.specimen)
 

@@ -8,13 +8,13 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from diagnostics.models import ControlRun, ControlSlide, FieldImage, MixUp
-from diagnostics.services import analyses, intake
+from diagnostics.services import intake
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.hospital import Hospital, report_of
 from tests.browser.scenes import CLEAR_BENIGN, CLEAR_PRE, PEOPLE, _patient, specimen_of
 from tests.browser.smears import smear
 from tests.browser.test_looks import check
-from tests.world import content_digest, result_of
+from tests.world import content_digest, result_of, store_result
 
 SIZES = [(WIDE, False), (NARROW, False), (WIDE, True)]
 FIGURES = [(1.78, 231), (1.82, 229), (1.8, 226), (1.75, 224), (1.77, 219), (1.7, 212), (1.42, 204)]
@@ -48,7 +48,7 @@ class Lab:
             result["quality"] = {
                 "metrics": {"focus": focus, "brightness": brightness, "contrast": 150 - number}
             }
-            assert analyses.succeed(analysis, outcome="classified", rejection="", result=result)
+            assert store_result(analysis, outcome="classified", rejection="", result=result)
             at = timezone.now() - timedelta(days=6 - number, hours=1)
             ControlRun.objects.filter(pk=image.pk).update(at=at)
 

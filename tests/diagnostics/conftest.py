@@ -16,14 +16,23 @@ from diagnostics.models import (
     Outcome,
     Specimen,
 )
-from diagnostics.services import analyses, controls, intake
+from diagnostics.services import controls, intake
 from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role, open_account
 from patients.models import Patient
 from patients.services import register_patient
-from tests.world import BENIGN, PASSWORD, SETUP, SURE, World, content_digest, result_of
+from tests.world import (
+    BENIGN,
+    PASSWORD,
+    SETUP,
+    SURE,
+    World,
+    content_digest,
+    result_of,
+    store_result,
+)
 
 GOOD = {"focus": 1.8, "brightness": 230.0, "contrast": 150.0, "neutral": 0.95, "stain": 0.05}
 
@@ -134,7 +143,7 @@ def read(
     result = result_of(analysis, probabilities, outcome)
     result["quality"] = {"verdict": "ok", "metrics": GOOD | (figures or {})}
     rejection = "out_of_focus" if outcome == Outcome.UNUSABLE else ""
-    assert analyses.succeed(analysis, outcome=outcome, rejection=rejection, result=result)
+    assert store_result(analysis, outcome=outcome, rejection=rejection, result=result)
     return analysis
 
 

@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from diagnostics.models import Analysis, AnalysisState, DiagnosticReport, ImageState, Outcome
 from diagnostics.services import analyses, bell
-from diagnostics.services.results import Found
+from diagnostics.services.results import Found, succeed_all
 from diagnostics.services.specimens import register_specimen
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
 from hospital.base.states import IllegalTransition
-from tests.world import BENIGN, SETUP, SURE, World, result_of
+from tests.world import BENIGN, SETUP, SURE, World, result_of, store_result
 
 
 def let_lease_expire(analysis: Analysis) -> None:
@@ -24,7 +24,7 @@ def let_lease_expire(analysis: Analysis) -> None:
 
 def finish(analysis: Analysis) -> bool:
     result = result_of(analysis, SURE, Outcome.CLASSIFIED)
-    return analyses.succeed(analysis, outcome=Outcome.CLASSIFIED, rejection="", result=result)
+    return store_result(analysis, outcome=Outcome.CLASSIFIED, rejection="", result=result)
 
 
 def found(analysis: Analysis, probabilities: dict[str, float] = SURE) -> Found:
@@ -207,8 +207,8 @@ def test_of_a_batch_only_what_is_still_held_is_stored(world: World) -> None:
     held = analyses.claim(worker="a", limit=8)
     Analysis.objects.filter(pk=held[1].pk).update(lease=uuid.uuid4())
     batch = [found(run) for run in held]
-    assert analyses.succeed_all(batch) == 2
-    assert analyses.succeed_all(batch) == 0  # a second delivery
+    assert succeed_all(batch) == 2
+    assert succeed_all(batch) == 0  # a second delivery
     stands = dict(Analysis.objects.values_list("pk", "state"))
     assert [stands[run.pk] for run in held] == ["succeeded", "running", "succeeded"]
     assert Entry.objects.filter(action="analysis.succeeded").count() == 2
@@ -218,7 +218,7 @@ def test_a_batch_of_several_specimens_brings_each_its_own_report(world: World) -
     world.receive(1)
     world.receive(2, specimen=world.other_specimen)
     held = analyses.claim(worker="a", limit=8)
-    analyses.succeed_all([found(run) for run in held])
+    succeed_all([found(run) for run in held])
     for specimen in (world.specimen, world.other_specimen):
         fields = DiagnosticReport.objects.get(specimen=specimen).findings["fields"]
         assert fields == {"total": 1, "classified": 1}
@@ -241,6 +241,6 @@ def test_a_batch_asks_the_database_no_more_often_for_more_specimens(
         world.receive(number, specimen=slide)
     held = analyses.claim(worker="a", limit=8)
     with django_assert_max_num_queries(18):
-        assert analyses.succeed_all([found(run, BENIGN) for run in held]) == 8
+        assert succeed_all([found(run, BENIGN) for run in held]) == 8
     told = DiagnosticReport.objects.values_list("status", "impression")
     assert list(told) == [("partial", "benign")] * 8

@@ -29,7 +29,7 @@ from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from ml import packages as ml_packages
 from tests.diagnostics.test_listing import BIG, nodes
-from tests.world import BENIGN, SETUP, SURE, World, look_and_sign, result_of
+from tests.world import BENIGN, SETUP, SURE, World, look_and_sign, result_of, store_result
 
 pytestmark = pytest.mark.django_db
 
@@ -273,7 +273,7 @@ def read_by_both(world: World, pair: Any, seed: int, was: Any, said: Any) -> Ana
     Analysis.objects.filter(pk=live.pk).update(package_digest=pair[0].digest)
     [run] = analyses.claim(worker="w", limit=0, package=pair[1].digest, background=1)
     result = result_of(run, said, "classified") | {"package_digest": pair[1].digest}
-    assert analyses.succeed(run, outcome="classified", rejection="", result=result)
+    assert store_result(run, outcome="classified", rejection="", result=result)
     return run
 
 

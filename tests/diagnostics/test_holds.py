@@ -22,7 +22,7 @@ from diagnostics.models import (
     ReportVersion,
     Specimen,
 )
-from diagnostics.services import analyses, capacity, gate, holds, intake, reports
+from diagnostics.services import capacity, gate, holds, intake, reports
 from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
@@ -36,6 +36,7 @@ from tests.world import (
     content_digest,
     look_and_sign,
     result_of,
+    store_result,
 )
 
 pytestmark = pytest.mark.django_db
@@ -101,7 +102,7 @@ def test_a_failure_decided_late_does_not_undo_a_newer_pass(gated: World, show: S
     late = gated.claim(send(gated, "QC-1"))
     show()
     wrong = result_of(late, SURE, "classified")
-    assert analyses.succeed(late, outcome="classified", rejection="", result=wrong)
+    assert store_result(late, outcome="classified", rejection="", result=wrong)
     assert [run.state for run in ControlRun.objects.order_by("at")] == ["failed", "passed"]
     assert not gated.receive().held
     assert not Alert.objects.filter(cleared_at=None).exists()

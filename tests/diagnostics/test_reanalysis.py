@@ -11,7 +11,7 @@ from django.urls import reverse
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage, Outcome, Priority
 from diagnostics.services import analyses, intake, reanalysis, reports
 from diagnostics.services.reanalysis import Progress, UnknownFilter, Where
-from diagnostics.services.results import Found
+from diagnostics.services.results import Found, succeed_all
 from hospital.audit.models import Entry
 from hospital.live.models import Event
 from ml import packages
@@ -29,7 +29,7 @@ def queue(where: Where = EVERYTHING, package: str = NEXT) -> int:
 def read_again(probabilities: dict[str, float] = BENIGN, *, outcome: str = "classified") -> int:
     """What a worker with the next package does."""
     batch = analyses.claim(worker="next", limit=0, background=99, package=NEXT)
-    return analyses.succeed_all(
+    return succeed_all(
         [
             Found(
                 analysis=run,

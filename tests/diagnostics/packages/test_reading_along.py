@@ -18,7 +18,7 @@ from hospital.base.problems import Conflict
 from ml import packages as ml_packages
 from tests.diagnostics.packages.conftest import folder
 from tests.diagnostics.test_pipeline import post
-from tests.world import BENIGN, SETUP, SURE, World, result_of
+from tests.world import BENIGN, SETUP, SURE, World, result_of, store_result
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +49,7 @@ def test_another_verdict_in_silence_moves_no_report(
     before = DiagnosticReport.objects.get(specimen=world.specimen)
     [run] = analyses.claim(worker="w", limit=0, package=second.digest, background=4)
     result = result_of(run, BENIGN, "classified") | {"package_digest": second.digest}
-    assert analyses.succeed(run, outcome="unusable", rejection="out_of_focus", result=result)
+    assert store_result(run, outcome="unusable", rejection="out_of_focus", result=result)
     after = DiagnosticReport.objects.get(specimen=world.specimen)
     assert (after.version, after.findings) == (before.version, before.findings)
     run.image.refresh_from_db()
