@@ -183,8 +183,7 @@ class ReportViewSet(ScopedViewSet[DiagnosticReport], ListModelMixin, RetrieveMod
         """Another version, with a reason; what was signed before is kept, its readers are told."""
 
         def change(*, user: Any, report: DiagnosticReport, **given: Any) -> DiagnosticReport:
-            names = ("becomes", "conclusion", "reason", "comment", "words")
-            change = signing.Change(**{name: given.pop(name) for name in names})
+            change = signing.Change.taken_from(given)
             return signing.amend(user=user, report=report, change=change, **given)
 
         return self._done(request, ChangeSerializer, change)

@@ -155,7 +155,6 @@ class AmendForm(SignForm):
     def clean(self) -> dict[str, Any]:
         """What was typed, as `signing.amend` takes it."""
         cleaned = super().clean()
-        names = ("becomes", "conclusion", "reason", "comment", "words")
         if not self.errors:
-            cleaned["change"] = Change(**{name: cleaned.pop(name) for name in names})
+            cleaned["change"] = Change.taken_from(cleaned)
         return cleaned

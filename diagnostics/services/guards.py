@@ -103,6 +103,17 @@ def ensure_nothing_waits(report: DiagnosticReport) -> None:
         )
 
 
+def ensure_waiting(report: DiagnosticReport) -> Signature:
+    """The reading that waits for a second reader.
+
+    Raises:
+        Conflict: none waits (`nothing_waits`).
+    """
+    if report.waiting is None:
+        raise Conflict("No reading waits for a second reader.", code="nothing_waits")
+    return report.waiting
+
+
 def ensure_others_waiting(user: Any, report: DiagnosticReport) -> Signature:
     """The reading that waits for a second reader, if `user` can be that.
 
@@ -110,13 +121,12 @@ def ensure_others_waiting(user: Any, report: DiagnosticReport) -> Signature:
         Conflict: none waits (`nothing_waits`).
         Forbidden: it is `user`'s own (`own_work`).
     """
-    if report.waiting is None:
-        raise Conflict("No reading waits for a second reader.", code="nothing_waits")
-    if report.waiting.by_id == user.pk:
+    waiting = ensure_waiting(report)
+    if waiting.by_id == user.pk:
         raise Forbidden(
             "This is your own reading: another haematologist confirms it.", code="own_work"
         )
-    return report.waiting
+    return waiting
 
 
 def ensure_reason(reason: str) -> str:

@@ -1,6 +1,6 @@
 """Putting a name to a report: who one is, what one has seen, whether a second has to look."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Unpack
 
 from django.db import transaction
@@ -23,6 +23,7 @@ from diagnostics.services.guards import (
     ensure_others_waiting,
     ensure_reason,
     ensure_signable,
+    ensure_waiting,
 )
 from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.models import Clinic, SecondReader
@@ -72,6 +73,11 @@ class Change:
     reason: str
     comment: str = ""
     words: signed_words.Given | None = None
+
+    @classmethod
+    def taken_from(cls, given: dict[str, Any]) -> "Change":
+        """The change in what a form or a program has sent, where the rest of it stays."""
+        return cls(**{one.name: given.pop(one.name) for one in fields(cls)})
 
 
 def sign(
@@ -173,9 +179,7 @@ def send_back(
     reason = ensure_reason(reason)
     report = reports.locked("clinic", pk=report.pk)
     ensure_current(report, version)
-    waiting = report.waiting
-    if waiting is None:
-        raise Conflict("No reading waits for a second reader.", code="nothing_waits")
+    waiting = ensure_waiting(report)
     if report.status == ReportStatus.PRELIMINARY and report.verified_by_id is None:
         advance(report, ReportStatus.PARTIAL, field="status")
     report.waiting = None
