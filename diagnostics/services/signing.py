@@ -27,8 +27,7 @@ from diagnostics.services.guards import (
 )
 from diagnostics.services.snapshots import content_of, digest_of
 from hospital.accounts.models import Clinic, SecondReader
-from hospital.accounts.services import confirm_identity
-from hospital.accounts.signin.identity import Proof
+from hospital.accounts.signin.identity import Proof, confirm_identity
 from hospital.audit.services import Actor
 from hospital.base.problems import Conflict, Refusal
 from hospital.base.states import advance, ensure_step

@@ -11,7 +11,6 @@ from django.db import transaction
 from hospital.accounts.models import Clinic, Membership, User
 from hospital.accounts.roles import Role
 from hospital.accounts.signin import sessions
-from hospital.accounts.signin.identity import confirm_identity as confirm_identity  # noqa: PLC0414
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Refusal
 from hospital.live.services import recheck

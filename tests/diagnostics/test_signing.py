@@ -15,7 +15,7 @@ from django.urls import reverse
 from diagnostics.models import DiagnosticReport, FieldImage, FieldSeen, Outcome
 from diagnostics.services import looking, signing
 from hospital.accounts.models import Clinic, FieldsToSee, Lockout
-from hospital.accounts.services import confirm_identity
+from hospital.accounts.signin.identity import confirm_identity
 from hospital.accounts.signin.lockouts import LockedOut
 from hospital.base.problems import Conflict, Forbidden
 from hospital.base.states import StaleState

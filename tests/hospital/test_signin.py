@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hospital.accounts.models import Lockout, Tried, User
-from hospital.accounts.services import confirm_identity
 from hospital.accounts.signin import lockouts
+from hospital.accounts.signin.identity import confirm_identity
 from hospital.accounts.tasks import forget_old_sign_ins
 from hospital.audit.models import Entry
 from hospital.base.problems import Forbidden

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from hospital.accounts.signin import factors, lockouts
+from hospital.base.proxies import sender_of
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -38,7 +39,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         Raises:
             ValidationError: too many wrong tries; this one was not judged.
         """
-        username, address = credentials.get("username", ""), lockouts.address_of(request)
+        username, address = credentials.get("username", ""), sender_of(request)
         try:
             tried = lockouts.begin(username, address=address)
         except lockouts.LockedOut as locked:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from hospital.accounts.signin import factors, lockouts
 from hospital.accounts.signin.identity import confirm_identity
 from hospital.base.problems import Refusal
+from hospital.base.proxies import sender_of
 
 if TYPE_CHECKING:
     _SetPasswordForm = SetPasswordForm[Any]
@@ -33,7 +34,7 @@ class _Counted:
     """A code is judged by us, which counts it and lets it through once."""
 
     def clean_code(self: Any) -> str:
-        address = lockouts.address_of(context.request)
+        address = sender_of(context.request)
         code: str = self.cleaned_data["code"]
         try:
             tried = lockouts.begin(self.user.username, address=address)

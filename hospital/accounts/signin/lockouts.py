@@ -11,7 +11,6 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import ngettext
@@ -19,7 +18,7 @@ from django.utils.translation import ngettext
 from hospital.accounts.models import Lockout, Membership, Tried, User
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Refusal
-from hospital.base.proxies import household, sender_of
+from hospital.base.proxies import household
 from hospital.base.shaping import numerals
 
 # After so long without a wrong try, earlier ones are forgotten; so long is the longest wait.
@@ -113,11 +112,6 @@ def forget_old() -> int:
     for kind, memory in MEMORY.items():
         gone += Lockout.objects.filter(kind=kind, last_failed_at__lt=now - memory).delete()[0]
     return gone
-
-
-def address_of(request: HttpRequest) -> str:
-    """Whose address it is: behind a trusted proxy the client's, else whoever connected."""
-    return sender_of(request)
 
 
 def clinic_of(user: User) -> Any:

@@ -15,8 +15,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from hospital.accounts.models import SignIn, User
-from hospital.accounts.signin.lockouts import address_of, clinic_of, forgive
+from hospital.accounts.signin.lockouts import clinic_of, forgive
 from hospital.audit.services import Actor, record
+from hospital.base.proxies import sender_of
 from hospital.live.services import recheck
 
 # What a session itself remembers, in seconds since 1970: no query is needed to judge it.
@@ -57,7 +58,7 @@ def opened(request: HttpRequest, user: User, **_: Any) -> None:
         defaults={
             "user": user,
             "device": device,
-            "network": network_of(address_of(request)),
+            "network": network_of(sender_of(request)),
             "seen_at": timezone.now(),
         },
     )
