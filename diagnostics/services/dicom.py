@@ -5,7 +5,6 @@ object's file is fsynced and its row is committed. A crash in between leaves a p
 object; the sender, who was told nothing, sends it again and that completes it.
 """
 
-import base64
 import hashlib
 import logging
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ from diagnostics.dicom import identity, objects, pixels
 from diagnostics.dicom.objects import DicomObject
 from diagnostics.dicom.refusals import Contradiction
 from diagnostics.models import DiagnosticReport, DicomInstance, FieldImage, Specimen
-from diagnostics.services import intake, reading, removal, slides
+from diagnostics.services import digests, intake, reading, removal, slides
 from hospital.audit.services import Actor, entry, record, record_all, record_listed
 from hospital.base import files
 from hospital.base.problems import Overloaded
@@ -60,7 +59,7 @@ def store(*, device: Device, data: bytes, study_uid: str = "") -> tuple[DicomIns
         device=device,
         image_id=found.image_id,
         body=picture,
-        content_digest=_content_digest(picture),
+        content_digest=digests.header_of(hashlib.sha256(picture).digest()),
         accession=accession,
         captured_at=identity.captured_at_of(found.dataset),
     )
@@ -180,7 +179,3 @@ def _row(
             sop_instance_uid=found.sop_instance_uid,
         )
     return instance, created
-
-
-def _content_digest(body: bytes) -> str:
-    return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"

@@ -4,12 +4,7 @@ When `receive` returns, the file is fsynced and the rows are committed; the brok
 When it raises, there is no row.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
 import logging
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +16,17 @@ from django.db.models import prefetch_related_objects
 
 from devices.models import Device
 from diagnostics.models import Analysis, ControlSlide, FieldImage, HoldReason, Specimen
-from diagnostics.services import bell, controls, gate, holds, mix_ups, removal, reports, slides
+from diagnostics.services import (
+    bell,
+    controls,
+    digests,
+    gate,
+    holds,
+    mix_ups,
+    removal,
+    reports,
+    slides,
+)
 from diagnostics.services.capacity import ensure_capacity
 from diagnostics.services.slides import Slide
 from hospital.audit.models import Entry
@@ -38,7 +43,6 @@ log = logging.getLogger(__name__)
 SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/tiff": ".tif"}
 # A picture whose id another request stored meanwhile is looked at once more, now as a known one.
 TRIES = 8
-_SHA256_FIELD = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([A-Za-z0-9+/=]+):")
 
 
 class PictureRefused(Refusal):
@@ -51,13 +55,6 @@ class NotAPicture(PictureRefused):
     """The bytes are no picture, or of a kind we do not take."""
 
     status = 415
-
-
-class DigestWrong(Refusal):
-    """The bytes are not those the sender hashed."""
-
-    status = 422
-    code = "digest_mismatch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ def receive(*, device: Device, **sent: Any) -> tuple[FieldImage, bool]:
         The picture's row, and whether this call created it (False: it was here already).
 
     Raises:
-        DigestWrong: header missing, unreadable, or not of these bytes.
+        digests.DigestWrong: header missing, unreadable, or not of these bytes.
         Conflict: the id is known with other bytes, another device or another specimen.
         NotFound: unknown accession number.
         Forbidden: the specimen belongs to another clinic.
@@ -134,7 +131,7 @@ def ensure_welcome(
     """Refuse of a picture whose bytes are still to come what `receive` would refuse.
 
     Args:
-        digest: SHA-256 of the bytes; see `declared_digest`.
+        digest: SHA-256 of the bytes; see `digests.declared`.
 
     Returns:
         The picture's row when it is here already.
@@ -142,8 +139,7 @@ def ensure_welcome(
     Raises:
         DigestWrong, Conflict, NotFound, Forbidden, TooManyUploads, Overloaded: as `receive`.
     """
-    if len(digest) != hashlib.sha256().digest_size:
-        raise _damaged()
+    digests.ensure_whole(digest)
     if row := _known([image_id]).get(image_id):
         return _same_again(row, device, digest.hex(), accession)
     ensure_capacity(device, beside=0)
@@ -181,7 +177,7 @@ def _judge_all(
     sound: dict[UUID, tuple[int, _Sound]] = {}
     for number, sent in pictures.items():
         try:
-            digest = _checked_digest(sent.body, sent.content_digest)
+            digest = digests.checked(sent.body, sent.content_digest)
             if row := known.get(sent.image_id):
                 answers[number] = _same_again(row, device, digest, sent.accession), False
             elif sent.image_id not in sound:
@@ -332,39 +328,6 @@ def not_stored(error: Exception) -> Refusal:
         "The picture could not be stored just now. Keep it and send it again.",
         code="storage_unavailable",
         retry_after=10,
-    )
-
-
-def declared_digest(header: str) -> bytes:
-    """The SHA-256 in a Content-Digest header; of any length, for who says nonsense is wrong too.
-
-    Raises:
-        DigestWrong: there is none.
-    """
-    match = _SHA256_FIELD.search(header)
-    if match is None:
-        raise DigestWrong(
-            "Send the header 'Content-Digest: sha-256=:…:' with the base64 SHA-256 of the body.",
-            code="digest_missing",
-        )
-    try:
-        return base64.b64decode(match.group(1), validate=True)
-    except binascii.Error:
-        return b""
-
-
-def _checked_digest(body: bytes, header: str) -> str:
-    """The body's SHA-256 in hexadecimal, after comparing it with the header's."""
-    declared = declared_digest(header)
-    digest = hashlib.sha256(body)
-    if not hmac.compare_digest(declared, digest.digest()):
-        raise _damaged()
-    return digest.hexdigest()
-
-
-def _damaged() -> DigestWrong:
-    return DigestWrong(
-        "The picture was damaged on its way: the bytes do not match Content-Digest. Send it again."
     )
 
 

@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from devices.models import Device, DeviceState
 from diagnostics.models import Upload
-from diagnostics.services import intake
+from diagnostics.services import digests, intake
 from diagnostics.services.capacity import TooManyUploads
 from hospital.base import files
 from hospital.base.problems import Conflict, NotFound, Refusal
@@ -95,7 +95,7 @@ def begin(
         Refusal: whatever `intake.receive` would say of a picture with these particulars.
     """
     _ensure_length(length)
-    digest = intake.declared_digest(content_digest)
+    digest = digests.declared(content_digest)
     image = intake.ensure_welcome(
         device=device, image_id=image_id, digest=digest, accession=accession
     )
@@ -104,7 +104,7 @@ def begin(
         "image_id": image_id,
         "accession": accession,
         # Only the digest that counts, however the header was written.
-        "content_digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
+        "content_digest": digests.header_of(digest),
         "captured_at": captured_at,
         "length": image.size if image else length,
     }
