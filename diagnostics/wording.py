@@ -18,6 +18,7 @@ from diagnostics.models import (
     Outcome,
 )
 from diagnostics.models.analysis import CLASS_NAMES
+from diagnostics.models.image import SET_ASIDE
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -208,7 +209,7 @@ def verdict_on(analysis: Analysis | None, *, certainty: str, failures: dict[str,
         failures: sentences by the codes of failed analyses.
     """
     code = analysis.outcome or analysis.state if analysis else "queued"
-    if analysis and analysis.image.rejection in {"replaced", "wrong_specimen"}:
+    if analysis and analysis.image.rejection in SET_ASIDE:
         title, advice = _SPOILT[analysis.image.rejection]
         return Verdict("set_aside", str(title), str(advice))
     if analysis and code == Outcome.CLASSIFIED:

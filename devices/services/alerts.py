@@ -87,9 +87,7 @@ def mail_alerts() -> int:
     together go in one mail. Returns how many alerts were mailed. A mail server that is away leaves
     them for the next time, for a day.
     """
-    unmailed = Alert.objects.filter(
-        mailed_at=None, cleared_at=None, raised_at__gte=timezone.now() - mailing.NEWS
-    )
+    unmailed = Alert.objects.filter(**DUE, raised_at__gte=timezone.now() - mailing.NEWS)
     rows = unmailed.select_related("device__clinic").order_by("device__clinic_id", "raised_at")
     mailed = 0
     for clinic, alerts in groupby(rows, key=lambda alert: alert.device.clinic):

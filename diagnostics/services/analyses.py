@@ -19,7 +19,7 @@ from django.utils import timezone
 from diagnostics.models import Analysis, AnalysisState, Priority
 from diagnostics.models.analysis import OPEN
 from diagnostics.services import bell, controls, guards, holds, reports
-from diagnostics.services.results import PIPELINE
+from diagnostics.services.reports import PIPELINE
 from hospital.accounts.selectors import may
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Forbidden

@@ -24,6 +24,7 @@ from diagnostics.models import (
 from diagnostics.models.analysis import CLASS_NAMES
 from diagnostics.services import gate
 from diagnostics.services.findings import certainty_of
+from diagnostics.services.reports import PIPELINE
 from hospital.accounts.selectors import clinic_topic
 from hospital.accounts.services import ensure_clinic_kept
 from hospital.audit.services import Actor, record
@@ -189,7 +190,7 @@ def _decide(run: ControlRun, reasons: list[str], measured: dict[str, Any]) -> No
     state = ControlState.FAILED if reasons else ControlState.PASSED
     advance(run, state, decided_at=timezone.now(), reasons=reasons, measured=measured)
     record(
-        Actor.system("pipeline"),
+        PIPELINE,
         f"control.{state}",
         run,
         clinic_id=run.slide.clinic_id,

@@ -22,12 +22,12 @@ from diagnostics.models import (
     CriticalFrom,
     CriticalSource,
     DiagnosticReport,
-    ReadingRule,
     ReportStatus,
 )
 from diagnostics.models.critical import TOLD
 from diagnostics.models.report import WITHDRAWN
 from diagnostics.services import escalation
+from diagnostics.services.reading_rules import rule_in
 from diagnostics.services.release import group_of
 from hospital.audit.services import Actor, record
 from hospital.base.states import StaleState, advance
@@ -60,7 +60,7 @@ def judge(report: DiagnosticReport) -> None:
         _raise(waiting, report, *found)
         return
     if found and call and call.call_back and call.report_id != report.pk:
-        _count(call.call_back, report, *found)
+        _add(call.call_back, report, *found)
     if waiting:
         _drop(waiting, report)
 
@@ -83,7 +83,7 @@ def finding_of(report: DiagnosticReport) -> tuple[CriticalSource, str] | None:
     # By far the most, and asked for each report of a worker's batch.
     if not (stands or report.is_signed or report.status == ReportStatus.ENTERED_IN_ERROR):
         return None
-    rule = ReadingRule.objects.filter(pk=report.clinic_id).first() or ReadingRule()
+    rule = rule_in(report.clinic_id)
     if rule.critical == CriticalFrom.NEVER:
         return None
     if not stands:
@@ -128,7 +128,7 @@ def _read_back(report: DiagnosticReport, source: CriticalSource, value: str) -> 
         return own.last()
     known = CriticalFinding.objects.filter(report=report, source=source, value=value)
     first = known.order_by("at").first()
-    rule = ReadingRule.objects.filter(pk=report.clinic_id).first() or ReadingRule()
+    rule = rule_in(report.clinic_id)
     since = (first.at if first else timezone.now()) - timedelta(hours=rule.repeat_hours)
     others = calls.filter(report__patient=report.patient_id, call_back__isnull=False, at__gte=since)
     return own.last() or others.first()
@@ -150,10 +150,10 @@ def _raise(
             },
         )
         call_back = open_call_back(report)
-    _count(call_back, report, source, value, action="call_back.raised" if new else "")
+    _add(call_back, report, source, value, action="call_back.raised" if new else "")
 
 
-def _count(
+def _add(
     call_back: CallBack,
     report: DiagnosticReport,
     source: CriticalSource,

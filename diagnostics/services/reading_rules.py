@@ -1,5 +1,7 @@
 """What a clinic asks of its readers; stored through here, so that it holds at once."""
 
+from uuid import UUID
+
 from django.db import transaction
 
 from diagnostics.models import DiagnosticReport, ReadingRule
@@ -13,6 +15,11 @@ from hospital.live.services import publish
 def rule_of(clinic: Clinic) -> ReadingRule:
     """The clinic's rule; one that is not stored, with every default, where it has none."""
     return getattr(clinic, "reading_rule", None) or ReadingRule(clinic=clinic)
+
+
+def rule_in(clinic_id: UUID) -> ReadingRule:
+    """`rule_of` a clinic of which only the id is at hand, as it stands in the database now."""
+    return ReadingRule.objects.filter(pk=clinic_id).first() or ReadingRule(clinic_id=clinic_id)
 
 
 @transaction.atomic

@@ -23,13 +23,12 @@ from diagnostics.models import (
 )
 from diagnostics.models.analysis import OPEN
 from diagnostics.models.report import SIGNED, UNSIGNED
-from diagnostics.services import bell
+from diagnostics.services import bell, packages
 from hospital.accounts.models import Clinic
 from hospital.audit.services import Actor, entry, record_all
 from hospital.base.problems import Refusal
 
 CHUNK = 500
-SHORTEST_DIGEST = 8
 _REPORTS = {"signed": SIGNED, "unsigned": UNSIGNED} | {s.value: (s,) for s in ReportStatus}
 
 
@@ -218,8 +217,9 @@ def dissents(package: str) -> tuple[int, int]:
 
 
 def _read_by(digest: str) -> QuerySet[Analysis]:
-    if len(digest) < SHORTEST_DIGEST:
-        raise UnknownFilter(f"Give at least {SHORTEST_DIGEST} digits of the package's digest.")
+    least = packages.SHORTEST_DIGEST
+    if len(digest) < least:
+        raise UnknownFilter(f"Give at least {least} digits of the package's digest.")
     read = Analysis.objects.filter(image=OuterRef("pk"), state=AnalysisState.SUCCEEDED)
     return read.filter(package_digest__startswith=digest)
 

@@ -24,14 +24,14 @@ from diagnostics.models import (
 from diagnostics.models.image import SET_ASIDE
 from diagnostics.models.report import UNSIGNED
 from diagnostics.services import controls, holds, packages
-from hospital.audit.services import Actor, entry, record_all
+from diagnostics.services.reports import PIPELINE
+from hospital.audit.services import entry, record_all
 from hospital.base.logs import following
 from hospital.base.meters import ANALYSES, STAGES
 from hospital.live.services import published_together
 
 log = logging.getLogger(__name__)
 
-PIPELINE = Actor.system("pipeline")
 # What these runs found is a reason to reject the picture.
 REJECTING = frozenset({Outcome.NOT_A_SMEAR, Outcome.UNUSABLE})
 
