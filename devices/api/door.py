@@ -98,7 +98,7 @@ class HeartbeatView(DeviceView):
     )
     def post(self, request: Request) -> Response:
         """Store what the microscope says of itself; answer with the time and what it is told."""
-        heartbeat = HeartbeatSerializer(data=_json(read_body(request, limit=HEARTBEAT_LIMIT)))
+        heartbeat = HeartbeatSerializer(data=read_json(request, limit=HEARTBEAT_LIMIT))
         heartbeat.is_valid(raise_exception=True)
         said = heartbeat.validated_data
         device = device_of(request)
@@ -122,7 +122,14 @@ class MalformedJson(Refusal):
     code = "malformed_json"
 
 
-def _json(body: bytes) -> Any:
+def read_json(request: Request, *, limit: int) -> Any:
+    """The body as JSON, an empty one as `{}`; never more than `limit` bytes are read.
+
+    Raises:
+        MalformedJson: it is none.
+        hospital.base.api.TooLarge, hospital.base.api.BrokenBody: as for `read_body`.
+    """
+    body = read_body(request, limit=limit)
     if not body.strip():
         return {}
     try:
@@ -134,13 +141,3 @@ def _json(body: bytes) -> Any:
 def _no_constants(name: str) -> None:
     # NaN and Infinity are Python's own, not JSON's; a database would choke on them.
     raise ValueError(name)
-
-
-def read_json(request: Request, *, limit: int) -> Any:
-    """The body as JSON, an empty one as `{}`; never more than `limit` bytes are read.
-
-    Raises:
-        MalformedJson: it is none.
-        hospital.base.api.TooLarge, hospital.base.api.BrokenBody: as for `read_body`.
-    """
-    return _json(read_body(request, limit=limit))

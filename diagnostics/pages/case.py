@@ -212,8 +212,8 @@ def reopen(request: HttpRequest, report_id: UUID) -> HttpResponse:
 def _held(request: HttpRequest, image_id: UUID) -> tuple[FieldImage, DiagnosticReport]:
     """A patient's picture and the report it belongs to, for whoever may see both."""
     image = get_object_or_404(images_visible_to(request.user), pk=image_id)
-    reports = reports_visible_to(request.user)
-    return image, get_object_or_404(reports, specimen_id=image.specimen_id)
+    visible = reports_visible_to(request.user)
+    return image, get_object_or_404(visible, specimen_id=image.specimen_id)
 
 
 def _switch(
