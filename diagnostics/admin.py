@@ -8,6 +8,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from diagnostics import (
+    control_admin,  # noqa: F401 - registers its models
     reading_admin,  # noqa: F401 - registers its models
     release_admin,  # noqa: F401 - registers its models
     search,
@@ -16,13 +17,12 @@ from diagnostics import (
 from diagnostics.models import (
     Analysis,
     AnalysisState,
-    ControlSlide,
     DiagnosticReport,
     FieldImage,
     Outcome,
     Specimen,
 )
-from diagnostics.services import analyses, controls, own_call
+from diagnostics.services import analyses, own_call
 from diagnostics.services.analyses import FAILURES
 from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
 from diagnostics.wording import advice_for, impression_in_words
@@ -132,103 +132,6 @@ class SpecimenAdmin(ScopedAdmin):
         actor, deed = Actor.user(request.user), reopen_specimen if closed else close_specimen
         done = f"{specimen} is {'open again' if closed else 'closed'}."
         return self.back_to(request, specimen, lambda: deed(actor=actor, specimen=specimen), done)
-
-
-@admin.register(ControlSlide)
-class ControlSlideAdmin(ScopedAdmin):
-    """Slides of which is known what a sound microscope makes of them."""
-
-    visible = selectors.control_slides_visible_to
-    fixed = ("clinic",)
-    list_display = ["label", "clinic", "expected", "registered_at", "withdrawn_at"]
-    list_filter = [("clinic", OwnFilter), "expected"]
-    search_fields = ["label"]
-    search_help_text = "Label"
-    ordering = ["clinic__name", "label"]
-    readonly_fields = ["proposed", "registered_at", "withdrawn_at", "id"]
-    change_form_template = "admin/diagnostics/controlslide/change_form.html"
-
-    def get_fieldsets(self, request: HttpRequest, obj: ControlSlide | None = None) -> Any:
-        """A proposal needs pictures, so it is shown once the slide exists."""
-        ranges = ["ranges", "proposed"] if obj else ["ranges"]
-        record = [("Record", {"fields": ["registered_at", "withdrawn_at", "id"]})] if obj else []
-        return [
-            (None, {"fields": ["clinic", "label", "expected"]}),
-            ("Figures", {"fields": ranges}),
-            *record,
-        ]
-
-    @admin.display(description="Proposed ranges")
-    def proposed(self, slide: ControlSlide) -> str:
-        """From the slide's own pictures that passed."""
-        ranges = controls.proposed_ranges(slide)
-        words = [f"{controls.FIGURES[n]} {low:g} to {high:g}" for n, (low, high) in ranges.items()]
-        return " · ".join(words) or f"After {controls.ENOUGH} pictures that passed."
-
-    def store(self, actor: Actor, row: ControlSlide, *, form: Any) -> None:
-        """Through the controls' service."""
-        controls.save_slide(actor=actor, slide=row)
-
-    def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
-    ) -> Any:
-        """Django's form, with the deeds above it."""
-        slide = kwargs.get("obj")
-        if slide and self.has_change_permission(request, slide):
-            context["may_withdraw"] = slide.withdrawn_at is None
-            context["may_adopt"] = bool(controls.proposed_ranges(slide))
-        return super().render_change_form(request, context, *args, **kwargs)
-
-    def get_urls(self) -> list[Any]:
-        """Django's, and those of the deeds."""
-        wrap = self.admin_site.admin_view
-        name = "diagnostics_controlslide"
-        return [
-            path("<uuid:pk>/adopt/", wrap(self.adopt), name=f"{name}_adopt"),
-            path("<uuid:pk>/withdraw/", wrap(self.withdraw), name=f"{name}_withdraw"),
-            *super().get_urls(),
-        ]
-
-    def adopt(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        """Set the proposed ranges, after asking."""
-        slide = self.row_for(request, pk, "diagnostics.change_controlslide")
-        if request.method != "POST":
-            return self.ask(
-                request,
-                slide,
-                title="Set the proposed ranges",
-                question=f"Set these ranges for {slide}?",
-                consequence=self.proposed(slide),
-                button="Set them",
-            )
-        actor = Actor.user(request.user)
-        return self.back_to(
-            request,
-            slide,
-            lambda: controls.adopt_proposal(actor=actor, slide=slide),
-            "The ranges are set.",
-        )
-
-    def withdraw(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        """Take the slide out of use, after asking."""
-        slide = self.row_for(request, pk, "diagnostics.change_controlslide")
-        if request.method != "POST":
-            return self.ask(
-                request,
-                slide,
-                title="Withdraw a control slide",
-                question=f"Take {slide} out of use?",
-                consequence="For good: pictures of it are refused from now on.",
-                button="Withdraw",
-                grave=True,
-            )
-        actor = Actor.user(request.user)
-        return self.back_to(
-            request,
-            slide,
-            lambda: controls.withdraw(actor=actor, slide=slide),
-            f"{slide} is out of use.",
-        )
 
 
 @admin.register(FieldImage)
