@@ -127,7 +127,7 @@ def read_json(request: Request, *, limit: int) -> Any:
 
     Raises:
         MalformedJson: it is none.
-        hospital.base.api.TooLarge, hospital.base.api.BrokenBody: as for `read_body`.
+        hospital.base.problems.TooLarge, hospital.base.api.BrokenBody: as for `read_body`.
     """
     body = read_body(request, limit=limit)
     if not body.strip():

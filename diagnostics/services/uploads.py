@@ -27,7 +27,7 @@ from diagnostics.models import Upload
 from diagnostics.services import digests, intake
 from diagnostics.services.capacity import TooManyUploads
 from hospital.base import files
-from hospital.base.problems import Conflict, NotFound, Refusal
+from hospital.base.problems import Conflict, NotFound, Refusal, TooLarge
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +49,6 @@ class WrongOffset(Conflict):
     """The piece does not begin where the bytes that are here end."""
 
     code = "wrong_offset"
-
-
-class TooLarge(Refusal):
-    """The picture is larger than what is taken, or than was said."""
-
-    status = 413
-    code = "too_large"
 
 
 class ChecksumMismatch(Refusal):
@@ -245,7 +238,7 @@ def _ensure_length(length: int) -> None:
     if length < 1:
         raise intake.NotAPicture("An empty file is no picture.", code="not_an_image")
     if length > limit:
-        raise TooLarge(f"The limit is {limit} bytes. Send a smaller or compressed picture.")
+        raise TooLarge.than(limit)
 
 
 def _ensure_few_open(device: Device, now: datetime) -> None:

@@ -16,18 +16,11 @@ from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import exception_handler
 
-from hospital.base.problems import Conflict, NotFound, Overloaded, Refusal, phrase_of
+from hospital.base.problems import Conflict, NotFound, Overloaded, Refusal, TooLarge, phrase_of
 
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
-
-
-class TooLarge(Refusal):
-    """The body is larger than this address takes."""
-
-    status = 413
-    code = "too_large"
 
 
 class BrokenBody(Refusal):
@@ -65,11 +58,11 @@ def read_body(request: Request, *, limit: int | None = None) -> bytes:
     try:
         body: bytes = request._request.read(limit + 1)
     except RequestDataTooBig as error:
-        raise _too_large(limit) from error
+        raise TooLarge.than(limit) from error
     except UnreadablePostError as error:
         raise BrokenBody("The body did not arrive completely. Send it again.") from error
     if len(body) > limit:
-        raise _too_large(limit)
+        raise TooLarge.than(limit)
     return body
 
 
@@ -100,7 +93,7 @@ def _as_known(exc: Exception) -> Exception:
     if isinstance(exc, ModelValidationError):
         return exceptions.ValidationError(as_serializer_error(exc))  # type: ignore[arg-type]
     if isinstance(exc, RequestDataTooBig):
-        return _too_large(settings.MAX_UPLOAD_BYTES)
+        return TooLarge.than(settings.MAX_UPLOAD_BYTES)
     if isinstance(exc, IntegrityError):
         log.warning("two writes met: %s", exc)
         return Conflict("Somebody stored the same thing at the same moment. Look at it first.")
@@ -112,10 +105,6 @@ def _as_known(exc: Exception) -> Exception:
             retry_after=30,
         )
     return exc
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The limit is {limit} bytes. Send a smaller or compressed picture.")
 
 
 def _from_refusal(refusal: Refusal) -> Response:

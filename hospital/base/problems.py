@@ -63,6 +63,18 @@ class Overloaded(Refusal):
     code = "overloaded"
 
 
+class TooLarge(Refusal):
+    """There are more bytes than are taken, or than were announced."""
+
+    status = 413
+    code = "too_large"
+
+    @classmethod
+    def than(cls, limit: int) -> "TooLarge":
+        """Than `limit` bytes, whatever was announced."""
+        return cls(f"The limit is {limit} bytes. Send a smaller or compressed picture.")
+
+
 def ensure_fits(text: str, longest: int, *, what: str) -> str:
     """The text without blanks around it; nothing of what somebody wrote is ever cut off.
 

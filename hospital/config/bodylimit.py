@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+from hospital.base.api import PROBLEM_JSON, problem_of
+from hospital.base.problems import Refusal, TooLarge
+
 Message = dict[str, Any]
 
 
@@ -21,7 +24,7 @@ class BodyLimit:
             # Who asks first ('Expect: 100-continue') is told before sending anything.
             if b"expect" not in headers:
                 await pour_away(receive, self.limit)
-            await self._refuse(send)
+            await refuse(send, TooLarge.than(self.limit))
             return
         body = _Counted(receive, self.limit)
         await self.app(scope, body.receive, send)
@@ -29,23 +32,16 @@ class BodyLimit:
             # The application saw a client hang up and has answered nothing.
             if body.more:
                 await pour_away(receive, self.limit)
-            await self._refuse(send)
+            await refuse(send, TooLarge.than(self.limit))
 
-    async def _refuse(self, send: Any) -> None:
-        problem = {
-            "type": "about:blank",
-            "title": "Payload Too Large",
-            "status": 413,
-            "code": "too_large",
-            "detail": f"The limit is {self.limit} bytes. Send a smaller or compressed picture.",
-        }
-        headers = [
-            (b"content-type", b"application/problem+json"),
-            # What is left of the body is not read, so this connection cannot be used again.
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
+
+async def refuse(send: Any, refusal: Refusal) -> None:
+    """Answer with the refusal, and hang up: what is left of the body is not read."""
+    headers = [(b"content-type", PROBLEM_JSON.encode()), (b"connection", b"close")]
+    if refusal.retry_after is not None:
+        headers.append((b"retry-after", str(refusal.retry_after).encode()))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(problem_of(refusal)).encode()})
 
 
 async def pour_away(receive: Any, limit: int) -> None:

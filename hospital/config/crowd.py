@@ -4,10 +4,10 @@ Without it every request of a crowd would be read into memory and stand in line,
 its turn came its sender would have given up and sent again.
 """
 
-import json
 from typing import Any
 
-from hospital.config.bodylimit import pour_away
+from hospital.base.problems import Overloaded
+from hospital.config.bodylimit import pour_away, refuse
 
 Message = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Crowd:
             # Who asks first ('Expect: 100-continue') is told before sending anything.
             if b"expect" not in dict(scope["headers"]):
                 await pour_away(receive, self._limit)
-            await _refuse(send)
+            await refuse(send, _overloaded())
             return
         self._in_hand += 1
         self._bytes += size
@@ -61,19 +61,8 @@ class Crowd:
         return self._limit if b"transfer-encoding" in headers else 0
 
 
-async def _refuse(send: Any) -> None:
-    problem = {
-        "type": "about:blank",
-        "title": "Service Unavailable",
-        "status": 503,
-        "code": "overloaded",
-        "detail": "Too many microscopes are sending just now. Keep this picture, send it again.",
-    }
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"retry-after", str(RETRY_AFTER_SECONDS).encode()),
-        # What is left of the body is not read, so this connection cannot be used again.
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
+def _overloaded() -> Overloaded:
+    return Overloaded(
+        "Too many microscopes are sending just now. Keep this picture, send it again.",
+        retry_after=RETRY_AFTER_SECONDS,
+    )
