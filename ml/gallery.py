@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.segmentation import Cell, Mask, Rgb, Segmentation, disc
+from ml.blobs import disc
+from ml.segmentation import Cell, Mask, Rgb, Segmentation
 
 GRID = 4  # tiles a side
 SIDE = 128  # pixels: the network's input

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import levels
-from ml.segmentation import disc, fill_holes, stain_map
+from ml.blobs import disc, fill_holes
+from ml.segmentation import stain_map
 
 Rgb = NDArray[np.uint8]
 Plane = NDArray[np.float32]

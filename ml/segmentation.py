@@ -18,14 +18,13 @@ the 364 BCCD fields):
    the vignetting of the Pro fields) and 0.26 (a few ink-dark lymphocytes must not push a pale
    blast below the line). Otsu gives 0.17..0.23 for Pro and 0.26..0.33 for Pre.
 5. Small holes are closed, specks opened away, and touching cells are cut where the shape has a
-   neck between two centres.
+   neck between two centres (`ml.blobs`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -33,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import levels
+from ml.blobs import Blob, disc, fill_holes, split
 
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -93,24 +93,6 @@ class Cell:
         """
         bright = np.maximum(np.asarray(glass, dtype=float), 1)
         return float(np.log10(bright / np.maximum(self.colour, 1)).mean().clip(0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Blob:
-    """A piece of the working picture: ``inside`` (h, w) uint8, 1 where it is, and where it lies.
-
-    Its box has a margin of one pixel, except where the picture ends.
-    """
-
-    top: int
-    left: int
-    inside: NDArray[np.uint8]
-    area: int
-
-    def of(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """The part of an (H, W) picture that the blob's box covers, as a view."""
-        height, width = self.inside.shape
-        return picture[self.top : self.top + height, self.left : self.left + width]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +163,7 @@ def segment(rgb: Rgb, *, stain: NDArray[np.float32] | None = None) -> Segmentati
         stain = stain_map(_shrink(rgb))
     side = max(stain.shape)
     threshold = _threshold(stain)
-    blobs = _split(_tidy(stain > threshold, side), least=MIN_AREA * side * side)
+    blobs = split(_tidy(stain > threshold, side), least=MIN_AREA * side * side)
     mask = np.zeros(rgb.shape[:2], dtype=np.bool_)
     found = [
         _cell(rgb, blob, stain.shape, mask)
@@ -252,16 +234,6 @@ def _threshold(stain: NDArray[np.float32]) -> float:
     return min(max(otsu / 255, low), high)
 
 
-@lru_cache(maxsize=64)
-def disc(diameter: int) -> NDArray[np.uint8]:
-    """A filled disc to erode and dilate with, (d, d) uint8: d is the next odd number.
-
-    Shared by all who ask: not to be written to.
-    """
-    odd = diameter // 2 * 2 + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (odd, odd)).astype(np.uint8, copy=False)
-
-
 def _tidy(rough: Mask, side: int) -> NDArray[np.uint8]:
     """Close chromatin gaps, fill holes smaller than a quarter of a cell, open away thin rims."""
     # A border of glass, or a cell cut by the edge would be eaten by the opening.
@@ -273,124 +245,7 @@ def _tidy(rough: Mask, side: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(mask[pad:-pad, pad:-pad], dtype=np.uint8)
 
 
-def fill_holes(mask: NDArray[np.uint8], *, below: float) -> NDArray[np.uint8]:
-    """The (H, W) mask, 0 and 1, with every gap of fewer than ``below`` pixels filled."""
-    # Numbers of 16 bits are enough for the pixels of a small picture, and half as much to read.
-    kind = cv2.CV_16U if mask.size < 1 << 16 else cv2.CV_32S
-    count, labels = cv2.connectedComponents(1 - mask, connectivity=4, ltype=kind)
-    if count <= 2 and mask.size - cv2.countNonZero(mask) >= below:
-        return mask  # one gap, all that is not in the mask
-    small = np.bincount(labels.ravel()) < below
-    small[0] = False
-    return mask | small.take(np.asarray(labels, dtype=np.intp)) if small.any() else mask
-
-
-def _split(mask: NDArray[np.uint8], *, least: float) -> list[_Blob]:
-    """The cells of a (H, W) mask, 0 and 1: blobs that have more than one centre are cut.
-
-    Blobs of fewer than ``least`` pixels are passed over.
-
-    The textbook cuts here by a watershed of the distance to the rim. It wants the same markers
-    as we do (`_centres`), and finds no other number of cells; only the line between two of them
-    may differ. Flooded level by level from these centres, it gave 98.1 % of the pixels of 271
-    cut blobs (140 Taleqani fields) the same owner as the power distance of `_owners`. We take
-    the distance because the cut is then two touching discs' common chord, as exact as the
-    centres are, whatever order pixels are visited in; OpenCV's own watershed floods by the step
-    between neighbours, not by level, and takes the line itself out of the mask. The price: a
-    bay that lies nearer to the other disc can go to it (33 strays of some pixels in those blobs).
-    """
-    _, labels = cv2.connectedComponents(mask)
-    contours, nesting = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    # The first point of every outer contour (those without a parent) tells which blob it bounds.
-    outer = [contours[int(at)] for at in np.flatnonzero(nesting[0, :, 3] < 0)] if contours else []
-    boxes = {int(labels[c[0, 0, 1], c[0, 0, 0]]): cv2.boundingRect(c) for c in outer}
-    cells: list[_Blob] = []
-    for number, (x, y, width, height) in sorted(boxes.items()):
-        top, left = max(0, y - 1), max(0, x - 1)
-        inside = labels[top : y + height + 1, left : x + width + 1] == number
-        area = int(np.count_nonzero(inside))
-        if area >= least:
-            tight = slice(y - top, y - top + height), slice(x - left, x - left + width)
-            cells += _cut(_Blob(top, left, inside.view(np.uint8), area), tight)
-    return cells
-
-
-def _cut(blob: _Blob, tight: tuple[slice, slice]) -> list[_Blob]:
-    """One blob for each of its centres, the deepest first.
-
-    Centres are peaks of the distance to the rim. At the picture's own border a cell goes on, so
-    that is no rim: there the blob has no margin. ``tight`` is the box without the margin.
-    """
-    distance = cv2.distanceTransform(blob.inside, cv2.DIST_L2, 5)
-    smooth = cv2.GaussianBlur(distance, (0, 0), 1.0).astype(np.float32, copy=False)
-    depth = smooth[tight]
-    peaks = (depth >= cv2.dilate(depth, disc(5))) & (depth > 0.4 * depth.max())
-    if np.count_nonzero(peaks) == 1:
-        return [blob]
-    centres = _centres(depth, peaks)
-    if len(centres) < 2:
-        return [blob]
-    owner = _owners(depth, centres)
-    parts = []
-    for number in range(len(centres)):
-        part = np.zeros_like(blob.inside)
-        part[tight] = blob.inside[tight] & (owner == number)
-        if part.any():
-            parts.append(_trimmed(blob, part))
-    return parts
-
-
-def _owners(depth: NDArray[np.float32], centres: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
-    """Which of the centres, 200 at most, each pixel belongs to, (h, w): the nearest by power
-    distance. The border between two discs of different size lies on their common chord."""
-    rows, columns = np.ogrid[0 : depth.shape[0], 0 : depth.shape[1]]
-    owner = np.zeros(depth.shape, np.uint8)
-    nearest = np.full(depth.shape, np.inf)
-    for number, (row, column) in enumerate(centres):
-        power = (rows - row) ** 2 + (columns - column) ** 2 - depth[row, column] ** 2
-        nearer = power < nearest
-        owner[nearer] = number
-        np.copyto(nearest, power, where=nearer)
-    return owner
-
-
-def _trimmed(blob: _Blob, part: NDArray[np.uint8]) -> _Blob:
-    """A part of the blob, in a box of its own."""
-    x, y, width, height = cv2.boundingRect(part)
-    top, left = max(0, y - 1), max(0, x - 1)
-    inside = np.ascontiguousarray(part[top : y + height + 1, left : x + width + 1])
-    return _Blob(blob.top + top, blob.left + left, inside, int(np.count_nonzero(inside)))
-
-
-def _centres(depth: NDArray[np.float32], peaks: Mask) -> list[tuple[int, int]]:
-    """The ``peaks`` of ``depth`` (row, column), deepest first, that a neck parts from the rest.
-
-    A neck: somewhere on the straight line between two peaks the shape is narrower than 0.78 of
-    the smaller one. An ellipse has none, two touching discs do. Known to fail: three cells packed
-    so tightly that the gap between them is filled are deepest in their middle, and count as one.
-    The mask is right all the same; only the number of cells is not.
-    """
-    _, _, _, middles = cv2.connectedComponentsWithStats(peaks.view(np.uint8))
-    spots = [(round(float(y)), round(float(x))) for x, y in middles[1:]]
-    spots.sort(key=lambda spot: (-float(depth[spot]), spot))
-    kept: list[tuple[int, int]] = []
-    for spot in spots[:200]:
-        if all(_narrowest(depth, spot, other) < 0.78 * depth[spot] for other in kept):
-            kept.append(spot)
-    return kept
-
-
-def _narrowest(depth: NDArray[np.float32], a: tuple[int, int], b: tuple[int, int]) -> float:
-    steps = int(np.hypot(a[0] - b[0], a[1] - b[1])) + 2
-    along = np.arange(steps)
-    rows, columns = (
-        np.rint(along * ((end - start) / (steps - 1)) + start).astype(int)
-        for start, end in zip(a, b, strict=True)
-    )
-    return float(depth[rows, columns].min())
-
-
-def _smudged(blob: _Blob, stain: NDArray[np.float32], threshold: float) -> bool:
+def _smudged(blob: Blob, stain: NDArray[np.float32], threshold: float) -> bool:
     """Both pale and ragged: a crushed nucleus, of which only scraps pass the threshold."""
     if cv2.mean(blob.of(stain), blob.inside)[0] >= SMUDGE_STAIN * threshold:
         return False
@@ -400,14 +255,14 @@ def _smudged(blob: _Blob, stain: NDArray[np.float32], threshold: float) -> bool:
     return blob.area < SMUDGE_SOLIDITY * filled
 
 
-def _large(blobs: list[_Blob], side: int) -> list[_Blob]:
+def _large(blobs: list[Blob], side: int) -> list[Blob]:
     """Without platelets, specks and writing."""
     largest = max((blob.area for blob in blobs), default=0)
     least = max(MIN_AREA * side * side, MIN_AREA_OF_LARGEST * largest)
     return [blob for blob in blobs if blob.area >= least]
 
 
-def _cell(rgb: Rgb, blob: _Blob, worked: tuple[int, ...], mask: Mask) -> Cell | None:
+def _cell(rgb: Rgb, blob: Blob, worked: tuple[int, ...], mask: Mask) -> Cell | None:
     """Bring one cell back to the size of ``rgb``, paint it into ``mask`` and measure it.
 
     ``worked`` is the height and width of the picture that the blob was found in.
