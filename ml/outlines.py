@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.segmentation import OUTLINE_COLOUR, Cell, Segmentation
+from ml.segmentation import Cell, Segmentation, outlined
 
 Rgb = NDArray[np.uint8]
 Contour = NDArray[np.int32]
@@ -38,14 +38,8 @@ class Outlines:
         return cv2.bitwise_and(rgb, rgb, mask=mask).astype(np.uint8, copy=False)
 
     def outline(self, rgb: Rgb) -> Rgb:
-        """A copy of the (H, W, 3) uint8 picture with a green line around each cell.
-
-        As `Segmentation.outline`: 1 px in a 224 px field, growing with the picture.
-        """
-        out = rgb.copy()
-        thickness = max(1, round(max(rgb.shape[:2]) / 260))
-        cv2.drawContours(out, self._on(rgb), -1, OUTLINE_COLOUR, thickness, cv2.LINE_AA)
-        return out
+        """A copy of the (H, W, 3) uint8 picture with a green line around each cell."""
+        return outlined(rgb, self._on(rgb))
 
     def measure(self, rgb: Rgb) -> tuple[Cell, ...]:
         """The cells as they lie on the (H, W, 3) uint8 picture, in the order of the contours.

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ml import levels
 from ml.blobs import disc, fill_holes
-from ml.segmentation import stain_map
+from ml.segmentation import shrunk, stain_map
 
 Rgb = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -153,7 +153,7 @@ def judge(rgb: Rgb, *, stain: Plane | None = None) -> Quality:
 
 def measure(rgb: Rgb, *, stain: Plane | None = None) -> Metrics:
     """All figures at once; (H, W, 3) uint8 RGB, and ``stain`` as for :func:`judge`."""
-    small = _shrink(rgb)
+    small = shrunk(rgb, SIDE)
     stain = stain_map(small) if stain is None else stain
     planes = levels.split(small)
     green, total = planes[1], levels.total(planes)
@@ -213,15 +213,6 @@ def _strange(m: Metrics) -> bool:
         or m.solid < MIN_SOLID
         or m.drawn > MAX_DRAWN
     )
-
-
-def _shrink(rgb: Rgb) -> Rgb:
-    height, width = rgb.shape[:2]
-    scale = SIDE / max(height, width)
-    if scale >= 1:
-        return np.ascontiguousarray(rgb)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def _balanced(planes: levels.Planes, glass: Plane) -> levels.Planes:

@@ -121,19 +121,25 @@ class Segmentation:
     def outline(self, rgb: Rgb) -> Rgb:
         """A copy of the picture with a line around each cell, for a person to look at.
 
-        The line is 1 px in a 224 px field and grows with the picture. ValueError when ``rgb``
-        is not of the size that was segmented.
+        ValueError when ``rgb`` is not of the size that was segmented.
         """
         self._same_size(rgb)
-        out = rgb.copy()
-        thickness = max(1, round(max(rgb.shape[:2]) / 260))
-        contours = [cell.contour.reshape(-1, 1, 2) for cell in self.cells]
-        cv2.drawContours(out, contours, -1, OUTLINE_COLOUR, thickness, cv2.LINE_AA)
-        return out
+        return outlined(rgb, [cell.contour.reshape(-1, 1, 2) for cell in self.cells])
 
     def _same_size(self, rgb: Rgb) -> None:
         if rgb.shape[:2] != self.mask.shape:
             raise ValueError(f"segmented {self.mask.shape}, given {rgb.shape[:2]}")
+
+
+def outlined(rgb: Rgb, contours: Sequence[NDArray[np.int32]]) -> Rgb:
+    """A copy of the (H, W, 3) uint8 picture with a green line along the (N, 1, 2) contours.
+
+    The line is 1 px in a 224 px field and grows with the picture.
+    """
+    out = rgb.copy()
+    thickness = max(1, round(max(rgb.shape[:2]) / 260))
+    cv2.drawContours(out, contours, -1, OUTLINE_COLOUR, thickness, cv2.LINE_AA)
+    return out
 
 
 def paper_mask(rgb: Rgb) -> Mask:
@@ -160,7 +166,7 @@ def segment(rgb: Rgb, *, stain: NDArray[np.float32] | None = None) -> Segmentati
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or not rgb.size:
         raise ValueError(f"segment wants (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
     if stain is None:
-        stain = stain_map(_shrink(rgb))
+        stain = stain_map(shrunk(rgb, WORK_SIDE))
     side = max(stain.shape)
     threshold = _threshold(stain)
     blobs = split(_tidy(stain > threshold, side), least=MIN_AREA * side * side)
@@ -205,9 +211,10 @@ def _stain_weights() -> tuple[NDArray[np.float32], ...]:
 _STAIN_WEIGHTS = _stain_weights()
 
 
-def _shrink(rgb: Rgb) -> Rgb:
+def shrunk(rgb: Rgb, side: int) -> Rgb:
+    """The (H, W, 3) uint8 picture with at most ``side`` pixels on its longer side."""
     height, width = rgb.shape[:2]
-    scale = WORK_SIDE / max(height, width)
+    scale = side / max(height, width)
     if scale >= 1:
         return np.ascontiguousarray(rgb)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
