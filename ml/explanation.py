@@ -126,16 +126,6 @@ class Explanation:
     constant: float
 
     @property
-    def share_original(self) -> float | None:
-        """Part of the evidence on the original that lies inside cells, 0..1."""
-        return self.original.share
-
-    @property
-    def share_segmented(self) -> float | None:
-        """Part of the evidence on the gallery that lies inside cells, 0..1; see `Map`."""
-        return self.segmented.share
-
-    @property
     def weight_original(self) -> float | None:
         """The original's part of all that speaks for the class, 0..1; the rest is the other's."""
         left, right = (np.maximum(m.evidence, 0).sum() for m in (self.original, self.segmented))

@@ -71,7 +71,7 @@ def explain(
             title = f"{path.name}: {NAMES[why.label]} ({reading.outcome.value})"
             drawn = sheet.draw(picture, reading.segmentation, why, title=title, opacity=opacity)
             (out / f"{path.stem}.explained.png").write_bytes(encode_png(drawn))
-            share, chance = why.share_original, f"{why.original.by_chance:.0%}"
+            share, chance = why.original.share, f"{why.original.by_chance:.0%}"
             row = ["-" if share is None else f"{share:.0%}", chance, sheet.votes(why)]
             table.add_row(path.name, reading.outcome.value, why.label.value, *row)
             report("explaining", done, len(pictures))

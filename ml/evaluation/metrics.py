@@ -166,31 +166,6 @@ def malignancy(probabilities: Floats, targets: Ints) -> Ranking:
     return Ranking.of(1 - probabilities[:, BENIGN], targets != BENIGN)
 
 
-def accuracy(answers: Answers) -> float:
-    """Share of pictures answered rightly."""
-    return float((answers.probabilities.argmax(axis=1) == answers.targets).mean())
-
-
-def slide_accuracy(answers: Answers) -> float:
-    """Mean accuracy of the slides, each counting alike, however many pictures it has."""
-    return float(np.mean([row["accuracy"] for row in by_group(answers).values()]))
-
-
-def macro_f1(answers: Answers) -> float:
-    """Mean F1 of the classes that are there, each counting alike."""
-    return float(_averages(confusion(answers))["macro_f1"])
-
-
-def sensitivity(answers: Answers) -> float:
-    """Of malignant pictures, the share called any malignant class; NaN without any."""
-    return float(_averages(confusion(answers))["malignant_sensitivity"])
-
-
-def specificity(answers: Answers) -> float:
-    """Of benign pictures, the share called benign; NaN without any."""
-    return float(_averages(confusion(answers))["malignant_specificity"])
-
-
 def whole(answers: Answers) -> Draws:
     """The draw that is no draw: every picture once, and every slide alike."""
     _, slide, sizes = np.unique(answers.groups, return_inverse=True, return_counts=True)

@@ -202,13 +202,13 @@ def test_on_the_gallery_the_share_is_the_cells_part_of_what_a_position_shows():
     one = discs((90, 50, 14))
     tile = [(0, 2), (0, 3), (1, 2), (1, 3)]
     found = why(seen=speaking(*tile), cells=one, label=Class.BENIGN)
-    assert found.share_segmented == pytest.approx(np.pi / 4, abs=0.05)
+    assert found.segmented.share == pytest.approx(np.pi / 4, abs=0.05)
     assert found.segmented.by_chance == pytest.approx(np.pi / 4, abs=0.05)
     two = discs((90, 50, 14), (30, 30, 7))
     large, small = (
         why(seen=speaking(at), cells=two, label=Class.BENIGN) for at in ((0, 0), (0, 2))
     )
-    assert small.share_segmented < large.segmented.by_chance < large.share_segmented
+    assert small.segmented.share < large.segmented.by_chance < large.segmented.share
 
 
 def test_without_a_cell_the_gallery_is_glass_and_has_nothing_to_say():
@@ -216,13 +216,13 @@ def test_without_a_cell_the_gallery_is_glass_and_has_nothing_to_say():
     seen = maps()[0], bare[1]  # glass was shown, so glass is what the second trunk says
     found = from_maps(ladder(), seen, empty=bare, segmentation=discs())
     assert found.cells == () and not found.segmented.evidence.any()
-    assert found.share_segmented is None and not found.segmented.heat.any()
+    assert found.segmented.share is None and not found.segmented.heat.any()
     assert found.constant + found.original.evidence.sum() == pytest.approx(found.score, abs=1e-4)
 
 
 def test_where_nothing_speaks_for_the_class_there_is_no_share_and_no_light():
     found = why(seen=EMPTY)
-    assert found.share_original is None and found.weight_original is None
+    assert found.original.share is None and found.weight_original is None
     assert not found.original.heat.any() and not found.segmented.heat.any()
     rgb = np.full((*THREE.mask.shape, 3), 200, np.uint8)
     np.testing.assert_array_equal(overlay(rgb, found.original.heat), rgb)
