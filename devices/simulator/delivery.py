@@ -1,10 +1,9 @@
 """Pictures sent one after another through the plain client: no queue, no faults."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import cycle
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -30,11 +29,6 @@ class Delivery:
     seconds: float
     receipt: Receipt | None
     problem: str = ""
-
-
-def round_robin(pictures: Iterable[Path], accessions: Sequence[str]) -> list[Job]:
-    """Deal the pictures out over the accession numbers, one after another."""
-    return [Job(*dealt) for dealt in zip(pictures, cycle(accessions), strict=False)]
 
 
 def deliver(microscope: Microscope, jobs: Sequence[Job]) -> Iterator[Delivery]:

@@ -4,14 +4,13 @@ import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from devices.agent.client import Microscope, Patience, Refused, Unreachable, media_type, retry_after
-from devices.simulator.delivery import deliver, round_robin
+from devices.simulator.delivery import Job, deliver
 from devices.simulator.pictures import pictures_in
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
@@ -197,14 +196,6 @@ def test_a_folder_gives_its_pictures_and_nothing_else(tmp_path):
     assert names == ["a.jpg", "b.PNG", "deep/er/c.tiff"]
 
 
-def test_pictures_are_dealt_out_over_the_specimens():
-    paths = [Path(f"{n}.jpg") for n in range(5)]
-    jobs = round_robin(paths, ["A", "B"])
-    assert [job.accession for job in jobs] == list("ABABA")
-    assert [job.picture for job in jobs] == paths
-    assert len({job.image_id for job in jobs}) == 5
-
-
 def test_one_refused_picture_does_not_stop_the_others(tmp_path):
     paths = [tmp_path / f"{n}.jpg" for n in range(3)]
     for path in paths:
@@ -212,7 +203,7 @@ def test_one_refused_picture_does_not_stop_the_others(tmp_path):
     heartbeat = httpx.Response(200, json={"interval_seconds": 60})
     hospital = Hospital(heartbeat, problem(404, "unknown_accession"))
 
-    deliveries = list(deliver(hospital.microscope(), round_robin(paths, ["A-1"])))
+    deliveries = list(deliver(hospital.microscope(), [Job(path, "A-1") for path in paths]))
 
     assert [delivery.receipt is None for delivery in deliveries] == [True, False, False]
     assert "unknown_accession" in deliveries[0].problem
