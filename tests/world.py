@@ -185,8 +185,8 @@ def found() -> World:
     """Found the hospital in the current database."""
     north = found_clinic(actor=SETUP, code="north", name="North Clinic", telephone="555 0100")
     south = found_clinic(actor=SETUP, code="south", name="South Clinic", telephone="555 0200")
-    patient = _patient(north, "N-1", "Rahman", "Amina")
-    other_patient = _patient(south, "S-1", "Okafor", "Chidi")
+    patient = add_patient(north, "N-1", "Rahman", "Amina")
+    other_patient = add_patient(south, "S-1", "Okafor", "Chidi")
     guardian, stranger = _account("guardian", "Nadia Rahman"), _account("stranger", "Eze Okafor")
     for who, whom in [(patient, guardian), (other_patient, stranger)]:
         grant_portal_access(actor=SETUP, patient=who, user=whom, relation=Relation.GUARDIAN)
@@ -222,8 +222,8 @@ def found() -> World:
         key=issue_key(actor=SETUP, device=device),
         other_device=other_device,
         other_key=issue_key(actor=SETUP, device=other_device),
-        specimen=_specimen(patient, "N-2026-0001"),
-        other_specimen=_specimen(other_patient, "S-2026-0001"),
+        specimen=add_specimen(patient, "N-2026-0001"),
+        other_specimen=add_specimen(other_patient, "S-2026-0001"),
         control_slide=_control_slide(north, "N-CONTROL"),
         other_control_slide=_control_slide(south, "S-CONTROL"),
     )
@@ -238,6 +238,29 @@ def store_result(analysis: Analysis, **found: Any) -> bool:
         return False
     analysis.refresh_from_db()
     return True
+
+
+def add_patient(clinic: Clinic, mrn: str, family: str, given: str) -> Patient:
+    """A child of the clinic."""
+    return register_patient(
+        actor=SETUP,
+        clinic=clinic,
+        mrn=mrn,
+        family_name=family,
+        given_names=given,
+        birth_date=date(2019, 4, 2),
+        sex="female",
+    )
+
+
+def add_specimen(patient: Patient, accession: str) -> Specimen:
+    """Another blood sample, taken when the first was."""
+    return register_specimen(
+        actor=SETUP,
+        patient=patient,
+        accession=accession,
+        collected_at=datetime(2026, 11, 20, 9, 30, tzinfo=UTC),
+    )
 
 
 def look(user: User, report: DiagnosticReport) -> None:
@@ -322,18 +345,6 @@ def _staff(username: str, full_name: str, clinic: Clinic, role: str) -> User:
     return user
 
 
-def _patient(clinic: Clinic, mrn: str, family: str, given: str) -> Patient:
-    return register_patient(
-        actor=SETUP,
-        clinic=clinic,
-        mrn=mrn,
-        family_name=family,
-        given_names=given,
-        birth_date=date(2019, 4, 2),
-        sex="female",
-    )
-
-
 def _device(clinic: Clinic, serial: str) -> Device:
     return register_device(
         actor=SETUP, clinic=clinic, name=f"Bench {serial}", make="Optika", model="W1", serial=serial
@@ -343,12 +354,3 @@ def _device(clinic: Clinic, serial: str) -> Device:
 def _control_slide(clinic: Clinic, label: str) -> ControlSlide:
     slide = ControlSlide(clinic=clinic, label=label, expected="benign")
     return save_slide(actor=SETUP, slide=slide)
-
-
-def _specimen(patient: Patient, accession: str) -> Specimen:
-    return register_specimen(
-        actor=SETUP,
-        patient=patient,
-        accession=accession,
-        collected_at=datetime(2026, 11, 20, 9, 30, tzinfo=UTC),
-    )

@@ -11,9 +11,17 @@ from devices.models import AlertKind
 from devices.services.alerts import raise_alert
 from diagnostics.models import Analysis, DayTally, DiagnosticReport
 from diagnostics.services import analyses, packages
-from diagnostics.services.specimens import register_specimen
 from ml import packages as ml_packages
-from tests.world import BENIGN, SETUP, SURE, World, look_and_sign, result_of, store_result
+from tests.world import (
+    BENIGN,
+    SETUP,
+    SURE,
+    World,
+    add_specimen,
+    look_and_sign,
+    result_of,
+    store_result,
+)
 
 MIX = {"benign": 14, "early_pre_b": 6, "pre_b": 9, "pro_b": 5, "unfamiliar": 2, "unusable": 3}
 
@@ -62,12 +70,7 @@ class DashboardScene:
 
     def _case(self, number: int) -> None:
         world = self.world
-        specimen = register_specimen(
-            actor=SETUP,
-            patient=world.patient,
-            accession=f"N-2026-01{number}0",
-            collected_at=world.specimen.collected_at,
-        )
+        specimen = add_specimen(world.patient, f"N-2026-01{number}0")
         image = world.receive(number, specimen=specimen)
         live = world.succeed(image, SURE)
         as_first = {"package_digest": self.first.digest, "package_name": self.first.name}

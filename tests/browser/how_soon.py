@@ -9,11 +9,10 @@ from typing import Any
 from playwright.sync_api import Page
 
 from diagnostics.models import FieldImage
-from diagnostics.services.specimens import register_specimen
 from hospital.live.models import Event
 from tests.browser.scenes import at_once
 from tests.browser.test_live import live
-from tests.world import SETUP
+from tests.world import add_specimen
 
 TIMES = 20
 # Looks a hundred times a second, and keeps when the words were there, by the browser's clock.
@@ -48,12 +47,7 @@ def test_how_soon_a_result_is_on_both_screens(hospital: Any, screen: Any) -> Non
 
 
 def sample(hospital: Any, number: int) -> Any:
-    return register_specimen(
-        actor=SETUP,
-        patient=hospital.world.patient,
-        accession=f"N-SOON-{number}",
-        collected_at=hospital.world.specimen.collected_at,
-    )
+    return add_specimen(hospital.world.patient, f"N-SOON-{number}")
 
 
 def report_of(image: Any) -> Any:

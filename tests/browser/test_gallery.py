@@ -11,7 +11,7 @@ from diagnostics.services import heat, references
 from tests.browser.test_case import opened
 from tests.browser.test_looks import check
 from tests.browser.test_viewer import outlined, two_fields
-from tests.world import _patient, _specimen
+from tests.world import add_patient, add_specimen
 
 
 def case(hospital: Any, screen: Any, who: str = "haematologist") -> Page:
@@ -100,8 +100,8 @@ def test_signed_cells_that_look_alike_stand_beside_the_chosen_one(
 ) -> None:
     """Fetched when they are opened, and again for the next cell; they are called alike, no more."""
     for number, kind in enumerate(["Pre", "Benign", "Early", "Pre"]):
-        patient = hospital.do(_patient, hospital.world.clinic, f"N-R{number}", "Keita", "Moussa")
-        specimen = hospital.do(_specimen, patient, f"N-REF-{number}")
+        patient = hospital.do(add_patient, hospital.world.clinic, f"N-R{number}", "Keita", "Moussa")
+        specimen = hospital.do(add_specimen, patient, f"N-REF-{number}")
         report = hospital.read(hospital.send(kind=kind, specimen=specimen))
         hospital.sign(report, "benign" if kind == "Benign" else "pre_b")
     hospital.do(references.collect)

@@ -5,10 +5,9 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from diagnostics.services.specimens import register_specimen
 from tests.browser.test_gallery import calls
 from tests.browser.test_viewer import two_fields
-from tests.world import PASSWORD, SETUP
+from tests.world import PASSWORD, add_specimen
 
 FOCUSED = """() => {
     const it = document.activeElement;
@@ -39,12 +38,7 @@ def another_case(hospital: Any) -> None:
     """A second sample of the same child, read as the first."""
 
     def register() -> Any:
-        return register_specimen(
-            actor=SETUP,
-            patient=hospital.world.patient,
-            accession="N-2026-0002",
-            collected_at=hospital.world.specimen.collected_at,
-        )
+        return add_specimen(hospital.world.patient, "N-2026-0002")
 
     hospital.read(hospital.send(specimen=hospital.do(register)))
 

@@ -17,7 +17,6 @@ from diagnostics.models import (
     Specimen,
 )
 from diagnostics.services import controls, intake
-from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role, open_account
@@ -29,6 +28,7 @@ from tests.world import (
     SETUP,
     SURE,
     World,
+    add_specimen,
     content_digest,
     result_of,
     store_result,
@@ -88,12 +88,7 @@ def second_patient(world: World) -> Patient:
 @pytest.fixture
 def second_specimen(world: World, second_patient: Patient) -> Specimen:
     """A specimen of another patient of the same clinic."""
-    return register_specimen(
-        actor=SETUP,
-        patient=second_patient,
-        accession="N-2026-0002",
-        collected_at=world.specimen.collected_at,
-    )
+    return add_specimen(second_patient, "N-2026-0002")
 
 
 Show = Callable[..., ControlRun]

@@ -10,11 +10,10 @@ from django.utils import timezone
 from diagnostics.models import Analysis, AnalysisState, DiagnosticReport, ImageState, Outcome
 from diagnostics.services import analyses, bell
 from diagnostics.services.results import Found, succeed_all
-from diagnostics.services.specimens import register_specimen
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
 from hospital.base.states import IllegalTransition
-from tests.world import BENIGN, SETUP, SURE, World, result_of, store_result
+from tests.world import BENIGN, SURE, World, add_specimen, result_of, store_result
 
 
 def let_lease_expire(analysis: Analysis) -> None:
@@ -232,12 +231,7 @@ def test_a_batch_asks_the_database_no_more_often_for_more_specimens(
     But for a call-back: whoever has to be told is told of each patient by themself.
     """
     for number in range(8):
-        slide = register_specimen(
-            actor=SETUP,
-            patient=world.patient,
-            accession=f"N-2026-7{number:03d}",
-            collected_at=world.specimen.collected_at,
-        )
+        slide = add_specimen(world.patient, f"N-2026-7{number:03d}")
         world.receive(number, specimen=slide)
     held = analyses.claim(worker="a", limit=8)
     with django_assert_max_num_queries(18):

@@ -10,8 +10,7 @@ from diagnostics.concordance import ENOUGH, concordance_of, kappa_of
 from diagnostics.models import DiagnosticReport, OwnCall
 from diagnostics.selectors import own_calls_visible_to
 from diagnostics.services import own_call
-from diagnostics.services.specimens import register_specimen
-from tests.world import BENIGN, SETUP, SURE, UNSURE, World, look_and_sign
+from tests.world import BENIGN, SURE, UNSURE, World, add_specimen, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -42,12 +41,7 @@ def test_judges_who_never_agree_have_less_than_none() -> None:
 
 def called(world: World, number: int, call: str, probabilities: Any = SURE) -> DiagnosticReport:
     """A case that the haematologist has called."""
-    specimen = register_specimen(
-        actor=SETUP,
-        patient=world.patient,
-        accession=f"C-{number}",
-        collected_at=world.specimen.collected_at,
-    )
+    specimen = add_specimen(world.patient, f"C-{number}")
     world.succeed(world.receive(number, specimen=specimen), probabilities)
     report = DiagnosticReport.objects.get(specimen=specimen)
     own_call.commit(user=world.haematologist, report=report, call=call)

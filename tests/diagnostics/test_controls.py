@@ -19,13 +19,12 @@ from diagnostics.models import (
 )
 from diagnostics.services import analyses, controls
 from diagnostics.services.reanalysis import Where, candidates
-from diagnostics.services.specimens import register_specimen
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
 from hospital.live.models import Event
 from ml.quality import Metrics
 from tests.diagnostics.conftest import Show, read, send
-from tests.world import BENIGN, SETUP, SURE, UNSURE, World
+from tests.world import BENIGN, SETUP, SURE, UNSURE, World, add_specimen
 
 pytestmark = pytest.mark.django_db
 
@@ -126,12 +125,7 @@ def test_a_label_is_a_specimens_or_a_control_slides_never_both(
     with pytest.raises(ValidationError, match="accession number"):
         controls.save_slide(actor=SETUP, slide=twin)
     with pytest.raises(ValidationError, match="control slide"):
-        register_specimen(
-            actor=SETUP,
-            patient=world.patient,
-            accession=slide.label,
-            collected_at=world.specimen.collected_at,
-        )
+        add_specimen(world.patient, slide.label)
 
 
 def test_a_label_stays_once_pictures_have_come(show: Show, slide: ControlSlide) -> None:

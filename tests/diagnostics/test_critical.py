@@ -18,12 +18,11 @@ from diagnostics.models import (
 )
 from diagnostics.selectors import open_call_backs
 from diagnostics.services import own_call
-from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.audit.models import Entry
 from hospital.live.models import Event
 from tests.diagnostics.test_changes import amend, withdraw
-from tests.world import BENIGN, SETUP, SURE, UNSURE, World, look_and_sign
+from tests.world import BENIGN, SURE, UNSURE, World, add_specimen, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -38,12 +37,7 @@ def sign(world: World, report: DiagnosticReport, conclusion: str = "pre_b") -> D
 
 def second(world: World, probabilities: Any = SURE) -> DiagnosticReport:
     """A report on another sample of the same patient."""
-    specimen = register_specimen(
-        actor=SETUP,
-        patient=world.patient,
-        accession="N-77",
-        collected_at=world.specimen.collected_at,
-    )
+    specimen = add_specimen(world.patient, "N-77")
     world.succeed(world.receive(77, specimen=specimen), probabilities)
     return DiagnosticReport.objects.get(specimen=specimen)
 
@@ -127,12 +121,7 @@ def test_after_a_call_that_was_read_back_the_same_result_is_no_news_for_a_day(wo
     sign(world, second(world))
     assert CallBack.objects.get().findings.count() == 2
     with time_machine.travel(timezone.now() + timedelta(hours=25)):
-        specimen = register_specimen(
-            actor=SETUP,
-            patient=world.patient,
-            accession="N-78",
-            collected_at=world.specimen.collected_at,
-        )
+        specimen = add_specimen(world.patient, "N-78")
         world.succeed(world.receive(78, specimen=specimen))
         sign(world, DiagnosticReport.objects.get(specimen=specimen))
         assert CallBack.objects.filter(state=CallBackState.OPEN).count() == 1

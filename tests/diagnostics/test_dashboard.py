@@ -23,13 +23,21 @@ from diagnostics.models import (
     Priority,
 )
 from diagnostics.services import analyses, packages, tallies
-from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from ml import packages as ml_packages
 from tests.diagnostics.test_listing import BIG, nodes
-from tests.world import BENIGN, SETUP, SURE, World, look_and_sign, result_of, store_result
+from tests.world import (
+    BENIGN,
+    SETUP,
+    SURE,
+    World,
+    add_specimen,
+    look_and_sign,
+    result_of,
+    store_result,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -215,12 +223,7 @@ def test_the_number_of_queries_does_not_grow(
     client = Client()
     client.force_login(world.superuser)
     for seed in range(6):
-        specimen = register_specimen(
-            actor=SETUP,
-            patient=world.patient,
-            accession=f"Q-{seed}",
-            collected_at=world.specimen.collected_at,
-        )
+        specimen = add_specimen(world.patient, f"Q-{seed}")
         world.succeed(world.receive(seed, specimen=specimen))
         sign(world, specimen.report)
         analyses.fail(world.claim(world.receive(50 + seed)), code="internal")

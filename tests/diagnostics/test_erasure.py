@@ -42,10 +42,19 @@ from hospital.base import files
 from hospital.base.problems import Conflict
 from hospital.config.nightly import retention_run
 from patients.models import Patient
-from patients.services import save_patient
+from patients.services import grant_portal_access, save_patient
 from tests.diagnostics.conftest import everything
 from tests.dicom_objects import dataset, part10
-from tests.world import SETUP, SURE, World, _specimen, found, look_and_sign, result_of
+from tests.world import (
+    SETUP,
+    SURE,
+    World,
+    add_patient,
+    add_specimen,
+    found,
+    look_and_sign,
+    result_of,
+)
 
 PERSONAL = ("Rahman", "Amina", "Nadia", "'N-1'", '"N-1"', "N-2026-0001", "2019-04-02")
 
@@ -56,7 +65,7 @@ def treated(world: World) -> DiagnosticReport:
     image = FieldImage.objects.get(specimen=world.specimen)
     world.outline(image.analyses.get())
     drawing.cells(image.analyses.get())
-    by_dicom = _specimen(world.patient, "N-DICOM")
+    by_dicom = add_specimen(world.patient, "N-DICOM")
     dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=by_dicom)))
     look_and_sign(world.haematologist, report, comment="Amina Rahman's mother was told.")
     client = Client()
@@ -373,10 +382,7 @@ def test_a_dicom_object_that_is_on_its_way_then_goes_as_well(
 
 
 def test_a_guardian_of_another_child_keeps_the_account(world: World) -> None:
-    from patients.services import grant_portal_access
-    from tests.world import _patient
-
-    sibling = _patient(world.clinic, "N-2", "Rahman", "Samir")
+    sibling = add_patient(world.clinic, "N-2", "Rahman", "Samir")
     grant_portal_access(actor=SETUP, patient=sibling, user=world.guardian, relation="guardian")
     erase_patient(actor=SETUP, patient=world.patient, reason="request")
     assert User.objects.get(pk=world.guardian.pk).is_active
@@ -401,7 +407,7 @@ def test_under_an_erased_patient_nothing_new_is_written(world: World) -> None:
     for deed in (
         lambda: save_patient(actor=SETUP, patient=world.patient),
         lambda: save_specimen(actor=SETUP, specimen=world.specimen),
-        lambda: _specimen(world.patient, "N-2026-0099"),
+        lambda: add_specimen(world.patient, "N-2026-0099"),
     ):
         with pytest.raises(Conflict, match="Register the person anew"):
             deed()

@@ -14,7 +14,7 @@ from diagnostics.pages import listing
 from diagnostics.services import analyses, reports
 from tests.diagnostics.test_listing import walked
 from tests.diagnostics.test_pages import client_of
-from tests.world import BENIGN, SURE, UNSURE, _specimen, look_and_sign
+from tests.world import BENIGN, SURE, UNSURE, add_specimen, look_and_sign
 
 DOUBTFUL_MALIGNANT = {"benign": 0.20, "early_pre_b": 0.20, "pre_b": 0.55, "pro_b": 0.05}
 
@@ -22,7 +22,7 @@ DOUBTFUL_MALIGNANT = {"benign": 0.20, "early_pre_b": 0.20, "pre_b": 0.55, "pro_b
 @pytest.fixture
 def morning(world: Any) -> Any:
     """A report of every kind, the accession says which."""
-    of = {name: _specimen(world.patient, name) for name in ("MAL", "UNS", "ODD", "BEN", "FAIL")}
+    of = {name: add_specimen(world.patient, name) for name in ("MAL", "UNS", "ODD", "BEN", "FAIL")}
     world.succeed(world.receive(1, specimen=of["MAL"]), SURE)
     world.succeed(world.receive(2, specimen=of["UNS"]), UNSURE)
     world.succeed(world.receive(3, specimen=of["ODD"]), outcome=Outcome.UNFAMILIAR)

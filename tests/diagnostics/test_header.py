@@ -17,7 +17,7 @@ from hospital.accounts.models import User
 from hospital.accounts.roles import GRANTS, Role
 from hospital.accounts.services import grant_role
 from tests.diagnostics.test_pages import client_of
-from tests.world import SETUP, SURE, World, _patient, _specimen
+from tests.world import SETUP, SURE, World, add_patient, add_specimen
 
 
 def header(user: Any) -> Header:
@@ -88,8 +88,8 @@ def test_the_worklist_asks_ten_questions_also_while_critical_results_wait(world:
     world.critical_from(CriticalFrom.MODEL)
     client = client_of(world.technician)
     for number in (1, 2):
-        patient = _patient(world.clinic, f"MRN-{number}", "Kowalska", "Zofia")
-        image = world.receive(number, specimen=_specimen(patient, f"A-{number}"))
+        patient = add_patient(world.clinic, f"MRN-{number}", "Kowalska", "Zofia")
+        image = world.receive(number, specimen=add_specimen(patient, f"A-{number}"))
         world.succeed(image, SURE)
         client.get(reverse("worklist"))  # whoever is new on the list is noted once
         with CaptureQueriesContext(connection) as queries:

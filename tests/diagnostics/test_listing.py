@@ -19,7 +19,7 @@ from diagnostics.selectors import reports_in
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from tests.diagnostics.test_pages import client_of, listed
-from tests.world import BENIGN, SETUP, SURE, UNSURE, _patient, _specimen
+from tests.world import BENIGN, SETUP, SURE, UNSURE, add_patient, add_specimen
 
 BIG = ("diagnosticreport", "specimen", "fieldimage", "analysis", "patients_patient", "live_event")
 
@@ -28,8 +28,8 @@ def archive(world: Any, count: int, *, clinics: int = 1, family: str = "Kowalska
     """`count` unsigned reports of as many patients, oldest first, in turn over the clinics."""
     for number in range(count):
         clinic = (world.clinic, world.other_clinic)[number % clinics]
-        patient = _patient(clinic, f"MRN-{number:05d}", family, "Zofia")
-        specimen = _specimen(patient, f"A-{number:05d}")
+        patient = add_patient(clinic, f"MRN-{number:05d}", family, "Zofia")
+        specimen = add_specimen(patient, f"A-{number:05d}")
         fields = {"total": 1, "classified": 1}
         DiagnosticReport.objects.create(
             specimen=specimen,
@@ -132,7 +132,7 @@ def test_counts_end_where_nobody_counts_on(world: Any, monkeypatch: Any) -> None
     monkeypatch.setattr(listing, "COUNTED", 3)
     archive(world, 3)
     assert 'class="count">3<' in listed(world)
-    more = _specimen(world.patient, "A-MORE")
+    more = add_specimen(world.patient, "A-MORE")
     world.succeed(world.receive(1, specimen=more), UNSURE)
     assert 'class="count">3+<' in listed(world)
 

@@ -10,12 +10,11 @@ from django.urls import reverse
 from diagnostics.models import Analysis, CellCall, DiagnosticReport, FieldImage, FieldSeen
 from diagnostics.pages import listing
 from diagnostics.services import looking
-from diagnostics.services.specimens import register_specimen
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.models import Event
 from tests.diagnostics.test_pages import client_of
-from tests.world import SETUP, UNSURE, look_and_sign
+from tests.world import UNSURE, add_specimen, look_and_sign
 
 
 @pytest.fixture
@@ -183,12 +182,7 @@ def test_without_scripts_a_button_says_it_and_leads_to_the_next_field(
 def three_cases(world: Any) -> list[DiagnosticReport]:
     """In the order of the worklist."""
     for number in range(3):
-        specimen = register_specimen(
-            actor=SETUP,
-            patient=world.patient,
-            accession=f"N-2026-100{number}",
-            collected_at=world.specimen.collected_at,
-        )
+        specimen = add_specimen(world.patient, f"N-2026-100{number}")
         world.succeed(world.receive(20 + number, specimen=specimen))
     new = DiagnosticReport.objects.filter(specimen__accession__startswith="N-2026-100")
     return list(new.order_by("-urgency", "-last_picture", "-pk"))

@@ -17,7 +17,6 @@ from diagnostics.models import (
     Specimen,
 )
 from diagnostics.services import holds, intake, mix_ups
-from diagnostics.services.specimens import register_specimen
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from hospital.audit.models import Entry
@@ -26,7 +25,7 @@ from hospital.live.models import Event
 from patients.services import register_patient
 from tests.devices.test_bulk import framed, post
 from tests.diagnostics.conftest import findings, read, send
-from tests.world import SETUP, World, content_digest, look_and_sign
+from tests.world import SETUP, World, add_specimen, content_digest, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -75,12 +74,7 @@ def test_the_same_picture_for_two_patients_holds_both(pair: Any, world: World) -
 
 
 def test_the_same_picture_twice_for_one_patient_is_only_repeated(world: World) -> None:
-    other = register_specimen(
-        actor=SETUP,
-        patient=world.patient,
-        accession="N-9",
-        collected_at=world.specimen.collected_at,
-    )
+    other = add_specimen(world.patient, "N-9")
     for specimen in (world.specimen, world.specimen, other):
         image = world.receive(7, specimen=specimen)
         read(world, image)
@@ -161,12 +155,7 @@ def send_third(world: World) -> FieldImage:
         birth_date=world.patient.birth_date,
         sex="male",
     )
-    specimen = register_specimen(
-        actor=SETUP,
-        patient=patient,
-        accession="N-2026-0003",
-        collected_at=world.specimen.collected_at,
-    )
+    specimen = add_specimen(patient, "N-2026-0003")
     return world.receive(7, specimen=specimen)
 
 

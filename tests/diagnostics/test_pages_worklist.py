@@ -11,7 +11,7 @@ from diagnostics.models import DiagnosticReport, FieldImage, Outcome, Specimen
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role
 from tests.diagnostics.test_pages import client_of, listed
-from tests.world import BENIGN, SETUP, SURE, UNSURE, _specimen, look_and_sign
+from tests.world import BENIGN, SETUP, SURE, UNSURE, add_specimen, look_and_sign
 
 
 def test_what_is_signed_moves_to_its_own_tab(world: Any, report: DiagnosticReport) -> None:
@@ -53,7 +53,7 @@ def test_a_list_is_cut_into_pages(world: Any, monkeypatch: Any) -> None:
 
     monkeypatch.setattr(listing, "PAGE", 2)
     for number in range(5):
-        specimen = _specimen(world.patient, f"N-PAGE-{number}")
+        specimen = add_specimen(world.patient, f"N-PAGE-{number}")
         image = world.receive(seed=number, specimen=specimen)
         world.succeed(image, UNSURE if number == 0 else BENIGN)
     seen: list[str] = []
@@ -76,7 +76,7 @@ def test_a_longer_list_asks_the_database_no_more_often(world: Any) -> None:
 
     asked = []
     for number in range(2):
-        specimen = _specimen(world.patient, f"N-LONG-{number}")
+        specimen = add_specimen(world.patient, f"N-LONG-{number}")
         for seed in range(3):
             world.succeed(world.receive(seed=10 * number + seed, specimen=specimen), SURE)
         client = client_of(world.technician)
@@ -99,14 +99,14 @@ def test_what_is_spoilt_comes_last_and_new_pictures_move_a_report_up(world: Any)
 
     def send(accession: str, seed: int, **result: Any) -> None:
         specimen = Specimen.objects.filter(accession=accession).first()
-        specimen = specimen or _specimen(world.patient, accession)
+        specimen = specimen or add_specimen(world.patient, accession)
         world.succeed(world.receive(seed, specimen=specimen), **result)
 
     send("N-MALIGNANT", 1, probabilities=SURE)
     send("N-BENIGN", 2, probabilities=BENIGN)
     send("N-ODD", 3, outcome=Outcome.UNFAMILIAR)
     send("N-SPOILT", 4, outcome=Outcome.UNUSABLE, rejection="out_of_focus")
-    world.receive(5, specimen=_specimen(world.patient, "N-WAITS"))
+    world.receive(5, specimen=add_specimen(world.patient, "N-WAITS"))
 
     def order() -> list[str]:
         return re.findall(r">(N-[A-Z]+)</a>", listed(world))

@@ -22,13 +22,12 @@ from diagnostics.models import (
 )
 from diagnostics.selectors import portal_reports
 from diagnostics.services import contacts, release
-from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import User
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
 from hospital.live.models import Event
 from tests.hands import page, send
-from tests.world import BENIGN, SETUP, SURE, UNSURE, World, look_and_sign
+from tests.world import BENIGN, SETUP, SURE, UNSURE, World, add_specimen, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -260,12 +259,7 @@ def test_rules_and_wishes_lock_reports_in_the_order_of_the_worker(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(6):
-        specimen = register_specimen(
-            actor=SETUP,
-            patient=world.patient,
-            accession=f"N-2026-80{number:02d}",
-            collected_at=world.specimen.collected_at,
-        )
+        specimen = add_specimen(world.patient, f"N-2026-80{number:02d}")
         world.succeed(world.receive(20 + number, specimen=specimen))
     locked: list[Any] = []
     monkeypatch.setattr(release, "_resettle_one", lambda pk: bool(locked.append(pk)))

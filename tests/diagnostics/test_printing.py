@@ -7,12 +7,11 @@ from django.test import Client
 from django.urls import reverse
 
 from diagnostics.models import DiagnosticReport, ReportStatus, ReportVersion
-from diagnostics.services.specimens import register_specimen
 from hospital.accounts.models import Paper
 from hospital.audit.models import Entry
 from tests.diagnostics.test_documents import amended, signed
 from tests.pdf import Pdf
-from tests.world import SETUP, SURE, World, by_hand
+from tests.world import SURE, World, add_specimen, by_hand
 
 pytestmark = pytest.mark.django_db
 
@@ -174,12 +173,7 @@ def test_the_pages_offer_it(world: World) -> None:
 
 
 def test_the_pages_do_not_offer_what_is_refused(world: World) -> None:
-    specimen = register_specimen(
-        actor=SETUP,
-        patient=world.patient,
-        accession="N-7",
-        collected_at=world.specimen.collected_at,
-    )
+    specimen = add_specimen(world.patient, "N-7")
     report = world.receive(specimen=specimen).specimen.report
     address = reverse("case-pdf", args=[report.pk])
     assert address not in ask(world.technician, "case", report).content.decode()

@@ -10,7 +10,7 @@ from diagnostics.models import Analysis, DiagnosticReport, ReferenceField
 from diagnostics.services import references
 from hospital.audit.models import Entry
 from tests.diagnostics.test_pages import client_of
-from tests.world import BENIGN, SURE, _patient, _specimen, look_and_sign
+from tests.world import BENIGN, SURE, add_patient, add_specimen, look_and_sign
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def _few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def signed(world: Any, number: int, conclusion: str = "pre_b", *, patient: Any = None) -> Any:
     """The reference field of a newly signed case of a patient of their own."""
-    patient = patient or _patient(world.clinic, f"N-R{number}", "Keita", "Moussa")
-    specimen = _specimen(patient, f"N-REF-{number}")
+    patient = patient or add_patient(world.clinic, f"N-R{number}", "Keita", "Moussa")
+    specimen = add_specimen(patient, f"N-REF-{number}")
     shares = SURE if conclusion == "pre_b" else BENIGN
     world.outline(world.succeed(world.receive(40 + number, specimen=specimen), shares), cells=5)
     report = DiagnosticReport.objects.get(specimen=specimen)
@@ -122,7 +122,7 @@ def test_collecting_twice_adds_nothing_and_few_are_kept(world: Any, monkeypatch:
 
 
 def test_a_signed_case_without_cells_is_not_tried_for_ever(world: Any, run: Analysis) -> None:
-    specimen = _specimen(_patient(world.clinic, "N-R9", "Keita", "Ana"), "N-REF-9")
+    specimen = add_specimen(add_patient(world.clinic, "N-R9", "Keita", "Ana"), "N-REF-9")
     world.succeed(world.receive(70, specimen=specimen))
     report = DiagnosticReport.objects.get(specimen=specimen)
     look_and_sign(world.haematologist, report)

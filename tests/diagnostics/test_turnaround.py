@@ -9,10 +9,9 @@ from django.utils import timezone
 
 from diagnostics import turnaround
 from diagnostics.models import Analysis, DiagnosticReport, FieldImage
-from diagnostics.services.specimens import register_specimen
 from diagnostics.turnaround import Clock
 from hospital.audit.models import Entry
-from tests.world import SETUP, World, look_and_sign
+from tests.world import World, add_specimen, look_and_sign
 
 pytestmark = pytest.mark.django_db
 
@@ -105,12 +104,7 @@ def test_a_later_reading_does_not_move_the_clock(world: World) -> None:
 def test_weeks_have_medians_of_the_clinics_own_reports(world: World) -> None:
     now = timezone.now()
     for number, wait in enumerate([10, 20, 60]):
-        specimen = register_specimen(
-            actor=SETUP,
-            patient=world.patient,
-            accession=f"W-{number}",
-            collected_at=world.specimen.collected_at,
-        )
+        specimen = add_specimen(world.patient, f"W-{number}")
         image = world.receive(number, specimen=specimen)
         world.succeed(image)
         report = sign(world, specimen.report, now)

@@ -290,17 +290,11 @@ def hospital(specimens: int) -> Iterator[tuple[str, str, list[str], Received]]:
 
 def register_specimens(world, many: int) -> list[str]:
     """So many specimens of the world's patient; returns their accession numbers."""
-    from diagnostics.services.specimens import register_specimen
-    from tests.world import SETUP
+    from tests.world import add_specimen
 
     accessions = [f"N-2026-{number:04}" for number in range(100, 100 + many)]
     for accession in accessions:
-        register_specimen(
-            actor=SETUP,
-            patient=world.patient,
-            accession=accession,
-            collected_at=world.specimen.collected_at,
-        )
+        add_specimen(world.patient, accession)
     return accessions
 
 

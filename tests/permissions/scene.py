@@ -7,7 +7,6 @@ form or a program sends there.
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from diagnostics.models import (
@@ -22,20 +21,17 @@ from diagnostics.models import (
     MixUp,
     ReferenceField,
     SavedView,
-    Specimen,
     Upload,
 )
 from diagnostics.services import analyses, dicom, looking, references, uploads, views
-from diagnostics.services.specimens import register_specimen
 from hospital.accounts import emergency
 from hospital.accounts.models import BreakGlass, SignIn, User
 from hospital.accounts.roles import Role
 from hospital.accounts.services import grant_role, open_account
-from patients.models import Patient, PortalAccess
-from patients.services import register_patient
+from patients.models import PortalAccess
 from tests.dicom_objects import dataset, part10
 from tests.tus import particulars
-from tests.world import PASSWORD, SETUP, World, look, look_and_sign
+from tests.world import PASSWORD, SETUP, World, add_patient, add_specimen, look, look_and_sign
 
 
 @dataclass
@@ -60,55 +56,25 @@ class Scene:
 
 
 def furnished(world: World) -> Scene:
-    """One unsigned report, one signed and released, one failed analysis."""
+    """One of everything: an unsigned report, a released one, a failed run, a hold, a mix-up, …"""
     report = world.reported()
     outlined = Analysis.objects.get()
     world.outline(outlined)
-    second = register_specimen(
-        actor=SETUP,
-        patient=world.patient,
-        accession="N-2",
-        collected_at=world.specimen.collected_at,
-    )
+    second = add_specimen(world.patient, "N-2")
     released_image = world.receive(11, specimen=second)
     world.succeed(released_image)
-    released = look_and_sign(
-        user=world.haematologist,
-        password=PASSWORD,
-        report=second.report,
-        version=DiagnosticReport.objects.get(specimen=second).version,
-        conclusion="benign",
-    )
-    third = register_specimen(
-        actor=SETUP,
-        patient=world.patient,
-        accession="N-3",
-        collected_at=world.specimen.collected_at,
-    )
-    failed = world.claim(world.receive(12, specimen=third))
-    fourth = register_specimen(
-        actor=SETUP,
-        patient=world.patient,
-        accession="N-7",
-        collected_at=world.specimen.collected_at,
-    )
-    dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=fourth)))
+    released = look_and_sign(world.haematologist, second.report, "benign")
+    failed = world.claim(world.receive(12, specimen=add_specimen(world.patient, "N-3")))
+    by_dicom = add_specimen(world.patient, "N-7")
+    dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=by_dicom)))
     analyses.fail(failed, code="internal")
-    held, mixed = (_specimen(world.patient, label) for label in ("N-4", "N-5"))
+    held, mixed = (add_specimen(world.patient, label) for label in ("N-4", "N-5"))
     held_image = world.receive(13, specimen=held)
     Hold.objects.create(image=held_image, reason=HoldReason.CONTROL_FAILED)
     FieldImage.objects.filter(pk=held_image.pk).update(held=True)
-    another = register_patient(
-        actor=SETUP,
-        clinic=world.clinic,
-        mrn="N-2",
-        family_name="Keita",
-        given_names="Moussa",
-        birth_date=world.patient.birth_date,
-        sex="male",
-    )
+    another = add_patient(world.clinic, "N-2", "Keita", "Moussa")
     world.receive(14, specimen=mixed)
-    world.receive(14, specimen=_specimen(another, "N-6"))
+    world.receive(14, specimen=add_specimen(another, "N-6"))
     for hand in (world.technician, world.haematologist):
         look(hand, DiagnosticReport.objects.get(pk=report.pk))
     return Scene(
@@ -142,11 +108,6 @@ def _elsewhere(world: World, role: Role) -> User:
     )
     grant_role(actor=SETUP, user=user, clinic=world.other_clinic, role=role)
     return user
-
-
-def _specimen(patient: Patient, accession: str) -> Specimen:
-    when = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
-    return register_specimen(actor=SETUP, patient=patient, accession=accession, collected_at=when)
 
 
 def report(scene: Scene) -> dict[str, Any]:

@@ -11,8 +11,7 @@ import django
 django.setup()
 
 from devices.services.registry import save_device  # noqa: E402
-from diagnostics.services.specimens import register_specimen  # noqa: E402
-from tests.world import PASSWORD, SETUP, found  # noqa: E402
+from tests.world import PASSWORD, SETUP, add_specimen, found  # noqa: E402
 
 SPECIMENS = 60
 
@@ -20,12 +19,7 @@ world = found()
 world.device.ae_title = "OPTIKA-W1"
 save_device(actor=SETUP, device=world.device)
 for number in range(SPECIMENS):
-    register_specimen(
-        actor=SETUP,
-        patient=world.patient,
-        accession=f"T-{number:03}",
-        collected_at=world.specimen.collected_at,
-    )
+    add_specimen(world.patient, f"T-{number:03}")
 json.dump(
     {
         "key": world.key,

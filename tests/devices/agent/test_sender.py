@@ -14,20 +14,14 @@ from devices.agent.sender import UNREADABLE_TRIES, Sender
 from devices.models import DeviceState
 from devices.services.registry import change_state
 from diagnostics.models import FieldImage
-from diagnostics.services.specimens import register_specimen
 from tests.devices.agent.conftest import BRISK, until_settled
-from tests.world import SETUP
+from tests.world import SETUP, add_specimen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def specimen(world, accession):
-    return register_specimen(
-        actor=SETUP,
-        patient=world.patient,
-        accession=accession,
-        collected_at=world.specimen.collected_at,
-    )
+    return add_specimen(world.patient, accession)
 
 
 def problem(status, code, **headers):

@@ -55,15 +55,15 @@ def test_whoever_sees_a_list_of_patients_is_noted_with_whom_they_saw(
 def test_a_list_that_refreshes_itself_is_noted_once_and_newcomers_by_themselves(
     world: World, client: Client
 ) -> None:
-    from tests.world import _patient, _specimen
+    from tests.world import add_patient, add_specimen
 
     world.reported()
     client.force_login(world.technician)
     for _ in range(5):
         client.get("/worklist/live/?show=all")
     assert len(listed(world.technician)) == 1
-    another = _patient(world.clinic, "N-2", "Sen", "Mira")
-    world.receive(seed=5, specimen=_specimen(another, "N-2026-0002"))
+    another = add_patient(world.clinic, "N-2", "Sen", "Mira")
+    world.receive(seed=5, specimen=add_specimen(another, "N-2026-0002"))
     client.get("/worklist/live/?show=all")
     assert listed(world.technician)[1:] == [("worklist.listed", [str(another.pk)])]
 
