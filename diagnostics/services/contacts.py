@@ -19,8 +19,9 @@ from diagnostics.models import (
 )
 from diagnostics.models.critical import FAMILY
 from diagnostics.services import critical, own_call, release
+from diagnostics.services.report_row import audit, locked
 from hospital.accounts.selectors import may
-from hospital.audit.services import Actor, record
+from hospital.audit.services import Actor
 from hospital.base.problems import Conflict, Forbidden, Refusal, ensure_fits
 
 # What a record of a call holds, in characters.
@@ -63,8 +64,7 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
         name: ensure_fits(getattr(call, name), longest, what=name)
         for name, longest in LONGEST.items()
     }
-    rows = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
-    report = rows.get(pk=report.pk)
+    report = locked(pk=report.pk)
     own_call.ensure_called(user, report)
     if call.relation in FAMILY and source_of(report) == CriticalSource.MODEL:
         raise Conflict("Sign the report first, then tell the family.", code="not_signed")
@@ -75,27 +75,18 @@ def note(*, user: Any, report: DiagnosticReport, value: str, call: Call) -> Cont
             code="value_changed",
         )
     call_back = critical.open_call_back(report)
+    how = {"relation": call.relation, "outcome": call.outcome}
     made = ContactTry.objects.create(
         report=report,
         call_back=call_back,
         by=user,
-        relation=call.relation,
-        outcome=call.outcome,
         version=report.version,
         value=value_of(report),
         source=source_of(report),
+        **how,
         **said,
     )
-    record(
-        Actor.user(user),
-        "report.told",
-        report,
-        clinic_id=report.clinic_id,
-        patient_id=report.patient_id,
-        version=report.version,
-        relation=call.relation,
-        outcome=call.outcome,
-    )
+    audit(Actor.user(user), "report.told", report, **how)
     if call_back and made.confirmed:
         critical.settle(call_back, made)
     release.follow_call(report)

@@ -16,6 +16,7 @@ from diagnostics.models import (
     FieldSeen,
 )
 from diagnostics.models.report import UNSIGNED
+from diagnostics.services.report_row import locked
 from hospital.accounts.selectors import clinic_topic, may
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Forbidden, Refusal
@@ -78,8 +79,7 @@ def _open_report(user: Any, analysis: Analysis) -> DiagnosticReport:
     """The unsigned report of the analysis's specimen, locked against a signature meanwhile."""
     if not may(user, "diagnostics.add_cellcall", analysis.image.clinic_id):
         raise Forbidden("Your role does not let you name cells in this clinic.")
-    locked = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
-    report = locked.get(specimen=analysis.image.specimen_id)
+    report = locked(specimen=analysis.image.specimen_id)
     if report.status not in UNSIGNED:
         raise Conflict(
             "The report is signed; its cells stay as they were. Amend the report instead.",

@@ -24,8 +24,9 @@ from diagnostics.models import (
 )
 from diagnostics.models.report import UNSIGNED
 from diagnostics.services import critical
+from diagnostics.services.report_row import audit, locked
 from hospital.accounts.selectors import clinic_topic, may
-from hospital.audit.services import Actor, record
+from hospital.audit.services import Actor
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.services import publish
 
@@ -139,8 +140,7 @@ def commit(*, user: Any, report: DiagnosticReport, call: str) -> OwnCall:
         raise Forbidden("Your role does not let you call cases in this clinic.")
     if call not in Conclusion.values:
         raise Refusal("Choose what you see before you go on.", code="call_missing")
-    locked = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
-    report = locked.get(pk=report.pk)
+    report = locked(pk=report.pk)
     _ensure_open(user, report)
     made = OwnCall.objects.create(
         report=report,
@@ -151,15 +151,7 @@ def commit(*, user: Any, report: DiagnosticReport, call: str) -> OwnCall:
         impression=report.impression,
         certainty=report.certainty,
     )
-    record(
-        Actor.user(user),
-        "report.called",
-        report,
-        clinic_id=report.clinic_id,
-        patient_id=report.patient_id,
-        call=call,
-        version=report.version,
-    )
+    audit(Actor.user(user), "report.called", report, call=call)
     critical.judge(report)
     topics = [clinic_topic(report.clinic_id)]
     publish("report.looked_at", report.pk, version=report.version, topics=topics)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from diagnostics.models import Analysis, DiagnosticReport, Receipt, Specimen
 from diagnostics.selectors import newest_version
 from diagnostics.services import rereading
+from diagnostics.services.report_row import audit
 from hospital.audit.models import Entry
 from hospital.audit.services import Actor, record, record_listed
 
@@ -28,14 +29,7 @@ def note_opened(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) 
     """Record that `user` opened the report's page, and what it says now."""
     if action == BY_STAFF:
         rereading.done(user=user, report=report, in_portal=False)
-    record(
-        Actor.user(user),
-        action,
-        report,
-        clinic_id=report.clinic_id,
-        patient_id=report.patient_id,
-        version=report.version,
-    )
+    audit(Actor.user(user), action, report)
 
 
 def note_seen(*, user: Any, report: DiagnosticReport, action: str = BY_STAFF) -> None:

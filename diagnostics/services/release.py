@@ -30,12 +30,10 @@ from diagnostics.models import (
 )
 from diagnostics.models.critical import FAMILY, TOLD
 from diagnostics.models.report import SIGNED, UNSIGNED
+from diagnostics.services.report_row import audit, locked, tell, under_lock
 from hospital.accounts.models import Clinic
-from hospital.accounts.selectors import clinic_topic
 from hospital.audit.services import Actor, record
-from hospital.live.services import publish
 from patients.models import Patient
-from patients.selectors import patient_topic
 
 RULE = Actor.system("release rule")
 # What `settle` writes.
@@ -184,7 +182,7 @@ def _announced(report: DiagnosticReport) -> bool:
 def _release(report: DiagnosticReport) -> None:
     report.released_at = timezone.now()
     report.mail_due = True
-    _audit(RULE, "report.released", report)
+    audit(RULE, "report.released", report)
 
 
 def sweep() -> dict[str, int]:
@@ -201,13 +199,12 @@ def _unannounced() -> Q:
 
 @transaction.atomic
 def _release_due(pk: UUID) -> bool:
-    rows = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
-    report = rows.filter(open_now(), _unannounced(), pk=pk).first()
+    report = under_lock().filter(open_now(), _unannounced(), pk=pk).first()
     if report is None:
         return False
     _release(report)
     report.save(update_fields=SETTLED)
-    _tell(report, family=True)
+    tell(report, family=True)
     return True
 
 
@@ -222,13 +219,13 @@ def _resettle(reports: Iterable[UUID]) -> int:
 
 
 def _resettle_one(pk: UUID) -> bool:
-    report = DiagnosticReport.objects.select_for_update(of=("self",)).order_by().get(pk=pk)
+    report = locked(pk=pk)
     before, was_open = report.portal_from, is_open(report)
     settle(report)
     if report.portal_from == before:
         return False
     report.save(update_fields=SETTLED)
-    _tell(report, family=was_open or is_open(report))
+    tell(report, family=was_open or is_open(report))
     return True
 
 
@@ -301,7 +298,7 @@ def follow_call(report: DiagnosticReport) -> None:
     """Decide anew about `report`, locked by the caller, after a call about it was noted."""
     settle(report)
     report.save(update_fields=SETTLED)
-    _tell(report, family=is_open(report))
+    tell(report, family=is_open(report))
 
 
 def _waiting_in(clinic_id: UUID) -> list[UUID]:
@@ -310,21 +307,3 @@ def _waiting_in(clinic_id: UUID) -> list[UUID]:
     concerned = Q(status__in=UNSIGNED) & ~Q(impression="") | Q(status__in=SIGNED) & closed
     rows = DiagnosticReport.objects.filter(concerned, clinic_id=clinic_id)
     return list(rows.order_by("specimen_id").values_list("pk", flat=True))
-
-
-def _tell(report: DiagnosticReport, *, family: bool) -> None:
-    topics = [clinic_topic(report.clinic_id)]
-    if family:
-        topics.append(patient_topic(report.patient_id))
-    publish("report.changed", report.pk, version=report.version, topics=topics)
-
-
-def _audit(actor: Actor, action: str, report: DiagnosticReport) -> None:
-    record(
-        actor,
-        action,
-        report,
-        clinic_id=report.clinic_id,
-        patient_id=report.patient_id,
-        version=report.version,
-    )

@@ -13,13 +13,12 @@ from diagnostics.models.report import UNSIGNED
 from diagnostics.services import critical, guards, own_call, release
 from diagnostics.services.findings import counting, findings_of, latest_analyses
 from diagnostics.services.reading_rules import rule_of
-from hospital.accounts.selectors import clinic_topic
-from hospital.audit.services import Actor, record
+from diagnostics.services.report_row import audit, locked, tell
+from hospital.audit.services import Actor
 from hospital.base.logs import followed, following
 from hospital.base.rows import rows_by, update
 from hospital.base.states import advance, ensure_step
-from hospital.live.services import publish, published_together
-from patients.selectors import patient_topic
+from hospital.live.services import published_together
 
 PIPELINE = Actor.system("pipeline")
 # What moves with the findings; what people decide is written by `advance`, with the step.
@@ -184,12 +183,6 @@ def verify(*, user: Any, report: DiagnosticReport, version: int) -> DiagnosticRe
     return report
 
 
-def locked(*with_: str, **which: Any) -> DiagnosticReport:
-    """The report under a row lock, so that concurrent rebuilds and signatures take turns."""
-    reports = DiagnosticReport.objects.select_for_update(of=("self",)).order_by()
-    return (reports.select_related(*with_) if with_ else reports).get(**which)
-
-
 def _follow_findings(report: DiagnosticReport, *, changed: bool) -> None:
     """Move an unsigned report to the status that its findings call for."""
     if report.status not in UNSIGNED:
@@ -226,30 +219,13 @@ def save_and_tell(
         # By patient: two batches that raise call-backs of the same patients never wait in turn.
         for report in sorted(reports, key=lambda one: one.patient_id):
             critical.judge(report)
-            topics = [clinic_topic(report.clinic_id)]
-            # Also a page that has to let go of the report is told.
-            if report.pk in was_open or release.is_open(report):
-                topics.append(patient_topic(report.patient_id))
             with following(causes[report.specimen] if causes else followed()):
-                publish("report.changed", report.pk, version=report.version, topics=topics)
+                # Also a page that has to let go of the report is told.
+                tell(report, family=report.pk in was_open or release.is_open(report))
 
 
 def tell_changed(specimen: Specimen) -> None:
     """Let open screens look again at a case of which something beside the report has changed."""
     report = DiagnosticReport.objects.filter(specimen=specimen).first()
     if report:
-        topics = [clinic_topic(report.clinic_id)]
-        publish("report.changed", report.pk, version=report.version, topics=topics)
-
-
-def audit(actor: Actor, action: str, report: DiagnosticReport, **detail: Any) -> None:
-    """Note in the audit trail what `actor` did with the report, at which version."""
-    record(
-        actor,
-        action,
-        report,
-        clinic_id=report.clinic_id,
-        patient_id=report.patient_id,
-        version=report.version,
-        **detail,
-    )
+        tell(report, family=False)

@@ -15,7 +15,7 @@ from diagnostics.models import (
     Signature,
 )
 from diagnostics.models.report import SIGNED
-from diagnostics.services import reports, rereading, signed_words
+from diagnostics.services import report_row, reports, rereading, signed_words
 from diagnostics.services.guards import (
     ensure_current,
     ensure_may,
@@ -153,7 +153,7 @@ def confirm(
     ensure_others_waiting(user, report)
     confirm_identity(user, **proof)
     with transaction.atomic():
-        report = reports.locked("clinic", "specimen", pk=report.pk)
+        report = report_row.locked("clinic", "specimen", pk=report.pk)
         ensure_signable(user, report, version)
         waiting = ensure_others_waiting(user, report)
         return _stand(user, report, Reading.of(waiting), first=waiting.by)
@@ -176,7 +176,7 @@ def send_back(
     """
     ensure_may(user, SIGN, report)
     reason = ensure_reason(reason)
-    report = reports.locked("clinic", pk=report.pk)
+    report = report_row.locked("clinic", pk=report.pk)
     ensure_current(report, version)
     waiting = ensure_waiting(report)
     if report.status == ReportStatus.PRELIMINARY and report.verified_by_id is None:
@@ -210,7 +210,7 @@ def withdraw(
     _ensure_withdrawable(user, report, version)
     confirm_identity(user, **proof)
     with transaction.atomic():
-        report = reports.locked("clinic", "specimen", pk=report.pk)
+        report = report_row.locked("clinic", "specimen", pk=report.pk)
         _ensure_withdrawable(user, report, version)
         advance(report, ReportStatus.ENTERED_IN_ERROR, field="status", waiting=None)
         report.version += 1
@@ -254,7 +254,7 @@ def _conclude(
     ensure_signable(user, report, version)
     confirm_identity(user, **proof)
     with transaction.atomic():
-        report = reports.locked("clinic", "specimen", pk=report.pk)
+        report = report_row.locked("clinic", "specimen", pk=report.pk)
         ensure_signable(user, report, version)
         ensure_nothing_waits(report)
         if wants_second(report.clinic, reading.conclusion, report.conclusion):
@@ -314,7 +314,7 @@ def _put(user: Any, report: DiagnosticReport, deed: str, reading: Reading) -> Si
     action = {Deed.SIGNED: reading.becomes, Deed.READ: "read_first"}.get(Deed(deed), deed)
     done = "signed" if action == ReportStatus.FINAL else action
     said = {"conclusion": reading.conclusion, "becomes": reading.becomes}
-    reports.audit(Actor.user(user), f"report.{done}", report, **said)
+    report_row.audit(Actor.user(user), f"report.{done}", report, **said)
     return row
 
 
