@@ -10,12 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
-from django.db.models.functions import JSONObject
 from django.db.models.lookups import IsNull
-from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from devices.models import Device
 from diagnostics.models import (
     Analysis,
     CallBack,
@@ -30,6 +27,7 @@ from diagnostics.models import (
     EscalationStep,
     FieldImage,
     Hold,
+    ImageState,
     MixUp,
     OwnCall,
     ReadingRule,
@@ -41,7 +39,6 @@ from diagnostics.models import (
     SavedView,
     Side,
     Specimen,
-    Upload,
 )
 from diagnostics.services import own_call, release
 from diagnostics.services.snapshots import SHORT
@@ -222,6 +219,16 @@ def portal_reports(user: Any) -> QuerySet[DiagnosticReport]:
     return _photographed(reports).select_related("specimen", "patient", "clinic", "signed_by")
 
 
+def pictures_for_family(report: DiagnosticReport) -> QuerySet[FieldImage]:
+    """Those of the report's pictures that its family may see, of a report that they may read.
+
+    Neither what the gate turned away nor what is held: it may be somebody else's.
+    """
+    return FieldImage.objects.filter(
+        specimen_id=report.specimen_id, state=ImageState.ACCEPTED, held=False
+    )
+
+
 def release_rules_visible_to(user: Any) -> QuerySet[ReleaseRule]:
     """When families may read, of the clinics where `user` may see it."""
     clinics = clinic_ids_where(user, "diagnostics.view_releaserule")
@@ -350,23 +357,6 @@ def signed_version(version_id: UUID, start: str) -> ReportVersion | None:
     return version
 
 
-def images_sent_by(device: Device) -> QuerySet[FieldImage]:
-    """The pictures `device` has sent itself, for it to ask after.
-
-    Each has `latest`: the state, outcome and failure of its latest analysis, or None. It is read by
-    the same statement as the report, which would else be told as it was before that analysis ended.
-    """
-    latest = Analysis.objects.filter(image=OuterRef("pk"), speaks=True).order_by("-queued_at")
-    told = JSONObject(state="state", outcome="outcome", failure="failure")
-    sent = FieldImage.objects.filter(device=device).annotate(latest=latest.values(told=told)[:1])
-    return sent.select_related("specimen__report", "control_slide", "control_run")
-
-
-def uploads_by(device: Device) -> QuerySet[Upload]:
-    """The uploads that `device` has begun and may go on with, or has finished lately."""
-    return Upload.objects.filter(device=device, expires_at__gt=timezone.now())
-
-
 def dicom_visible_to(
     user: Any, permission: str = "diagnostics.view_fieldimage"
 ) -> QuerySet[DicomInstance]:
@@ -374,12 +364,6 @@ def dicom_visible_to(
     clinics = clinic_ids_where(user, permission)
     rows = DicomInstance.objects.filter(image__specimen__clinic__in=clinics)
     return rows.select_related("image__specimen__patient", "image__device")
-
-
-def dicom_sent_by(device: Device) -> QuerySet[DicomInstance]:
-    """The DICOM objects `device` has sent itself, those of control slides among them."""
-    rows = DicomInstance.objects.filter(image__device=device)
-    return rows.select_related("image__specimen__patient", "image__control_slide", "image__device")
 
 
 def _photographed(reports: QuerySet[DiagnosticReport]) -> QuerySet[DiagnosticReport]:

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from devices.api.authentication import device_of
 from devices.api.door import DeviceView
-from diagnostics import selectors
+from diagnostics import sent
 from diagnostics.models import (
     AnalysisState,
     ControlState,
@@ -186,8 +186,8 @@ class ImageView(DeviceView):
     )
     def get(self, request: Request, image_id: str) -> Response:
         """What became of a picture that this microscope sent."""
-        sent = selectors.images_sent_by(device_of(request))
-        image = sent.filter(pk=image_id_of(image_id)).first()
+        own = sent.images_by(device_of(request))
+        image = own.filter(pk=image_id_of(image_id)).first()
         if image is None:
             raise NotFound(
                 "This microscope has sent no picture under this id.", code="unknown_image"

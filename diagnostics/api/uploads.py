@@ -21,7 +21,7 @@ from rest_framework.response import Response
 
 from devices.api.authentication import device_of
 from devices.api.door import DeviceView
-from diagnostics import selectors
+from diagnostics import sent
 from diagnostics.api.device import captured_at_of, image_id_of
 from diagnostics.models import Upload
 from diagnostics.services import uploads
@@ -201,7 +201,7 @@ class UploadView(TusView):
         return Response(status=204)
 
     def _upload(self, request: Request, upload_id: str) -> Upload:
-        mine = selectors.uploads_by(device_of(request)).select_related("device")
+        mine = sent.uploads_by(device_of(request)).select_related("device")
         try:
             upload = mine.filter(pk=UUID(upload_id)).first()
         except ValueError:

@@ -18,13 +18,13 @@ from diagnostics.models import (
     FieldImage,
     HeatMap,
     HeatMapState,
-    ImageState,
 )
 from diagnostics.models.report import WITHDRAWN
 from diagnostics.pages import ahead
 from diagnostics.selectors import (
     control_images_visible_to,
     images_visible_to,
+    pictures_for_family,
     portal_reports,
     spoken_of,
 )
@@ -81,10 +81,8 @@ def portal_picture(
         raise Http404
     standing = portal_reports(request.user).exclude(status__in=WITHDRAWN)
     report = get_object_or_404(standing, pk=report_id)
-    good = FieldImage.objects.filter(
-        specimen_id=report.specimen_id, state=ImageState.ACCEPTED, held=False
-    ).select_related("specimen__patient")
-    image = get_object_or_404(good, pk=image_id)
+    theirs = pictures_for_family(report).select_related("specimen__patient")
+    image = get_object_or_404(theirs, pk=image_id)
     reading.note_seen(user=request.user, report=report, action=reading.IN_PORTAL)
     return _answer(request, image, kind, name=f"blood-smear-{kind}")
 

@@ -10,13 +10,18 @@ from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from diagnostics.models import DiagnosticReport, FieldImage, ImageState, ReportStatus
+from diagnostics.models import DiagnosticReport, ReportStatus
 from diagnostics.models.report import WITHDRAWN
 from diagnostics.pages.levels import level_of, remember_level
 from diagnostics.pages.presenting import synthetic_of
 from diagnostics.patient_message import PatientMessage, patient_message
 from diagnostics.plain_words import LEVEL_NAMES
-from diagnostics.selectors import earlier_reading, newest_version, portal_reports
+from diagnostics.selectors import (
+    earlier_reading,
+    newest_version,
+    pictures_for_family,
+    portal_reports,
+)
 from diagnostics.services import reading, signed_words
 from hospital.live.selectors import newest_event_id
 from patients.models import PortalAccess, Relation
@@ -97,9 +102,6 @@ def _person(link: PortalAccess, reports: list[DiagnosticReport]) -> dict[str, An
 
 def _report_context(request: HttpRequest, report: DiagnosticReport) -> dict[str, Any]:
     link = get_object_or_404(live_access(request.user), patient_id=report.patient_id)
-    good = FieldImage.objects.filter(
-        specimen_id=report.specimen_id, state=ImageState.ACCEPTED, held=False
-    )
     return {
         "report": report,
         "message": _message(report, link),
@@ -111,7 +113,7 @@ def _report_context(request: HttpRequest, report: DiagnosticReport) -> dict[str,
         "levels": LEVEL_NAMES.items(),
         "own": link.relation == Relation.SELF,
         "synthetic": synthetic_of(report),
-        "pictures": good.order_by("received_at")[:PICTURES],
+        "pictures": pictures_for_family(report).order_by("received_at")[:PICTURES],
     }
 
 

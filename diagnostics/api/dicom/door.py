@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from devices.api.authentication import IsActiveDevice, KeyAuthentication, device_of
 from devices.models import Device, DeviceKey
-from diagnostics import selectors
+from diagnostics import selectors, sent
 from diagnostics.models import DicomInstance
 from hospital.accounts.api import StaffSession
 from hospital.base.api import OnlyJson
@@ -91,7 +91,7 @@ def visible(request: Request) -> QuerySet[DicomInstance]:
     """The objects that whoever asks may see."""
     reader = reader_of(request)
     if isinstance(reader, Device):
-        return selectors.dicom_sent_by(reader)
+        return sent.dicom_by(reader)
     return selectors.dicom_visible_to(reader)
 
 
