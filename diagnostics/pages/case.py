@@ -128,13 +128,12 @@ def verify(request: HttpRequest, report_id: UUID) -> HttpResponse:
         version = int(request.POST.get("version", ""))
     except ValueError:
         version = 0
-    try:
-        reports.verify(user=request.user, report=report, version=version)
-    except Refusal as refusal:
-        messages.error(request, refusal.detail)
-    else:
-        messages.success(request, "Verified. It now waits for a haematologist.")
-    return redirect("case", report_id)
+    return _done(
+        request,
+        report,
+        lambda: reports.verify(user=request.user, report=report, version=version),
+        "Verified. It now waits for a haematologist.",
+    )
 
 
 @require_POST
