@@ -49,9 +49,9 @@ def measure(sizes: list[int], vendors: list[str], rounds: int = ROUNDS) -> dict[
 def _server(vendor: str) -> Iterator[Callable[[int], str]]:
     """Gives the address of the database for a size; its name changes with tables and day."""
     digest = hashlib.sha256(date.today().isoformat().encode())
-    for file in sorted([*ROOT.glob("*/migrations/*.py"), *ROOT.glob("hospital/*/migrations/*.py")]):
+    migrations = [*ROOT.glob("*/migrations/*.py"), *ROOT.glob("hospital/*/migrations/*.py")]
+    for file in sorted([*migrations, *ROOT.glob("bench/archive*.py")]):
         digest.update(file.read_bytes())
-    digest.update((ROOT / "bench" / "archive.py").read_bytes())
     stem = f"worklist_{digest.hexdigest()[:8]}"
     if vendor == "sqlite":
         yield lambda size: f"sqlite:///{KEPT / stem}_{size}.sqlite3"

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bench.archive import statements
+from bench.archive_rows import statements
 from devices.models import AlertKind
 from devices.services.alerts import raise_alert
 from diagnostics import dashboard

@@ -238,7 +238,7 @@ def test_reports_from_before_are_dated_by_their_newest_picture(world: Any) -> No
     ],
 )
 def test_no_table_that_grows_must_be_read_whole(world: Any, address: str, clinics: int) -> None:
-    from bench.archive import statements
+    from bench.archive_rows import statements
 
     with connection.cursor() as cursor:
         for statement in statements(
