@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.db import connection
 
 from diagnostics.models import (
@@ -155,3 +156,10 @@ def everything() -> str:
             cursor.execute(f'SELECT * FROM "{table}"')
             told += [f"{table}: {row}" for row in cursor.fetchall() if "session" not in table]
     return "\n".join(told)
+
+
+def stored(folder: str = "") -> set[str]:
+    """Every file of the storage."""
+    folders, names = default_storage.listdir(folder)
+    own = {f"{folder}/{name}".lstrip("/") for name in names}
+    return own.union(*(stored(f"{folder}/{inner}".lstrip("/")) for inner in folders))

@@ -1,14 +1,11 @@
 """Promise: of an erased patient nothing is left that tells who it was, and the trail holds."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from threading import Thread
 from typing import Any
 
 import pytest
 import time_machine
 from django.core.files.storage import default_storage
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -18,22 +15,11 @@ from diagnostics.models import (
     DicomInstance,
     FieldImage,
     FileToRemove,
-    FoundCells,
-    Outcome,
     ReportVersion,
 )
-from diagnostics.services import (
-    analyses,
-    dicom,
-    drawing,
-    heat,
-    reanalysis,
-    removal,
-    results,
-)
+from diagnostics.services import analyses, dicom, drawing, heat, reanalysis, removal
 from diagnostics.services.erasure import erase_patient
-from diagnostics.services.results import Found
-from diagnostics.services.specimens import close_specimen, reopen_specimen, save_specimen
+from diagnostics.services.specimens import save_specimen
 from hospital.accounts.models import User
 from hospital.audit import sealing
 from hospital.audit.models import Entry
@@ -41,20 +27,10 @@ from hospital.audit.verification import verify
 from hospital.base import files
 from hospital.base.problems import Conflict
 from hospital.config.nightly import retention_run
-from patients.models import Patient
 from patients.services import grant_portal_access, save_patient
-from tests.diagnostics.conftest import everything
+from tests.diagnostics.conftest import everything, stored
 from tests.dicom_objects import dataset, part10
-from tests.world import (
-    SETUP,
-    SURE,
-    World,
-    add_patient,
-    add_specimen,
-    found,
-    look_and_sign,
-    result_of,
-)
+from tests.world import SETUP, World, add_patient, add_specimen, found, look_and_sign
 
 PERSONAL = ("Rahman", "Amina", "Nadia", "'N-1'", '"N-1"', "N-2026-0001", "2019-04-02")
 
@@ -76,13 +52,6 @@ def treated(world: World) -> DiagnosticReport:
     world.call(report, name="Nadia Rahman", note="Amina's mother")
     report.refresh_from_db()
     return report
-
-
-def stored(folder: str = "") -> set[str]:
-    """Every file of the storage."""
-    folders, names = default_storage.listdir(folder)
-    own = {f"{folder}/{name}".lstrip("/") for name in names}
-    return own.union(*(stored(f"{folder}/{inner}".lstrip("/")) for inner in folders))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -196,96 +165,6 @@ def test_a_process_that_dies_after_the_commit_leaves_the_rest_to_the_sweep(
     assert not stored()
 
 
-def test_what_a_run_writes_late_about_an_erased_patient_goes_as_well(world: World) -> None:
-    run = world.succeed(world.receive(seed=3))
-    erase_patient(actor=SETUP, patient=world.patient, reason="request")
-    removal.sweep()
-    assert not stored()
-    files.put(f"derived/{run.pk}/late.jpg", b"drawn meanwhile")
-    with time_machine.travel(timezone.now() + timedelta(hours=1)):
-        removal.sweep()
-    assert not stored()
-
-
-def test_what_a_worker_is_just_reading_of_an_erased_patient_is_stored_nowhere(
-    world: World,
-) -> None:
-    run = world.claim(world.receive(seed=3))
-    world.receive(seed=4)
-    erase_patient(actor=SETUP, patient=world.patient, reason="request")
-    removal.sweep()
-    before = everything()
-    result = {"package_digest": "ab" * 32, "label": "pre_b", "probabilities": SURE}
-    read = Found(
-        analysis=run,
-        outcome=Outcome.CLASSIFIED,
-        rejection="",
-        result=result | drawing.keys_for(run.pk),
-        outlines=b"cells",
-    )
-    assert results.succeed_all([read]) == 0
-    assert not analyses.fail(run, code="internal")
-    assert not analyses.give_back([run])
-    assert not analyses.claim(worker="another", limit=8)
-    assert everything() == before
-    # The pages that wait for it do not fall over.
-    client = Client()
-    client.force_login(world.haematologist)
-    report = DiagnosticReport.objects.get(specimen=world.specimen)
-    assert client.get(f"/cases/{report.pk}/").status_code == 200
-
-
-def test_a_heat_map_that_is_just_being_drawn_of_an_erased_patient_is_stored_nowhere(
-    world: World,
-) -> None:
-    run = world.succeed(world.receive(seed=3))
-    heat.ask(user=world.haematologist, analysis=run)
-    begun = heat.claim()
-    assert begun
-    erase_patient(actor=SETUP, patient=world.patient, reason="request")
-    removal.sweep()
-    assert not heat.drawn(begun, b"map")
-    assert not stored()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_erasure_waits_for_a_worker_that_is_just_writing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """And then forgets what it has written."""
-    world = found()
-    run = world.claim(world.receive(seed=3))
-
-    def erase() -> None:
-        try:
-            erase_patient(actor=SETUP, patient=world.patient, reason="request")
-        finally:
-            connection.close()
-
-    eraser = Thread(target=erase)
-    record_all = results.record_all
-
-    def then(entries: Any) -> None:
-        eraser.start()
-        eraser.join(timeout=1)
-        record_all(entries)
-
-    monkeypatch.setattr(results, "record_all", then)
-    read = Found(
-        analysis=run,
-        outcome=Outcome.CLASSIFIED,
-        rejection="",
-        result=result_of(run, SURE, Outcome.CLASSIFIED),
-        outlines=b"cells",
-    )
-    assert results.succeed_all([read]) == 1
-    eraser.join()
-    assert Patient.objects.get(pk=world.patient.pk).erased_at
-    assert not FoundCells.objects.exists()
-    removal.sweep()
-    assert not stored()
-
-
 def test_nothing_of_an_erased_patient_is_read_or_drawn_again(world: World) -> None:
     """Though the same picture is another patient's, and so still there."""
     failed = world.claim(world.receive(seed=3))
@@ -300,85 +179,6 @@ def test_nothing_of_an_erased_patient_is_read_or_drawn_again(world: World) -> No
         heat.ask(user=world.haematologist, analysis=read)
     where = reanalysis.Where(clinic=world.clinic.code)
     assert not reanalysis.candidates(where, package="cd" * 32).exists()
-
-
-def between(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], Any]) -> None:
-    """Do it once when the next file is stored, and its row not written yet."""
-    put_all, deeds = files.put_all, [deed]
-
-    def then(contents: Any) -> Any:
-        failed = put_all(contents)
-        if deeds:
-            deeds.pop()()
-        return failed
-
-    monkeypatch.setattr(files, "put_all", then)
-
-
-@pytest.mark.parametrize("deed", ["erased", "closed"])
-def test_a_picture_that_is_on_its_way_then_is_refused_and_its_file_goes(
-    world: World, monkeypatch: pytest.MonkeyPatch, deed: str
-) -> None:
-    deeds = {
-        "erased": lambda: erase_patient(actor=SETUP, patient=world.patient, reason="request"),
-        "closed": lambda: close_specimen(actor=SETUP, specimen=world.specimen),
-    }
-    between(monkeypatch, deeds[deed])
-    with pytest.raises(Conflict, match="closed"):
-        world.receive(seed=3)
-    assert not FieldImage.objects.exists()
-    removal.sweep()
-    assert not stored()
-
-
-def test_a_refused_picture_that_is_sent_again_stays(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its file was to go, and goes while it is stored anew."""
-    between(monkeypatch, lambda: close_specimen(actor=SETUP, specimen=world.specimen))
-    with pytest.raises(Conflict):
-        world.receive(seed=3)
-    reopen_specimen(actor=SETUP, specimen=world.specimen)
-    between(monkeypatch, removal.sweep)
-    image = world.receive(seed=3)
-    assert files.read(image.storage_key) == world.smear(3)
-    assert not FileToRemove.objects.exists()
-
-
-def test_an_erasure_takes_no_file_of_a_picture_that_is_just_arriving(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.receive(seed=3)
-
-    def erased() -> None:
-        erase_patient(actor=SETUP, patient=world.patient, reason="request")
-        removal.sweep()
-        assert not stored()
-
-    between(monkeypatch, erased)
-    theirs = world.receive(seed=3, specimen=world.other_specimen)
-    assert files.read(theirs.storage_key) == world.smear(3)
-    with time_machine.travel(timezone.now() + timedelta(hours=1)):
-        removal.sweep()
-    assert stored() == {theirs.storage_key}
-
-
-def test_a_dicom_object_that_is_on_its_way_then_goes_as_well(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put = files.put
-
-    def then(key: str, data: bytes) -> str:
-        if key.startswith("dicom/"):
-            erase_patient(actor=SETUP, patient=world.patient, reason="request")
-        return put(key, data)
-
-    monkeypatch.setattr(files, "put", then)
-    with pytest.raises(Conflict):
-        dicom.store(device=world.device, data=part10(dataset(world, 13, specimen=world.specimen)))
-    removal.sweep()
-    assert not DicomInstance.objects.exists()
-    assert not stored()
 
 
 def test_a_guardian_of_another_child_keeps_the_account(world: World) -> None:

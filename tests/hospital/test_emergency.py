@@ -15,7 +15,7 @@ from hospital.accounts.services import revoke_role
 from hospital.audit.models import Entry
 from hospital.base.problems import Refusal
 from hospital.live import pusher
-from tests.hospital.test_live import is_event, socket, until
+from tests.hospital.sockets import is_event, socket, until
 from tests.world import PASSWORD, SETUP, World
 
 WHY = "A child of theirs bleeds here tonight"

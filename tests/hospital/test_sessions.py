@@ -26,7 +26,7 @@ from hospital.audit.models import Entry
 from hospital.live import pusher
 from patients.services import grant_portal_access, revoke_portal_access
 from tests.hands import send, signed_in
-from tests.hospital.test_live import close_code, is_event, socket, until
+from tests.hospital.sockets import close_code, is_event, socket, until
 from tests.world import PASSWORD, SETUP, World
 
 pytestmark = pytest.mark.django_db

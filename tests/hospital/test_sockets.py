@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from hospital.live.models import Event
-from tests.hospital.test_live import a_result_arrives, is_event, socket, until
+from tests.hospital.sockets import a_result_arrives, is_event, socket, until
 from tests.world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -21,7 +21,7 @@ from patients.models import AccessStanding, Patient, PortalAccess, Relation
 from patients.selectors import live_topics, portal_access_visible_to, standing
 from patients.services import grant_portal_access, register_patient, revoke_portal_access
 from tests.hands import page
-from tests.hospital.test_live import close_code, socket, until
+from tests.hospital.sockets import close_code, socket, until
 from tests.world import PASSWORD, SETUP, World, look_and_sign
 
 BORN = date(2019, 4, 2)  # of the world's patient
