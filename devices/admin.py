@@ -140,22 +140,16 @@ class DeviceAdmin(ConfigurationPages, KeyPages):
         if why := registry.never_chosen(device, to):
             return self.refuse(request, device, Refusal(why))
         label, consequence = step
-        if request.method != "POST":
-            return self.ask(
-                request,
-                device,
-                title=f"{label} a microscope",
-                question=f"{label} {device}?",
-                consequence=consequence,
-                button=label,
-                grave=to == DeviceState.RETIRED,
-            )
-        actor = Actor.user(request.user)
-        return self.back_to(
+        return self.after_asking(
             request,
             device,
-            lambda: registry.change_state(actor=actor, device=device, to=to),
+            lambda actor: registry.change_state(actor=actor, device=device, to=to),
             f"{device} is {DeviceState(to).label.lower()} now.",
+            title=f"{label} a microscope",
+            question=f"{label} {device}?",
+            consequence=consequence,
+            button=label,
+            grave=to == DeviceState.RETIRED,
         )
 
     def reinstate(self, request: HttpRequest, pk: Any) -> HttpResponse:

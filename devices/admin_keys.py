@@ -108,44 +108,35 @@ class KeyPages(ScopedAdmin):
     def rotate(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """Have the microscope fetch itself a new key, after asking."""
         device = self.row_for(request, pk, "devices.issue_devicekey")
-        if request.method != "POST":
-            return self.ask(
-                request,
-                device,
-                title="Rotate the keys",
-                question=f"Let {device} fetch itself a new key?",
-                consequence="It learns of it with its next heartbeat. Each key of today ends when "
-                "its successor is first used, and within days in any case: a microscope that is "
-                "switched off until then needs a new code. If a key may be in wrong hands, revoke "
-                "it instead.",
-                button="Rotate",
-            )
-        actor = Actor.user(request.user)
-        return self.back_to(
+        return self.after_asking(
             request,
             device,
-            lambda: keys.rotate_keys(actor=actor, device=device),
+            lambda actor: keys.rotate_keys(actor=actor, device=device),
             "The microscope is told with its next heartbeat.",
+            title="Rotate the keys",
+            question=f"Let {device} fetch itself a new key?",
+            consequence="It learns of it with its next heartbeat. Each key of today ends when "
+            "its successor is first used, and within days in any case: a microscope that is "
+            "switched off until then needs a new code. If a key may be in wrong hands, revoke "
+            "it instead.",
+            button="Rotate",
         )
 
     def revoke_key(self, request: HttpRequest, pk: Any, key: Any) -> HttpResponse:
         """End a key, after asking."""
         device = self.row_for(request, pk, "devices.issue_devicekey")
         row = get_object_or_404(keys_visible_to(request.user), pk=key, device=device)
-        if request.method != "POST":
-            return self.ask(
-                request,
-                device,
-                title="Revoke a key",
-                question=f"Revoke the key {row} of {device}?",
-                consequence="A microscope that still uses it is refused at once; a successor that "
-                "was never used ends with it.",
-                button="Revoke",
-                grave=True,
-            )
-        actor = Actor.user(request.user)
-        return self.back_to(
-            request, device, lambda: keys.revoke_key(actor=actor, key=row), "Key revoked."
+        return self.after_asking(
+            request,
+            device,
+            lambda actor: keys.revoke_key(actor=actor, key=row),
+            "Key revoked.",
+            title="Revoke a key",
+            question=f"Revoke the key {row} of {device}?",
+            consequence="A microscope that still uses it is refused at once; a successor that "
+            "was never used ends with it.",
+            button="Revoke",
+            grave=True,
         )
 
     def _show_once(

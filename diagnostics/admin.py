@@ -118,20 +118,19 @@ class SpecimenAdmin(ScopedAdmin):
         """Close an open specimen, or open a closed one, after asking."""
         specimen = self.row_for(request, pk, "diagnostics.change_specimen")
         closed = specimen.closed_at is not None
-        if request.method != "POST":
-            return self.ask(
-                request,
-                specimen,
-                title="Open a specimen again" if closed else "Close a specimen",
-                question=f"{'Open' if closed else 'Close'} {specimen}?",
-                consequence="Pictures with its accession number are taken in again."
-                if closed
-                else "Pictures with its accession number are refused from now on.",
-                button="Open again" if closed else "Close",
-            )
-        actor, deed = Actor.user(request.user), reopen_specimen if closed else close_specimen
-        done = f"{specimen} is {'open again' if closed else 'closed'}."
-        return self.back_to(request, specimen, lambda: deed(actor=actor, specimen=specimen), done)
+        deed = reopen_specimen if closed else close_specimen
+        return self.after_asking(
+            request,
+            specimen,
+            lambda actor: deed(actor=actor, specimen=specimen),
+            f"{specimen} is {'open again' if closed else 'closed'}.",
+            title="Open a specimen again" if closed else "Close a specimen",
+            question=f"{'Open' if closed else 'Close'} {specimen}?",
+            consequence="Pictures with its accession number are taken in again."
+            if closed
+            else "Pictures with its accession number are refused from now on.",
+            button="Open again" if closed else "Close",
+        )
 
 
 @admin.register(FieldImage)

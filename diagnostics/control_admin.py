@@ -71,40 +71,28 @@ class ControlSlideAdmin(ScopedAdmin):
     def adopt(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """Set the proposed ranges, after asking."""
         slide = self.row_for(request, pk, "diagnostics.change_controlslide")
-        if request.method != "POST":
-            return self.ask(
-                request,
-                slide,
-                title="Set the proposed ranges",
-                question=f"Set these ranges for {slide}?",
-                consequence=self.proposed(slide),
-                button="Set them",
-            )
-        actor = Actor.user(request.user)
-        return self.back_to(
+        return self.after_asking(
             request,
             slide,
-            lambda: controls.adopt_proposal(actor=actor, slide=slide),
+            lambda actor: controls.adopt_proposal(actor=actor, slide=slide),
             "The ranges are set.",
+            title="Set the proposed ranges",
+            question=f"Set these ranges for {slide}?",
+            consequence=self.proposed(slide),
+            button="Set them",
         )
 
     def withdraw(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """Take the slide out of use, after asking."""
         slide = self.row_for(request, pk, "diagnostics.change_controlslide")
-        if request.method != "POST":
-            return self.ask(
-                request,
-                slide,
-                title="Withdraw a control slide",
-                question=f"Take {slide} out of use?",
-                consequence="For good: pictures of it are refused from now on.",
-                button="Withdraw",
-                grave=True,
-            )
-        actor = Actor.user(request.user)
-        return self.back_to(
+        return self.after_asking(
             request,
             slide,
-            lambda: controls.withdraw(actor=actor, slide=slide),
+            lambda actor: controls.withdraw(actor=actor, slide=slide),
             f"{slide} is out of use.",
+            title="Withdraw a control slide",
+            question=f"Take {slide} out of use?",
+            consequence="For good: pictures of it are refused from now on.",
+            button="Withdraw",
+            grave=True,
         )

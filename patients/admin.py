@@ -194,23 +194,17 @@ class PortalAccessAdmin(ScopedAdmin):
     def revoke(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """End an access, after asking."""
         access = self.row_for(request, pk, "patients.change_portalaccess")
-        if request.method != "POST":
-            return self.ask(
-                request,
-                access,
-                title="Revoke portal access",
-                question=f"Shall {access.user} no longer read the reports of {access.patient}?",
-                consequence="Their open pages lose it at once; whoever can read nothing else is "
-                "signed out. It can be granted anew.",
-                button="Revoke",
-                grave=True,
-            )
-        actor = Actor.user(request.user)
-        return self.back_to(
+        return self.after_asking(
             request,
             access,
-            lambda: services.revoke_portal_access(actor=actor, access=access),
+            lambda actor: services.revoke_portal_access(actor=actor, access=access),
             "Access revoked.",
+            title="Revoke portal access",
+            question=f"Shall {access.user} no longer read the reports of {access.patient}?",
+            consequence="Their open pages lose it at once; whoever can read nothing else is "
+            "signed out. It can be granted anew.",
+            button="Revoke",
+            grave=True,
         )
 
 
@@ -291,20 +285,14 @@ class InvitationAdmin(ScopedAdmin):
     def revoke(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """Make a sheet worthless, after asking."""
         invitation = self.row_for(request, pk, "patients.change_invitation")
-        if request.method != "POST":
-            return self.ask(
-                request,
-                invitation,
-                title="Revoke the invitation",
-                question=f"Revoke the invitation for {invitation.patient}?",
-                consequence="The sheet is worthless at once. You can make another one.",
-                button="Revoke",
-                grave=True,
-            )
-        actor = Actor.user(request.user)
-        return self.back_to(
+        return self.after_asking(
             request,
             invitation,
-            lambda: invitations.revoke(actor=actor, invitation=invitation),
+            lambda actor: invitations.revoke(actor=actor, invitation=invitation),
             "Invitation revoked.",
+            title="Revoke the invitation",
+            question=f"Revoke the invitation for {invitation.patient}?",
+            consequence="The sheet is worthless at once. You can make another one.",
+            button="Revoke",
+            grave=True,
         )

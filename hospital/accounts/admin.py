@@ -188,17 +188,11 @@ class UserAdmin(ScopedAdmin):
     def shut_out(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """End every session of a colleague, as when a telephone is lost."""
         user = self.row_for(request, pk, "accounts.change_user")
-        if request.method == "POST":
-            actor = Actor.user(request.user)
-            return self.back_to(
-                request,
-                user,
-                lambda: sessions.end_all(actor=actor, user=user),
-                "Signed out everywhere.",
-            )
-        return self.ask(
+        return self.after_asking(
             request,
             user,
+            lambda actor: sessions.end_all(actor=actor, user=user),
+            "Signed out everywhere.",
             title="Sign out everywhere",
             question=f"Sign {user} out everywhere?",
             consequence="Open pages lose everything at once. They can sign in again.",
@@ -208,17 +202,11 @@ class UserAdmin(ScopedAdmin):
     def reset(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """Take the second factors off a colleague's account who lost them."""
         user = self.row_for(request, pk, "accounts.change_user")
-        if request.method == "POST":
-            actor = Actor.user(request.user)
-            return self.back_to(
-                request,
-                user,
-                lambda: factors.remove_all(actor=actor, user=user),
-                "The second step is removed.",
-            )
-        return self.ask(
+        return self.after_asking(
             request,
             user,
+            lambda actor: factors.remove_all(actor=actor, user=user),
+            "The second step is removed.",
             title="Remove the second step",
             question=f"Remove the authenticator app, passkeys and recovery codes of {user}?",
             consequence="Only when you have seen them in person: after this their password alone "

@@ -244,6 +244,21 @@ class ScopedAdmin(_Admin):
         }
         return TemplateResponse(request, "admin/deed.html", context)
 
+    def after_asking(
+        self,
+        request: HttpRequest,
+        row: Model,
+        deed: Callable[[Actor], Any],
+        done: str,
+        **texts: Any,
+    ) -> HttpResponse:
+        """Ask once more, with `texts` as for `ask`; when that was answered do `deed`, say `done`
+        or why not, and return to the row's page."""
+        if request.method != "POST":
+            return self.ask(request, row, **texts)
+        actor = Actor.user(request.user)
+        return self.back_to(request, row, lambda: deed(actor), done)
+
     def page_of(self, row: Model) -> str:
         """The address of the row's own page."""
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
