@@ -291,13 +291,17 @@ def test_the_second_signature_is_told_so_and_loses_nothing(
     assert "I see it otherwise." in page.content.decode()
 
 
-def test_verifying(world: Any, report: DiagnosticReport) -> None:
+def test_a_technician_verifies_what_stood_on_the_page_and_is_asked_no_more(
+    world: Any, report: DiagnosticReport
+) -> None:
     address = reverse("case-verify", args=[report.pk])
     client = client_of(world.technician)
-    answer = client.post(address, {"version": "nonsense"}, follow=True)
-    assert "The report has changed" in answer.content.decode()
-    answer = client.post(address, {"version": report.version}, follow=True)
-    assert "Verified by a technician" not in answer.content.decode()
+    page = client.post(address, {"version": "nonsense"}, follow=True).content.decode()
+    assert "The report has changed" in page
+    assert 'id="verify"' in page
+    page = client.post(address, {"version": report.version}, follow=True).content.decode()
+    assert "It now waits for a haematologist" in page
+    assert 'id="verify"' not in page
     report.refresh_from_db()
     assert report.status == "preliminary"
 

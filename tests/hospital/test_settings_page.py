@@ -1,7 +1,5 @@
 """A promise to whoever sets up an installation: the table of settings is whole and true."""
 
-import tomllib
-
 from hospital.config import meanings
 
 
@@ -21,7 +19,3 @@ def test_a_default_is_said_by_hand_only_where_the_settings_do_not_say_it() -> No
     for together, said in meanings.meanings().items():
         if "default" not in said:
             assert all(known[name] is not ... for name in together.split(", ")), together
-
-
-def test_the_words_are_sound_toml() -> None:
-    tomllib.loads(meanings.HERE.with_suffix(".toml").read_text())

@@ -244,7 +244,9 @@ def test_a_worker_that_has_nothing_else_does_not_start_with_a_broken_package(
         pipeline.reader()
 
 
-def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(monkeypatch: Any) -> None:
+def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(
+    monkeypatch: Any, caplog: Any
+) -> None:
     def away() -> None:
         raise OperationalError("away")
 
@@ -252,6 +254,7 @@ def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(monkeypatc
     queues = SimpleNamespace(consume_from={"analyses"})
     instance = SimpleNamespace(app=SimpleNamespace(amqp=SimpleNamespace(queues=queues)))
     workers.load_model(sender="w", instance=instance)  # no exit
+    assert "loaded when the database is back" in caplog.text
 
 
 # --- the command ------------------------------------------------------------------------------
