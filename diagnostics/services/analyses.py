@@ -20,9 +20,9 @@ from diagnostics.models import Analysis, AnalysisState, Priority
 from diagnostics.models.analysis import OPEN
 from diagnostics.services import bell, controls, guards, holds, reports
 from diagnostics.services.reports import PIPELINE
-from hospital.accounts.selectors import may
+from hospital.accounts.guards import ensure_may
 from hospital.audit.services import Actor, record
-from hospital.base.problems import Conflict, Forbidden
+from hospital.base.problems import Conflict
 from hospital.base.states import advance
 
 log = logging.getLogger(__name__)
@@ -195,8 +195,7 @@ def retry(*, user: Any, analysis: Analysis) -> None:
             patient is erased.
     """
     image = analysis.image
-    if not may(user, "diagnostics.retry_analysis", image.clinic_id):
-        raise Forbidden("Your role does not let you restart analyses in this clinic.")
+    ensure_may(user, "diagnostics.retry_analysis", image.clinic_id, "restart analyses")
     if image.control_slide_id:
         raise Conflict(
             "A control that failed is not tried again: take another picture of the slide.",

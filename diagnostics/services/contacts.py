@@ -20,9 +20,9 @@ from diagnostics.models import (
 from diagnostics.models.critical import FAMILY
 from diagnostics.services import critical, own_call, release
 from diagnostics.services.report_row import audit, locked
-from hospital.accounts.selectors import may
+from hospital.accounts.guards import ensure_may
 from hospital.audit.services import Actor
-from hospital.base.problems import Conflict, Forbidden, Refusal, ensure_fits
+from hospital.base.problems import Conflict, Refusal, ensure_fits
 
 # What a record of a call holds, in characters.
 LONGEST = {"name": 120, "role": 120, "note": 400}
@@ -106,11 +106,10 @@ def source_of(report: DiagnosticReport) -> CriticalSource:
 
 
 def _ensure_may(user: Any, report: DiagnosticReport, call: Call) -> None:
-    if not may(user, "diagnostics.add_contacttry", report.clinic_id):
-        raise Forbidden("Your role does not let you note calls in this clinic.")
+    ensure_may(user, "diagnostics.add_contacttry", report.clinic_id, "note calls")
     if call.relation not in Recipient.values or call.outcome not in CallEnd.values:
         raise Refusal("Say whom you called and how it ended.", code="call_incomplete")
-    if call.relation in FAMILY and not may(user, "diagnostics.tell_family", report.clinic_id):
-        raise Forbidden("Your role does not let you tell families in this clinic.")
+    if call.relation in FAMILY:
+        ensure_may(user, "diagnostics.tell_family", report.clinic_id, "tell families")
     if call.outcome != CallEnd.UNREACHED and not call.name.strip():
         raise Refusal("Write down the name of who was told.", code="name_missing")

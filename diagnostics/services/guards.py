@@ -6,22 +6,12 @@ from diagnostics.looking import fields_left
 from diagnostics.models import DiagnosticReport, FieldImage, Signature
 from diagnostics.services import own_call
 from diagnostics.services.findings import counting
+from hospital.accounts.guards import ensure_may
 from hospital.accounts.models import FieldsToSee
-from hospital.accounts.selectors import may
 from hospital.base.problems import Conflict, Forbidden, Refusal, ensure_fits
 from hospital.base.states import StaleState
 
 LONGEST_REASON = 2000
-
-
-def ensure_may(user: Any, permission: str, report: DiagnosticReport) -> None:
-    """Pass whoever holds `permission` in the report's clinic.
-
-    Raises:
-        Forbidden: `user` does not.
-    """
-    if not may(user, permission, report.clinic_id):
-        raise Forbidden("Your role does not let you do this in this clinic.")
 
 
 def ensure_current(report: DiagnosticReport, version: int) -> None:
@@ -79,7 +69,7 @@ def ensure_signable(user: Any, report: DiagnosticReport, version: int) -> None:
             (`pending_images`), or were never shown to `user` (`fields_unseen`); or the clinic
             wants an own call first and `user` has made none (`own_call_first`).
     """
-    ensure_may(user, "diagnostics.sign_diagnosticreport", report)
+    ensure_may(user, "diagnostics.sign_diagnosticreport", report.clinic_id)
     ensure_current(report, version)
     own_call.ensure_called(user, report)
     ensure_something_counts(report)

@@ -17,10 +17,11 @@ from django.utils import timezone
 from diagnostics.models import Analysis, DiagnosticReport, HeatMap, HeatMapState
 from diagnostics.services import bell, guards, own_call
 from diagnostics.services.analyses import lease_end
-from hospital.accounts.selectors import clinic_topic, may
+from hospital.accounts.guards import ensure_may
+from hospital.accounts.selectors import clinic_topic
 from hospital.audit.services import Actor, record
 from hospital.base import files
-from hospital.base.problems import Conflict, Forbidden
+from hospital.base.problems import Conflict
 from hospital.base.states import StaleState, advance
 from hospital.live.services import publish
 
@@ -45,8 +46,7 @@ def ask(*, user: Any, analysis: Analysis) -> HeatMap:
             word is hidden from `user`; or the patient is erased.
     """
     image = analysis.image
-    if not may(user, "diagnostics.view_analysis", image.clinic_id):
-        raise Forbidden("Your role does not let you look at analyses in this clinic.")
+    ensure_may(user, "diagnostics.view_analysis", image.clinic_id, "look at analyses")
     guards.ensure_not_erased(image)
     report = DiagnosticReport.objects.filter(specimen=image.specimen_id).first()
     if report is not None:

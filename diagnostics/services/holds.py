@@ -25,9 +25,9 @@ from diagnostics.models import (
     Specimen,
 )
 from diagnostics.services import reports
-from hospital.accounts.selectors import may
+from hospital.accounts.guards import ensure_may
 from hospital.audit.services import Actor, entry, record_all
-from hospital.base.problems import Conflict, Forbidden, Refusal, ensure_fits
+from hospital.base.problems import Conflict, Refusal, ensure_fits
 
 GATE = Actor.system("control slides")
 # A microscope bench and a ward may keep slightly different time.
@@ -262,8 +262,7 @@ def _deeds(
 
 
 def _ensure_may(user: Any, clinic_id: Any) -> None:
-    if not may(user, "diagnostics.release_hold", clinic_id):
-        raise Forbidden("Your role does not let you release pictures in this clinic.")
+    ensure_may(user, "diagnostics.release_hold", clinic_id, "release pictures")
 
 
 def _ensure_comment(comment: str) -> str:

@@ -17,7 +17,8 @@ from diagnostics.models import (
 )
 from diagnostics.models.report import UNSIGNED
 from diagnostics.services.report_row import locked
-from hospital.accounts.selectors import clinic_topic, may
+from hospital.accounts.guards import ensure_may
+from hospital.accounts.selectors import clinic_topic
 from hospital.audit.services import Actor, record
 from hospital.base.problems import Conflict, Forbidden, Refusal
 from hospital.live.services import publish
@@ -77,8 +78,7 @@ def undo_call(*, user: Any, call: CellCall) -> None:
 
 def _open_report(user: Any, analysis: Analysis) -> DiagnosticReport:
     """The unsigned report of the analysis's specimen, locked against a signature meanwhile."""
-    if not may(user, "diagnostics.add_cellcall", analysis.image.clinic_id):
-        raise Forbidden("Your role does not let you name cells in this clinic.")
+    ensure_may(user, "diagnostics.add_cellcall", analysis.image.clinic_id, "name cells")
     report = locked(specimen=analysis.image.specimen_id)
     if report.status not in UNSIGNED:
         raise Conflict(

@@ -25,9 +25,10 @@ from diagnostics.models import (
 from diagnostics.models.report import UNSIGNED
 from diagnostics.services import critical
 from diagnostics.services.report_row import audit, locked
-from hospital.accounts.selectors import clinic_topic, may
+from hospital.accounts.guards import ensure_may
+from hospital.accounts.selectors import clinic_topic
 from hospital.audit.services import Actor
-from hospital.base.problems import Conflict, Forbidden, Refusal
+from hospital.base.problems import Conflict, Refusal
 from hospital.live.services import publish
 
 # What the model says of a picture; everything else an analysis may become is the gate's word.
@@ -136,8 +137,7 @@ def commit(*, user: Any, report: DiagnosticReport, call: str) -> OwnCall:
         Refusal: `call` is none.
         Conflict: nothing can be called yet, it is signed, or the call is made already.
     """
-    if not may(user, "diagnostics.add_owncall", report.clinic_id):
-        raise Forbidden("Your role does not let you call cases in this clinic.")
+    ensure_may(user, "diagnostics.add_owncall", report.clinic_id, "call cases")
     if call not in Conclusion.values:
         raise Refusal("Choose what you see before you go on.", code="call_missing")
     report = locked(pk=report.pk)

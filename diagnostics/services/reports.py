@@ -14,6 +14,7 @@ from diagnostics.services import critical, guards, own_call, release
 from diagnostics.services.findings import counting, findings_of, latest_analyses
 from diagnostics.services.reading_rules import rule_of
 from diagnostics.services.report_row import audit, locked, tell
+from hospital.accounts.guards import ensure_may
 from hospital.audit.services import Actor
 from hospital.base.logs import followed, following
 from hospital.base.rows import rows_by, update
@@ -166,7 +167,7 @@ def verify(*, user: Any, report: DiagnosticReport, version: int) -> DiagnosticRe
         Conflict: every picture is held ('all_held'), or `user` has not made the own call that the
             clinic wants first ('own_call_first').
     """
-    guards.ensure_may(user, "diagnostics.verify_diagnosticreport", report)
+    ensure_may(user, "diagnostics.verify_diagnosticreport", report.clinic_id)
     report = locked("clinic", "specimen", pk=report.pk)
     guards.ensure_current(report, version)
     own_call.ensure_called(user, report)

@@ -18,7 +18,6 @@ from diagnostics.models.report import SIGNED
 from diagnostics.services import report_row, reports, rereading, signed_words
 from diagnostics.services.guards import (
     ensure_current,
-    ensure_may,
     ensure_nothing_waits,
     ensure_others_waiting,
     ensure_reason,
@@ -26,6 +25,7 @@ from diagnostics.services.guards import (
     ensure_waiting,
 )
 from diagnostics.services.snapshots import content_of, digest_of
+from hospital.accounts.guards import ensure_may
 from hospital.accounts.models import Clinic, SecondReader
 from hospital.accounts.signin.identity import Proof, confirm_identity
 from hospital.audit.services import Actor
@@ -174,7 +174,7 @@ def send_back(
         Refusal: there is no reason (`reason_missing`), or too long a one (`reason_too_long`); or
             no reading waits (`nothing_waits`).
     """
-    ensure_may(user, SIGN, report)
+    ensure_may(user, SIGN, report.clinic_id)
     reason = ensure_reason(reason)
     report = report_row.locked("clinic", pk=report.pk)
     ensure_current(report, version)
@@ -333,7 +333,7 @@ def _freeze(report: DiagnosticReport, user: Any, reason: str) -> ReportVersion:
 
 
 def _ensure_withdrawable(user: Any, report: DiagnosticReport, version: int) -> None:
-    ensure_may(user, SIGN, report)
+    ensure_may(user, SIGN, report.clinic_id)
     ensure_current(report, version)
     if report.status not in SIGNED:
         raise Conflict("Only a signed report is withdrawn.", code="not_signed")

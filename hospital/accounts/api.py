@@ -11,12 +11,12 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from hospital.accounts.guards import ensure_may
 from hospital.accounts.models import Clinic
-from hospital.accounts.selectors import clinics_where, is_staff_member, may
+from hospital.accounts.selectors import clinics_where, is_staff_member
 from hospital.audit.services import Actor, record_listed
 from hospital.base.openapi import problems
 from hospital.base.paging import ByCursor
-from hospital.base.problems import Forbidden
 
 Row = TypeVar("Row", bound=Model)
 
@@ -52,16 +52,6 @@ class IsStaff(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         """Staff, as opposed to patients and guardians."""
         return is_staff_member(request.user)
-
-
-def ensure_may(user: Any, permission: str, clinic_id: Any) -> None:
-    """Pass whoever holds `permission` in the clinic.
-
-    Raises:
-        Forbidden: they do not, or there is no such clinic.
-    """
-    if not may(user, permission, clinic_id):
-        raise Forbidden("Your role does not let you do this in this clinic.")
 
 
 class ScopedViewSet(GenericViewSet[Row], Generic[Row]):

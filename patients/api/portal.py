@@ -10,7 +10,8 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hospital.accounts.api import ScopedViewSet, ensure_may
+from hospital.accounts.api import ScopedViewSet
+from hospital.accounts.guards import ensure_may
 from hospital.base.openapi import problems
 from hospital.base.search import Filters
 from patients import services
