@@ -1,6 +1,7 @@
 """What happens at the microscope is on the screens without anybody reloading a page."""
 
 import re
+import time
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -163,3 +164,18 @@ def test_who_is_signed_out_elsewhere_loses_the_page(hospital: Any, screen: Any) 
     second.goto("/worklist/")
     second.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_who_signs_out_leaves_the_next_person_no_page_of_theirs(hospital: Any, screen: Any) -> None:
+    """The socket hears of the end before the browser has the answer to 'Sign out'."""
+    page = live(screen(hospital.world.haematologist, "/worklist/"))
+
+    def slowly(route: Any) -> None:
+        answer = route.fetch(max_redirects=0)
+        time.sleep(2)
+        route.fulfill(response=answer)
+
+    page.route("**/logout/", slowly)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("User name")).to_be_visible()
+    assert "next=" not in page.url

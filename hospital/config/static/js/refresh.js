@@ -20,6 +20,7 @@ let others = 0; // requests of this page's own buttons that are under way
 let scheduled = 0;
 let startedAt = 0;
 let failures = 0;
+let signingOut = false; // the answer to that is the next page, and not this one once more
 
 function want() {
   wanted = true;
@@ -59,7 +60,7 @@ function finished({ detail }) {
   }
   busy = false;
   const { status } = detail.xhr;
-  if ([401, 403, 404].includes(status)) return location.reload();
+  if ([401, 403, 404].includes(status)) return begone();
   if (detail.successful) {
     failures = 0;
     if (wanted) want();
@@ -82,8 +83,13 @@ function guard(event) {
   if (new URL(xhr.responseURL).pathname !== asked) {
     // Sent elsewhere, to sign in: what stands on this screen may not stay.
     event.detail.shouldSwap = false;
-    location.reload();
+    begone();
   }
+}
+
+function begone() {
+  // A reload would overtake the answer, and whoever signs in next would be led to this page.
+  if (!signingOut) location.reload();
 }
 
 // --- what changed, for eyes and ears ----------------------------------------------------------
@@ -133,6 +139,7 @@ if (source) {
   document.addEventListener("htmx:beforeSwap", guard);
   document.addEventListener("htmx:oobBeforeSwap", compare);
   document.addEventListener("htmx:afterSettle", announce);
+  document.querySelector("[data-sign-out]")?.addEventListener("submit", () => (signingOut = true));
   document.addEventListener("pointerdown", () => (pressed = true));
   for (const up of ["pointerup", "pointercancel"]) {
     document.addEventListener(up, () => {
