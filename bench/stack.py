@@ -9,12 +9,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from bench import machine
 
+BORN = date(2019, 4, 2)
 CONFIGURATIONS = ("embedded", "hospital")
 # Of a real installation: not touched.
 FOREIGN = (
@@ -39,7 +41,7 @@ class Stack:
     numbers: Iterator[int] = field(default_factory=count)
 
     def specimens(self, number: int) -> list[str]:
-        """So many accession numbers, registered just now."""
+        """So many accession numbers, registered just now, each of another patient's sample."""
         from django.db import transaction  # noqa: PLC0415
         from django.utils import timezone  # noqa: PLC0415
 
@@ -49,8 +51,22 @@ class Stack:
         labels = [accession(bench, timezone.now(), next(self.numbers)) for _ in range(number)]
         with transaction.atomic():
             for label in labels:
-                new_specimen(bench.patients[0], label)
+                new_specimen(self._patient(label), label)
         return labels
+
+    def _patient(self, mrn: str) -> Any:
+        from hospital.config.demo.hospital import DEMO  # noqa: PLC0415
+        from patients.services import register_patient  # noqa: PLC0415
+
+        return register_patient(
+            actor=DEMO,
+            clinic=self.hospital.benches[0].clinic,
+            mrn=mrn,
+            family_name="Bench",
+            given_names=mrn,
+            birth_date=BORN,
+            sex="unknown",
+        )
 
     @property
     def key(self) -> str:

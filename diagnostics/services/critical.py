@@ -1,12 +1,14 @@
 """Critical results: a malignant pattern raises a call-back, which stands until it was read back.
 
-`judge` looks at a report whenever it has changed. What is critical, and whose word counts, is the
-clinic's rule (`ReadingRule.critical`); who has to be told when nobody calls is in `escalation`, the
-calls themselves in `contacts`.
+`judge_all` looks at reports whenever they have changed. What is critical, and whose word counts,
+is the clinic's rule (`ReadingRule.critical`); who has to be told when nobody calls is in
+`escalation`, the calls themselves in `contacts`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import TypeAlias
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -22,17 +24,21 @@ from diagnostics.models import (
     CriticalFrom,
     CriticalSource,
     DiagnosticReport,
+    ReadingRule,
     ReportStatus,
 )
 from diagnostics.models.critical import TOLD
 from diagnostics.models.report import WITHDRAWN
 from diagnostics.services import escalation
-from diagnostics.services.reading_rules import rule_in
+from diagnostics.services.reading_rules import rule_in, rules_in
 from diagnostics.services.release import group_of
-from hospital.audit.services import Actor, record
+from hospital.audit.models import Entry
+from hospital.audit.services import Actor, entry, record_all
 from hospital.base.states import StaleState, advance
 
 RULE = Actor.system("critical results")
+# A report, whose word on it is critical, and what that says.
+Critical: TypeAlias = tuple[DiagnosticReport, CriticalSource, str]
 # How a call may have said it: one about what is signed covers the model's word; not the other way
 # round. A correction has to be told of the very report.
 _SAID_AS = {
@@ -44,46 +50,81 @@ _SAID_AS = {
 _REPEATED = (CriticalSource.MODEL, CriticalSource.SIGNED)
 
 
-@transaction.atomic(savepoint=False)
 def judge(report: DiagnosticReport) -> None:
-    """Raise what is critical in `report`, locked by the caller; drop what is so no more.
+    """Do for one report what `judge_all` does."""
+    judge_all([report])
+
+
+@transaction.atomic(savepoint=False)
+def judge_all(reports: Iterable[DiagnosticReport]) -> None:
+    """Raise what is critical in `reports`, locked by the caller; drop what is so no more.
 
     A word of the model's that is withdrawn by the model itself drops nothing: a person has to say.
+    A worker's whole batch takes as many statements as one report.
     """
-    found = finding_of(report)
-    if found is None and not _is_decided(report):
-        return
+    found = _findings_of([one for one in reports if _stands(one) or _is_decided(one)])
+    patients = {report.patient_id for report, _ in found}
     # First the lock: a call that is noted just now has settled this, or has not seen it.
-    waiting = open_call_back(report)
-    call = _read_back(report, *found) if found else None
-    if found and call is None:
-        _raise(waiting, report, *found)
-        return
-    if found and call and call.call_back and call.report_id != report.pk:
-        _add(call.call_back, report, *found)
-    if waiting:
-        _drop(waiting, report)
+    waiting = _open_call_backs(patients)
+    read_back = _read_back_to(patients)
+    untold: list[Critical] = []
+    for report, what in found:
+        call = _read_back(report, *what) if what and report.patient_id in read_back else None
+        if what and call is None:
+            untold.append((report, *what))
+            continue
+        if what and call and call.call_back and call.report_id != report.pk:
+            _add_all([(report, *what)], {report.patient_id: call.call_back})
+        call_back = waiting.get(report.patient_id)
+        if call_back and _drop(call_back, report):
+            del waiting[report.patient_id]
+    _raise_all(untold, waiting)
 
 
 def open_call_back(report: DiagnosticReport) -> CallBack | None:
-    """The call-back of the report's patient that waits, if any does, locked.
+    """The call-back of the report's patient that waits, if any does, locked."""
+    return _open_call_backs({report.patient_id}).get(report.patient_id)
 
-    Whoever adds to it, or ends it, holds it: so nothing joins what has just been ended.
+
+def _open_call_backs(patients: Collection[UUID]) -> dict[UUID, CallBack]:
+    """The call-backs that wait, by patient, locked in one order everywhere.
+
+    Whoever adds to one, or ends it, holds it: so nothing joins what has just been ended.
     """
-    rows = CallBack.objects.select_for_update()
-    return rows.filter(patient=report.patient_id, state=CallBackState.OPEN).first()
+    if not patients:
+        return {}
+    rows = CallBack.objects.select_for_update().filter(state=CallBackState.OPEN)
+    return {one.patient_id: one for one in rows.filter(patient__in=patients).order_by("patient")}
 
 
-def finding_of(report: DiagnosticReport) -> tuple[CriticalSource, str] | None:
+def _read_back_to(patients: Collection[UUID]) -> set[UUID]:
+    """Those of whom something was ever read back: few, and the others need no closer look."""
+    if not patients:
+        return set()
+    calls = ContactTry.objects.filter(outcome=CallEnd.CONFIRMED, report__patient__in=patients)
+    return set(calls.order_by().values_list("report__patient", flat=True))
+
+
+def _findings_of(
+    reports: Sequence[DiagnosticReport],
+) -> list[tuple[DiagnosticReport, tuple[CriticalSource, str] | None]]:
+    rules = rules_in({report.clinic_id for report in reports}) if reports else {}
+    return [(report, finding_of(report, rules[report.clinic_id])) for report in reports]
+
+
+def finding_of(
+    report: DiagnosticReport, rule: ReadingRule | None = None
+) -> tuple[CriticalSource, str] | None:
     """What is critical in `report` as it stands, and whose word it is; None when nothing is.
 
-    That a malignant pattern was told which stands no more is critical as well.
+    That a malignant pattern was told which stands no more is critical as well. `rule` is that of
+    the report's clinic, from whoever has it already.
     """
-    stands = report.status not in WITHDRAWN and group_of(report) == ConclusionGroup.MALIGNANT
-    # By far the most, and asked for each report of a worker's batch.
+    stands = _stands(report)
+    # By far the most.
     if not (stands or report.is_signed or report.status == ReportStatus.ENTERED_IN_ERROR):
         return None
-    rule = rule_in(report.clinic_id)
+    rule = rule or rule_in(report.clinic_id)
     if rule.critical == CriticalFrom.NEVER:
         return None
     if not stands:
@@ -94,6 +135,11 @@ def finding_of(report: DiagnosticReport) -> tuple[CriticalSource, str] | None:
     if rule.critical == CriticalFrom.SIGNED or (report.blind and not report.own_calls.exists()):
         return None
     return CriticalSource.MODEL, report.impression
+
+
+def _stands(report: DiagnosticReport) -> bool:
+    """Whether it says that the pattern is malignant."""
+    return report.status not in WITHDRAWN and group_of(report) == ConclusionGroup.MALIGNANT
 
 
 def _instead_of_what_was_told(report: DiagnosticReport) -> tuple[CriticalSource, str] | None:
@@ -134,42 +180,66 @@ def _read_back(report: DiagnosticReport, source: CriticalSource, value: str) -> 
     return own.last() or others.first()
 
 
-def _raise(
-    call_back: CallBack | None, report: DiagnosticReport, source: CriticalSource, value: str
-) -> None:
-    now, new = timezone.now(), False
+def _raise_all(found: Sequence[Critical], waiting: dict[UUID, CallBack]) -> None:
+    """Have each wait in its patient's call-back: one of `waiting`, which are locked, or a new."""
+    clinics = {report.patient_id: report.clinic_id for report, *_ in found}
+    raised: set[UUID] = set()
     # Another sample's may be raised at this moment, and be ended before it is held here.
-    while call_back is None:
-        _, new = CallBack.objects.get_or_create(
-            patient_id=report.patient_id,
-            state=CallBackState.OPEN,
-            defaults={
-                "clinic_id": report.clinic_id,
-                "raised_at": now,
-                "next_at": escalation.first_step_at(report.clinic_id, now),
-            },
-        )
-        call_back = open_call_back(report)
-    _add(call_back, report, source, value, action="call_back.raised" if new else "")
+    while missing := sorted(clinics.keys() - waiting.keys()):
+        now = timezone.now()
+        due = {clinic: escalation.first_step_at(clinic, now) for clinic in set(clinics.values())}
+        new = [
+            CallBack(
+                clinic_id=clinics[patient],
+                patient_id=patient,
+                raised_at=now,
+                next_at=due[clinics[patient]],
+            )
+            for patient in missing
+        ]
+        CallBack.objects.bulk_create(new, ignore_conflicts=True)
+        raised |= {call_back.pk for call_back in new}
+        waiting |= _open_call_backs(missing)
+    _add_all(found, waiting, raised=raised)
 
 
-def _add(
-    call_back: CallBack,
-    report: DiagnosticReport,
-    source: CriticalSource,
-    value: str,
+def _add_all(
+    found: Sequence[Critical],
+    call_backs: Mapping[UUID, CallBack],
     *,
-    action: str = "",
+    raised: Collection[UUID] = (),
 ) -> None:
-    _, new = CriticalFinding.objects.get_or_create(
-        call_back=call_back,
-        report=report,
-        source=source,
-        value=value,
-        defaults={"version": report.version},
+    """Note what was found in the call-backs of its patients, unless it stands there.
+
+    The reports are locked by the caller: nobody else adds the same. `raised` are the call-backs
+    that begin with it.
+    """
+    if not found:
+        return
+    known = set(
+        CriticalFinding.objects.filter(report__in=[report for report, *_ in found])
+        .order_by()
+        .values_list("call_back", "report", "source", "value")
     )
-    if new:
-        _audit(action or "call_back.repeated", call_back, report)
+    findings, entries, begun = [], [], set(raised)
+    for report, source, value in found:
+        call_back = call_backs[report.patient_id]
+        if (call_back.pk, report.pk, source, value) in known:
+            continue
+        action = "call_back.raised" if call_back.pk in begun else "call_back.repeated"
+        begun.discard(call_back.pk)
+        entries.append(_entry(action, call_back, report))
+        findings.append(
+            CriticalFinding(
+                call_back=call_back,
+                report=report,
+                source=source,
+                value=value,
+                version=report.version,
+            )
+        )
+    record_all(entries, beside=[findings])
+    for call_back in {one.call_back for one in findings}:
         escalation.publish_change(call_back)
 
 
@@ -210,7 +280,7 @@ def _wait_on(findings: Iterable[CriticalFinding]) -> None:
         )
         for one in (first, *others)
     )
-    _audit("call_back.raised", waiting, report)
+    record_all([_entry("call_back.raised", waiting, report)])
     escalation.publish_change(waiting)
 
 
@@ -230,12 +300,14 @@ def _reports_of(call_back: CallBack) -> list[DiagnosticReport]:
     return list(DiagnosticReport.objects.filter(pk__in=found).order_by("pk"))
 
 
-def _drop(call_back: CallBack, report: DiagnosticReport) -> None:
+def _drop(call_back: CallBack, report: DiagnosticReport) -> bool:
     """End `call_back` if nothing of `report` has to be told any more, nor of the others in it."""
     reports = _reports_of(call_back)
-    if report in reports and not any(_has_to_be_told(one) for one in reports):
-        close(call_back, CallBackState.DROPPED)
-        _audit("call_back.dropped", call_back, report)
+    if report not in reports or any(_has_to_be_told(one) for one in reports):
+        return False
+    close(call_back, CallBackState.DROPPED)
+    record_all([_entry("call_back.dropped", call_back, report)])
+    return True
 
 
 def close(call_back: CallBack, to: CallBackState) -> bool:
@@ -248,13 +320,12 @@ def close(call_back: CallBack, to: CallBackState) -> bool:
     return True
 
 
-def _audit(action: str, call_back: CallBack, report: DiagnosticReport) -> None:
-    record(
+def _entry(action: str, call_back: CallBack, report: DiagnosticReport) -> Entry:
+    return entry(
         RULE,
         action,
         call_back,
         clinic_id=call_back.clinic_id,
         patient_id=call_back.patient_id,
-        report=str(report.pk),
-        version=report.version,
+        detail={"report": str(report.pk), "version": report.version},
     )

@@ -91,10 +91,9 @@ def _next_at(call_back: CallBack, chain: Sequence[EscalationStep]) -> datetime |
 
 
 def publish_change(call_back: CallBack) -> None:
-    """Let open screens look again: the banner on each, and the cases that it is about."""
-    for report in set(call_back.findings.values_list("report_id", flat=True)):
-        topics = [clinic_topic(call_back.clinic_id)]
-        publish("critical.changed", report, version=0, topics=topics)
+    """Let every open screen of the clinic look again: the banner stands on each."""
+    topics = [clinic_topic(call_back.clinic_id)]
+    publish("critical.changed", call_back.pk, version=0, topics=topics)
 
 
 # --- mail -------------------------------------------------------------------------------------

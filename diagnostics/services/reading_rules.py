@@ -1,5 +1,6 @@
 """What a clinic asks of its readers; stored through here, so that it holds at once."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
@@ -19,7 +20,14 @@ def rule_of(clinic: Clinic) -> ReadingRule:
 
 def rule_in(clinic_id: UUID) -> ReadingRule:
     """`rule_of` a clinic of which only the id is at hand, as it stands in the database now."""
-    return ReadingRule.objects.filter(pk=clinic_id).first() or ReadingRule(clinic_id=clinic_id)
+    return rules_in([clinic_id])[clinic_id]
+
+
+def rules_in(clinics: Iterable[UUID]) -> dict[UUID, ReadingRule]:
+    """`rule_in` for each of several."""
+    wanted = set(clinics)
+    stored = {rule.clinic_id: rule for rule in ReadingRule.objects.filter(pk__in=wanted)}
+    return {one: stored.get(one) or ReadingRule(clinic_id=one) for one in wanted}
 
 
 @transaction.atomic

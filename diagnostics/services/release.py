@@ -30,7 +30,7 @@ from diagnostics.models import (
 )
 from diagnostics.models.critical import FAMILY, TOLD
 from diagnostics.models.report import SIGNED, UNSIGNED
-from diagnostics.services.report_row import audit, locked, tell, under_lock
+from diagnostics.services.report_row import audit_all, locked, tell, under_lock
 from hospital.accounts.models import Clinic
 from hospital.audit.services import Actor, record
 from patients.models import Patient
@@ -149,8 +149,7 @@ def settle_all(reports: Sequence[DiagnosticReport]) -> None:
             report.portal_from = None
         elif not _in_hand(report) or wish == Wish.NOT_IN_PORTAL:
             report.portal_from = opens_at(report, _rule_among(rules, report), wish)
-        if is_open(report) and not _announced(report):
-            _release(report)
+    _release(*(report for report in reports if is_open(report) and not _announced(report)))
 
 
 def _withdrawal(report: DiagnosticReport) -> datetime | None:
@@ -179,10 +178,11 @@ def _announced(report: DiagnosticReport) -> bool:
     )
 
 
-def _release(report: DiagnosticReport) -> None:
-    report.released_at = timezone.now()
-    report.mail_due = True
-    audit(RULE, "report.released", report)
+def _release(*reports: DiagnosticReport) -> None:
+    for report in reports:
+        report.released_at = timezone.now()
+        report.mail_due = True
+    audit_all(RULE, "report.released", reports)
 
 
 def sweep() -> dict[str, int]:

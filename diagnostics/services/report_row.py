@@ -1,12 +1,13 @@
 """A report's row: locked while somebody acts on it, what they did noted, open screens told."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
 
 from diagnostics.models import DiagnosticReport
 from hospital.accounts.selectors import clinic_topic
-from hospital.audit.services import Actor, record
+from hospital.audit.services import Actor, entry, record_all
 from hospital.live.services import publish
 from patients.selectors import patient_topic
 
@@ -24,14 +25,23 @@ def locked(*with_: str, **which: Any) -> DiagnosticReport:
 
 def audit(actor: Actor, action: str, report: DiagnosticReport, **detail: Any) -> None:
     """Note in the audit trail what `actor` did with the report, at which version."""
-    record(
-        actor,
-        action,
-        report,
-        clinic_id=report.clinic_id,
-        patient_id=report.patient_id,
-        version=report.version,
-        **detail,
+    audit_all(actor, action, [report], **detail)
+
+
+def audit_all(
+    actor: Actor, action: str, reports: Iterable[DiagnosticReport], **detail: Any
+) -> None:
+    """Note the same of each of several, in one journey."""
+    record_all(
+        entry(
+            actor,
+            action,
+            report,
+            clinic_id=report.clinic_id,
+            patient_id=report.patient_id,
+            detail={"version": report.version, **detail},
+        )
+        for report in reports
     )
 
 

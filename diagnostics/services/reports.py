@@ -217,9 +217,8 @@ def save_and_tell(
             reports, update_conflicts=True, unique_fields=["id"], update_fields=MOVING
         )
     with published_together():
-        # By patient: two batches that raise call-backs of the same patients never wait in turn.
-        for report in sorted(reports, key=lambda one: one.patient_id):
-            critical.judge(report)
+        critical.judge_all(reports)
+        for report in reports:
             with following(causes[report.specimen] if causes else followed()):
                 # Also a page that has to let go of the report is told.
                 tell(report, family=report.pk in was_open or release.is_open(report))

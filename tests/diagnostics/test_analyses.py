@@ -5,15 +5,33 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from diagnostics.models import Analysis, AnalysisState, DiagnosticReport, ImageState, Outcome
+from diagnostics.models import (
+    Analysis,
+    AnalysisState,
+    CallBack,
+    CriticalFrom,
+    DiagnosticReport,
+    ImageState,
+    Outcome,
+)
 from diagnostics.services import analyses, bell
 from diagnostics.services.results import Found, succeed_all
 from hospital.audit.models import Entry
 from hospital.base.problems import Conflict, Forbidden
 from hospital.base.states import IllegalTransition
-from tests.world import BENIGN, SURE, World, add_specimen, result_of, store_result
+from tests.world import (
+    BENIGN,
+    SURE,
+    World,
+    add_patient,
+    add_specimen,
+    result_of,
+    store_result,
+)
 
 
 def let_lease_expire(analysis: Analysis) -> None:
@@ -223,18 +241,29 @@ def test_a_batch_of_several_specimens_brings_each_its_own_report(world: World) -
         assert fields == {"total": 1, "classified": 1}
 
 
+def stored(world: World, slides: int, probabilities: dict[str, float]) -> int:
+    """Statements that storing a batch takes: one picture each of so many patients' slides."""
+    for number in range(slides):
+        patient = add_patient(world.clinic, f"{slides}-{number}", "Keita", "Moussa")
+        slide = add_specimen(patient, f"N-{slides}-{number:03d}")
+        world.receive(100 * slides + number, specimen=slide)
+    held = analyses.claim(worker="a", limit=slides)
+    with CaptureQueriesContext(connection) as statements:
+        assert succeed_all([found(run, probabilities) for run in held]) == slides
+    return len(statements)
+
+
+@pytest.mark.parametrize(("probabilities", "most"), [(BENIGN, 18), (SURE, 27)])
 def test_a_batch_asks_the_database_no_more_often_for_more_specimens(
-    world: World, django_assert_max_num_queries: Any
+    world: World, probabilities: dict[str, float], most: int
 ) -> None:
     """A worker's batch is of many slides, and every statement costs the one database.
 
-    But for a call-back: whoever has to be told is told of each patient by themself.
+    Also where each is critical, and where families read at once.
     """
-    for number in range(8):
-        slide = add_specimen(world.patient, f"N-2026-7{number:03d}")
-        world.receive(number, specimen=slide)
-    held = analyses.claim(worker="a", limit=8)
-    with django_assert_max_num_queries(18):
-        assert succeed_all([found(run, BENIGN) for run in held]) == 8
-    told = DiagnosticReport.objects.values_list("status", "impression")
-    assert list(told) == [("partial", "benign")] * 8
+    world.critical_from(CriticalFrom.MODEL)
+    world.at_once()
+    assert stored(world, 2, probabilities) == stored(world, 8, probabilities) <= most
+    told = DiagnosticReport.objects.values_list("status", flat=True)
+    assert list(told) == ["partial"] * 10
+    assert CallBack.objects.count() == (10 if probabilities == SURE else 0)

@@ -60,7 +60,7 @@ def test_a_signed_malignant_pattern_raises_a_call_back(world: World) -> None:
     assert (back.patient, back.state) == (world.patient, CallBackState.OPEN)
     assert (finding.report, finding.source, finding.value) == (report, "signed", "pre_b")
     assert Entry.objects.filter(action="call_back.raised", subject_id=str(back.pk)).exists()
-    assert Event.objects.filter(kind="critical.changed", subject=report.pk).exists()
+    assert Event.objects.filter(kind="critical.changed", subject=back.pk).exists()
 
 
 @pytest.mark.parametrize("conclusion", ["benign", "undetermined"])
@@ -113,6 +113,17 @@ def test_repeats_are_counted_and_not_stacked(world: World) -> None:
     sign(world, report)
     (row,) = open_call_backs(world.technician)
     assert len(row.shown) == 3
+
+
+def test_one_more_of_many_samples_is_told_to_screens_once(world: World) -> None:
+    """Not once for each of them: a patient under treatment may have a hundred."""
+    world.critical_from(CriticalFrom.MODEL)
+    world.reported()
+    for number in range(4):
+        specimen = add_specimen(world.patient, f"N-8{number}")
+        world.succeed(world.receive(80 + number, specimen=specimen))
+        assert Event.objects.filter(kind="critical.changed").count() == 2 + number
+    assert CallBack.objects.get().findings.count() == 5
 
 
 def test_after_a_call_that_was_read_back_the_same_result_is_no_news_for_a_day(world: World) -> None:
