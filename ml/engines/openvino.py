@@ -2,13 +2,11 @@
 
 Loads in a second or two and 250 MB, where TensorFlow takes fifteen and a gigabyte. The network is
 compiled twice for the whole process: over all cores for a picture that somebody waits for, and
-core by core for many, which then do not wait for each other at every layer. Every thread that
-asks has its own requests.
+core by core for many, which then do not wait for each other at every layer.
 """
 
 import os
 import threading
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,18 +17,20 @@ from numpy.typing import NDArray
 from ml.engines import Answers
 from ml.engines.exports import EngineUnavailable, Export, Precision, exported
 from ml.engines.graph import network
-from ml.engines.quiet import openvino
+from ml.engines.quiet import AsyncInferQueue, openvino
 from ml.packages import Package
-from ml.preprocessing import Picture
+from ml.preprocessing import SIZE, Picture
 
-AT_ONCE = 8
-"""Pictures in one request. One thread takes as long for a picture among 2 to 8; among 16 2 % more,
-alone or among 32 5 % more (CPU time; `make bench` has the times of a whole machine)."""
+SIZES = (4, 2, 1)
+"""Pictures in one request, and no other number. What OpenVINO prepares for a number of pictures it
+keeps, 30 MB of it on a CPU with AMX, and it takes a tenth of a second: a worker that had seen every
+number up to 16 held 640 MB where it began with 280. One thread takes as long for a picture among 2
+to 8, and 5 % more for one alone (CPU time; `make bench` has the times of a whole machine)."""
 
 MANY = 4
-"""From so many pictures on each core takes its own. On two cores of which something else takes a
-share, as in a worker that prepares the next pictures meanwhile, a picture took 13 ms; where both
-cores worked on it together and waited for the slower one, 17 to 21. Undisturbed it is the same."""
+"""From so many pictures on, or one for each core, every core takes its own. On two cores of which
+something else takes a share, as in a worker that prepares the next pictures meanwhile, a picture
+took 13 ms; where both cores worked on it together and waited for the slower one, 17 to 21."""
 
 # What multiplies 8-bit integers without overflowing on the way. CPUs before these add two products
 # in 16 bits, which does not hold them.
@@ -38,7 +38,7 @@ _INTEGERS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
 class OpenVinoEngine:
-    """Runs the exported network on the CPU. For use by several threads at once."""
+    """Runs the exported network on the CPU. Threads that ask at once take turns."""
 
     def __init__(
         self, package: Package, precision: Precision | None = None, *, export: Export | None = None
@@ -53,9 +53,11 @@ class OpenVinoEngine:
         chosen = precision or fastest(export)
         self.precision = chosen
         self.name = f"openvino {openvino.__version__.split('-')[0]} cpu {chosen}"
-        self._together = compiled(package, chosen, export=export)
-        self._apart = compiled(package, chosen, export=export, streams=cores())
-        self._own = threading.local()
+        self._together = AsyncInferQueue(compiled(package, chosen, export=export), 1)
+        apart = compiled(package, chosen, export=export, streams=cores())
+        self._apart = AsyncInferQueue(apart, cores())
+        self._turn = threading.Lock()
+        self._warm()
 
     def __call__(self, original: Picture, segmented: Picture) -> Answers:
         """Two (N, 128, 128, 3) uint8 stacks to probabilities (N, 4) and features (N, 1024)."""
@@ -66,37 +68,41 @@ class OpenVinoEngine:
         return self._ask(original, segmented, ("maps_original", "maps_segmented"))
 
     def _ask(self, original: Picture, segmented: Picture, wanted: tuple[str, str]) -> Answers:
-        """In rounds of as many pieces as there are requests, each piece a request of its own."""
-        requests = self._requests(len(original))
-        parts: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = ([], [])
-        pieces = _pieces(len(original), len(requests))
-        for start in range(0, len(pieces), len(requests)):
-            asked = list(zip(requests, pieces[start : start + len(requests)], strict=False))
-            for request, here in asked:
+        """Whoever is free takes the next piece."""
+        count = len(original)
+        many = count > 1 and count >= min(MANY, cores())
+        queue, sides = (self._apart, cores()) if many else (self._together, MANY)
+        asked = pieces(count, sides)
+        parts: list[list[NDArray[np.float32]]] = [[] for _ in asked]
+
+        def keep(request: openvino.InferRequest, number: int) -> None:
+            # The next piece writes over it.
+            parts[number] = [request.get_tensor(name).data.copy() for name in wanted]
+
+        with self._turn:
+            queue.set_callback(keep)
+            for number, here in enumerate(asked):
                 # Shared: OpenVINO reads the stacks where they lie.
                 given = [np.ascontiguousarray(stack[here]) for stack in (original, segmented)]
-                request.start_async(given, share_inputs=True)
-            for request, _ in asked:
-                request.wait()
-                for part, name in zip(parts, wanted, strict=True):
-                    # The next round writes over it.
-                    part.append(request.get_tensor(name).data.copy())
-        return np.concatenate(parts[0]), np.concatenate(parts[1])
+                queue.start_async(given, number, share_inputs=True)
+            queue.wait_all()
+        first, second = zip(*parts, strict=True)
+        return np.concatenate(first), np.concatenate(second)
 
-    def _requests(self, count: int) -> Sequence[openvino.InferRequest]:
-        """This thread's own, for so many pictures."""
-        own: Any = self._own
-        if not hasattr(own, "alone"):
-            own.alone = [self._together.create_infer_request()]
-            own.beside = [self._apart.create_infer_request() for _ in range(cores())]
-        found: Sequence[openvino.InferRequest] = own.alone if count < MANY else own.beside
-        return found
+    def _warm(self) -> None:
+        """Have every number of pictures that is ever asked for prepared now, by every core."""
+        for count in (1, *(size * cores() for size in SIZES)):
+            self(*np.zeros((2, count, SIZE, SIZE, 3), np.uint8))
 
 
-def _pieces(count: int, sides: int) -> list[slice]:
-    """`count` pictures in `sides` pieces alike, or a multiple of it: of `AT_ONCE` at most."""
-    rounds = -(-count // (sides * AT_ONCE))
-    edges = np.linspace(0, count, min(count, rounds * sides) + 1).round().astype(int).tolist()
+def pieces(count: int, sides: int) -> list[slice]:
+    """`count` pictures in pieces of `SIZES`: the largest of which there is one for each side."""
+    sizes, left = [], count
+    for size in SIZES:
+        while left >= size * sides:
+            sizes += [size] * sides
+            left -= size * sides
+    edges = np.cumsum([0, *sizes, *[1] * left]).tolist()
     return [slice(low, high) for low, high in pairwise(edges)]
 
 

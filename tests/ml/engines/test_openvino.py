@@ -11,7 +11,15 @@ from ml import engines
 from ml.data import read_index
 from ml.engines import EngineUnavailable, selftest
 from ml.engines.exports import Export, Precision, exported
-from ml.engines.openvino import AT_ONCE, MANY, OpenVinoEngine, compiled, fastest, supported
+from ml.engines.openvino import (
+    MANY,
+    SIZES,
+    OpenVinoEngine,
+    compiled,
+    fastest,
+    pieces,
+    supported,
+)
 from ml.images import decode
 from ml.packages import COMMITTED, verify
 from ml.preprocessing import prepare
@@ -51,7 +59,7 @@ def test_every_allowed_precision_says_what_the_reference_said(precision):
     assert precision.value in own.name
 
 
-@pytest.mark.parametrize("count", [1, 2, MANY, 7, AT_ONCE, 2 * AT_ONCE + 1])
+@pytest.mark.parametrize("count", [1, 2, 3, MANY, 7, 8, 17, 48])
 def test_any_number_of_pictures_gets_each_its_own_answer(engine, count):
     original, segmented = (np.concatenate([one] * 6)[:count] for one in selftest.pictures())
     together = engine(original, segmented)
@@ -59,6 +67,19 @@ def test_any_number_of_pictures_gets_each_its_own_answer(engine, count):
     alone = engine(original[-1:], segmented[-1:])
     for one, many in zip(alone, together, strict=True):
         np.testing.assert_allclose(one[0], many[-1], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("sides", [1, 2, 3, 16])
+def test_the_network_is_only_ever_asked_in_sizes_that_it_is_ready_for(sides):
+    """Each other number of pictures would cost a worker 30 MB for good."""
+    for count in range(1, 70):
+        cut = pieces(count, sides)
+        sizes = [here.stop - here.start for here in cut]
+        assert set(sizes) <= set(SIZES)
+        assert [number for here in cut for number in range(count)[here]] == list(range(count))
+        # No side waits for another longer than for the smallest piece.
+        shares = [sum(sizes[side::sides]) for side in range(sides)]
+        assert max(shares) - min(shares) <= min(SIZES)
 
 
 def test_threads_share_the_engine_and_never_see_each_others_answers(engine):
