@@ -4,7 +4,8 @@ Idle: pictures one at a time; the clock starts when the 201 has been read and st
 arrives that leads to the finished result. Sustained: the analyses worker is held still
 (SIGSTOP) while pictures are uploaded, then let go; pictures a second from the first claim to the
 last result, against the same engine alone in this run, measured in turns with it. Under load:
-arrivals at random moments (Poisson) at 80 % of the sustained rate.
+arrivals at random moments (Poisson) at 80 % of what the machine takes in and analyses, both on the
+same cores: of the backlog's pictures over the seconds that it took to upload and to drain it.
 """
 
 import asyncio
@@ -48,7 +49,7 @@ def measure(
             for _ in range(1 if quick else 3)
         ]
         sustained = rounds.spread([one["per_second"] for one in drained])
-        rate = LOAD * sustained["median"]
+        rate = LOAD * rounds.spread([one["both_per_second"] for one in drained])["median"]
         load = asyncio.run(_loaded(stack, rate, 5 if quick else 30, supply, report))
         memory["end"] = stack.memory()
     return {
@@ -126,18 +127,20 @@ def _drain(stack: Stack, work: list[bytes], report: Say) -> dict[str, Any]:
     labels = [slide for slide in slides for _ in range(A_SLIDE)]
     worker, before = stack.pids["analyses"], stack.cpu()
     os.kill(worker, signal.SIGSTOP)
+    began = time.monotonic()
     try:
         sent = traffic.send(stack.url, stack.key, list(zip(work, labels, strict=False)), senders=4)
-        uploaded = stack.cpu()
+        uploading, uploaded = time.monotonic() - began, stack.cpu()
     finally:
         os.kill(worker, signal.SIGCONT)
     rows = Analysis.objects.filter(image_id__in=[one.image for one in sent])
     _await_finished(rows, len(sent))
     ended = stack.cpu()
     times = list(rows.values_list("started_at", "finished_at"))
-    took = max(end for _, end in times) - min(start for start, _ in times)
+    took = (max(end for _, end in times) - min(start for start, _ in times)).total_seconds()
     return {
-        "per_second": len(times) / took.total_seconds(),
+        "per_second": len(times) / took,
+        "both_per_second": len(times) / (uploading + took),
         "upload_cpu_ms": _each(before, uploaded, len(sent)),
         "cpu_ms": _each(uploaded, ended, len(sent)),
     }
