@@ -4,7 +4,7 @@
 
 Fills a database of each size (kept for the day in runs/worklist), then asks for the page as a
 reader of one clinic and as one of several does, through Django's own client: the time is that of
-the whole request, template and all, without the network.
+the whole request, template and all, without the network. The sizes take turns.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,14 @@ console = Console(stderr=True)
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "runs" / "worklist"
 ROUNDS = 30
+TURNS = 5
+PAGES = ("first page", "live")  # what `make bench` asks for; by itself this asks for all there is
 
 
-def measure(sizes: list[int], vendors: list[str], rounds: int = ROUNDS) -> dict[str, Any]:
-    """Figures by database, size and what was asked for.
+def measure(
+    sizes: list[int], vendors: list[str], rounds: int = ROUNDS, only: Sequence[str] = PAGES
+) -> dict[str, Any]:
+    """Figures by database, size and what was asked for; of everything where `only` is empty.
 
     Returns:
         {vendor: {size: {"fill": seconds or None, "asked": {who and what:
@@ -41,8 +45,41 @@ def measure(sizes: list[int], vendors: list[str], rounds: int = ROUNDS) -> dict[
     found: dict[str, Any] = {}
     for vendor in vendors:
         with _server(vendor) as address:
-            found[vendor] = {size: _in_a_process(address(size), size, rounds) for size in sizes}
+
+            def ask(size: int, rounds: int, address: Any = address) -> dict[str, Any]:
+                return _in_a_process(address(size), size, rounds, only)
+
+            filled = {size: ask(size, 0)["fill"] for size in sizes}
+            turns = [
+                {size: ask(size, -(-rounds // TURNS))["asked"] for size in _turned(sizes, turn)}
+                for turn in range(TURNS)
+            ]
+        found[vendor] = {
+            size: {"fill": filled[size], "asked": _merged([turn[size] for turn in turns])}
+            for size in sizes
+        }
     return found
+
+
+def _turned(sizes: list[int], turn: int) -> list[int]:
+    first = turn % len(sizes)
+    return sizes[first:] + sizes[:first]
+
+
+def _merged(turns: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was seen of each question over all turns."""
+    return {what: _told([turn[what] for turn in turns]) for what in turns[0]}
+
+
+def _told(seen: list[dict[str, Any]]) -> dict[str, Any]:
+    took = sorted(1000 * seconds for one in seen for seconds in one["took"])
+    return {
+        "queries": max(one["queries"] for one in seen),
+        "best": took[0],
+        "median": statistics.median(took),
+        "p95": took[min(len(took) - 1, int(0.95 * len(took)))],
+        "rows": seen[0]["rows"],
+    }
 
 
 @contextlib.contextmanager
@@ -62,17 +99,18 @@ def _server(vendor: str) -> Iterator[Callable[[int], str]]:
         yield lambda size: f"{url.rpartition('/')[0]}/{stem}_{size}"
 
 
-def _in_a_process(address: str, size: int, rounds: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.worklist", "--of", address]
+def _in_a_process(address: str, size: int, rounds: int, only: Sequence[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.worklist", "--of", address, "--only", *only]
     command += ["--sizes", str(size), "--rounds", str(rounds)]
-    console.print(f"[dim]{address.split(':', maxsplit=1)[0]}, {size:,} reports[/]")
+    what = "asked" if rounds else "filled"
+    console.print(f"[dim]{address.split(':', maxsplit=1)[0]}, {size:,} reports {what}[/]")
     finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT)
     answer: dict[str, Any] = json.loads(finished.stdout)
     return answer
 
 
-def _measured(address: str, size: int, rounds: int) -> dict[str, Any]:
-    """In a process of its own: the settings know one database."""
+def _measured(address: str, size: int, rounds: int, only: Sequence[str]) -> dict[str, Any]:
+    """In a process of its own: the settings know one database. Nothing is asked in 0 rounds."""
     os.environ["TEST_DATABASE_URL"] = address
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     os.environ.setdefault("LOG_LEVEL", "WARNING")
@@ -92,7 +130,7 @@ def _measured(address: str, size: int, rounds: int) -> dict[str, Any]:
         took = fill(size)
         if address.startswith("sqlite"):
             Path(address.removeprefix("sqlite:///") + ".full").touch()
-    return {"fill": took, "asked": dict(_asked(rounds))}
+    return {"fill": took, "asked": dict(_asked(rounds, only)) if rounds else {}}
 
 
 def _created(address: str) -> bool:
@@ -121,7 +159,7 @@ def _created(address: str) -> bool:
     return True
 
 
-def _asked(rounds: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def _asked(rounds: int, only: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     from django.test import Client  # noqa: PLC0415
     from django.urls import reverse  # noqa: PLC0415
 
@@ -174,7 +212,8 @@ def _asked(rounds: int) -> Iterator[tuple[str, dict[str, Any]]]:
             questions["admin, patients"] = (reverse("admin:patients_patient_changelist"), {})
             questions["admin, audit"] = (reverse("admin:audit_entry_changelist"), {})
         for what, (address, query) in questions.items():
-            yield f"{who}: {what}", _timed(client, address, query, rounds)
+            if not only or what in only:
+                yield f"{who}: {what}", _timed(client, address, query, rounds)
 
 
 def _middle() -> tuple[str, str, str, str]:
@@ -201,19 +240,13 @@ def _timed(client: Any, address: str, query: dict[str, str], rounds: int) -> dic
         answer = client.get(address, query)
     queries = len(captured)  # now: the next request empties the log
     assert answer.status_code == 200, (address, query, answer.status_code)
-    took = []
+    took: list[float] = []
     while len(took) < rounds and sum(took) < 10:
         began = time.perf_counter()
         client.get(address, query)
         took.append(time.perf_counter() - began)
-    ordered = sorted(1000 * seconds for seconds in took)
-    return {
-        "queries": queries,
-        "best": ordered[0],
-        "median": statistics.median(ordered),
-        "p95": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
-        "rows": answer.content.count(b'<tr role="row" id="row-'),
-    }
+    rows = answer.content.count(b'<tr role="row" id="row-')
+    return {"queries": queries, "took": took, "rows": rows}
 
 
 def show(found: dict[str, Any]) -> None:
@@ -247,13 +280,17 @@ def main() -> None:
     parser.add_argument("--sqlite", action="store_true", help="on SQLite instead of PostgreSQL")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", type=Path, help="write the figures there, too")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help='"first page", live, ...; all without'
+    )
     parser.add_argument("--of", help=argparse.SUPPRESS)
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
     if options.of:
-        json.dump(_measured(options.of, sizes[0], options.rounds), sys.stdout)
+        json.dump(_measured(options.of, sizes[0], options.rounds, options.only), sys.stdout)
         return
-    found = measure(sizes, ["sqlite" if options.sqlite else "postgresql"], options.rounds)
+    vendors = ["sqlite" if options.sqlite else "postgresql"]
+    found = measure(sizes, vendors, options.rounds, options.only)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
     show(found)
