@@ -1,6 +1,6 @@
 """Measure everything on this machine, in one run.
 
-    make bench                                    # about ten minutes on two cores
+    make bench                                    # half an hour on two cores
     make bench ARGS="--quick"                     # two minutes: whether it works, not how fast
     make bench ARGS="--only engines,pipeline"
 
