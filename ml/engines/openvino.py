@@ -23,9 +23,9 @@ from ml.preprocessing import SIZE, Picture
 
 SIZES = (4, 2, 1)
 """Pictures in one request, and no other number. What OpenVINO prepares for a number of pictures it
-keeps, 30 MB of it on a CPU with AMX, and it takes a tenth of a second: a worker that had seen every
-number up to 16 held 640 MB where it began with 280. One thread takes as long for a picture among 2
-to 8, and 5 % more for one alone (CPU time; `make bench` has the times of a whole machine)."""
+keeps, 30 MB of it on a CPU with AMX, and it takes up to a tenth of a second: a worker that had seen
+every number up to 16 held 640 MB where it began with 280. One thread takes as long for a picture
+among 2 to 8, and 5 % more for one alone (CPU time; `make bench` has the times of a machine)."""
 
 MANY = 4
 """From so many pictures on, or one for each core, every core takes its own. On two cores of which
@@ -57,7 +57,7 @@ class OpenVinoEngine:
         apart = compiled(package, chosen, export=export, streams=cores())
         self._apart = AsyncInferQueue(apart, cores())
         self._turn = threading.Lock()
-        self._warm()
+        self(*np.zeros((2, 1, SIZE, SIZE, 3), np.uint8))  # for the first that comes alone
 
     def __call__(self, original: Picture, segmented: Picture) -> Answers:
         """Two (N, 128, 128, 3) uint8 stacks to probabilities (N, 4) and features (N, 1024)."""
@@ -88,11 +88,6 @@ class OpenVinoEngine:
             queue.wait_all()
         first, second = zip(*parts, strict=True)
         return np.concatenate(first), np.concatenate(second)
-
-    def _warm(self) -> None:
-        """Have every number of pictures that is ever asked for prepared now, by every core."""
-        for count in (1, *(size * cores() for size in SIZES)):
-            self(*np.zeros((2, count, SIZE, SIZE, 3), np.uint8))
 
 
 def pieces(count: int, sides: int) -> list[slice]:
