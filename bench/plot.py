@@ -64,7 +64,7 @@ def _engines(results: Results, ax: Axes) -> None:
     ax.tick_params(axis="x", which="both", labelsize=8)
     ax.tick_params(axis="y", labelsize=7)
     ax.set_xlabel("milliseconds a picture (log scale)")
-    ax.set_title("The network, by engine; dashed: what the machine's multiplying rate allows")
+    ax.set_title("The network, by engine; dashed: the machine's own limit")
     for precision, one in results.get("limits", {}).get("floors", {}).items():
         ax.axvline(one["floor_ms"], color=FLOOR, ls="--", lw=0.8)
         ax.text(
@@ -84,7 +84,7 @@ def _latencies(results: Results, ax: Axes) -> None:
     ax.barh(list(bars), [p50 for p50, _ in bars.values()], color=MARK, label="p50")
     ax.set_xlabel("milliseconds")
     ax.set_title("From the accepted upload to the event on the socket")
-    ax.legend(loc="lower right")
+    ax.legend(loc="upper right")
 
 
 def _throughput(results: Results, ax: Axes) -> None:
