@@ -38,8 +38,8 @@ MOST_PIXELS = 16_000_000
 # A pass begins with so many and takes twice as many each time, so that the engine soon has
 # something to read, and never waits for more to be prepared than it reads meanwhile.
 FIRST = 8
-# Preparing is a fraction of reading on a CPU; a machine with a GPU has the cores to keep it fed. One
-# hand alone, beside an engine that keeps every core busy, would have it wait for each batch.
+# Preparing is a fraction of reading on a CPU; a machine with a GPU has the cores to keep it fed.
+# One hand alone, beside an engine that keeps every core busy, has it wait for each batch.
 PREPARERS = max(2, (os.cpu_count() or 1) // 4)
 
 # The store is away: the run is no worse for it, and the store is not asked again at once.
