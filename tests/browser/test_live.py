@@ -179,3 +179,27 @@ def test_who_signs_out_leaves_the_next_person_no_page_of_theirs(hospital: Any, s
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("User name")).to_be_visible()
     assert "next=" not in page.url
+
+
+def test_a_link_that_is_being_pressed_is_not_swapped_from_under_the_finger(
+    hospital: Any, screen: Any
+) -> None:
+    """What came meanwhile is shown after the finger is lifted, and the press counts."""
+    at_once(hospital)
+    page = live(screen(hospital.world.guardian, "/portal/"))
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/portal/live/**", hold)
+    hospital.read(hospital.send(), BENIGN)
+    while not held:
+        page.wait_for_timeout(50)
+    page.get_by_role("link", name="Who has looked").hover()
+    page.mouse.down()
+    held.pop().continue_()
+    page.unroute("**/portal/live/**", hold)
+    page.wait_for_timeout(1_000)
+    page.mouse.up()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Who has looked")

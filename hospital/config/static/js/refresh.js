@@ -73,8 +73,9 @@ function finished({ detail }) {
 function guard(event) {
   const { xhr, requestConfig } = event.detail;
   if (requestConfig.elt !== source || !xhr.responseURL) return;
-  if (others) {
-    // A button was pressed meanwhile; its form must still be there when its answer comes.
+  if (others || pressed) {
+    // A button was pressed meanwhile, and its form must still be there when its answer comes; or
+    // something is being pressed, and would not be there when the finger is lifted.
     event.detail.shouldSwap = false;
     wanted = true;
     return;
