@@ -62,7 +62,7 @@ def judge_all(reports: Iterable[DiagnosticReport]) -> None:
     A word of the model's that is withdrawn by the model itself drops nothing: a person has to say.
     A worker's whole batch takes as many statements as one report.
     """
-    found = _findings_of([one for one in reports if _stands(one) or _is_decided(one)])
+    found = _findings_of(reports)
     patients = {report.patient_id for report, _ in found}
     # First the lock: a call that is noted just now has settled this, or has not seen it.
     waiting = _open_call_backs(patients)
@@ -106,10 +106,13 @@ def _read_back_to(patients: Collection[UUID]) -> set[UUID]:
 
 
 def _findings_of(
-    reports: Sequence[DiagnosticReport],
+    reports: Iterable[DiagnosticReport],
 ) -> list[tuple[DiagnosticReport, tuple[CriticalSource, str] | None]]:
-    rules = rules_in({report.clinic_id for report in reports}) if reports else {}
-    return [(report, finding_of(report, rules[report.clinic_id])) for report in reports]
+    """Those in which something is critical, and what; and those on which a person has decided."""
+    likely = [report for report in reports if _stands(report) or _is_decided(report)]
+    rules = rules_in({report.clinic_id for report in likely}) if likely else {}
+    found = [(report, finding_of(report, rules[report.clinic_id])) for report in likely]
+    return [(report, what) for report, what in found if what or _is_decided(report)]
 
 
 def finding_of(

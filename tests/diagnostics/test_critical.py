@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -124,6 +126,17 @@ def test_one_more_of_many_samples_is_told_to_screens_once(world: World) -> None:
         world.succeed(world.receive(80 + number, specimen=specimen))
         assert Event.objects.filter(kind="critical.changed").count() == 2 + number
     assert CallBack.objects.get().findings.count() == 5
+
+
+def test_where_only_signatures_are_critical_the_models_word_asks_nothing_of_call_backs(
+    world: World,
+) -> None:
+    """It neither raises one nor ends one; and most reports of a batch are such."""
+    world.critical_from(CriticalFrom.SIGNED)
+    image = world.receive(6)
+    with CaptureQueriesContext(connection) as statements:
+        world.succeed(image)
+    assert not [one for one in statements if "diagnostics_callback" in one["sql"]]
 
 
 def test_after_a_call_that_was_read_back_the_same_result_is_no_news_for_a_day(world: World) -> None:
