@@ -5,10 +5,12 @@ says more than the ratio of two averages. Every figure comes with its quartiles.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+Name = TypeVar("Name")
+Found = TypeVar("Found")
 Spread = dict[str, float]  # median, low and high quartile, n
 
 
@@ -37,14 +39,14 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def in_turns(
-    contenders: Mapping[str, Callable[[], float]],
+    contenders: Mapping[Name, Callable[[], Found]],
     rounds: int,
     *,
     report: Callable[[str], None] = lambda line: None,
-) -> dict[str, list[float]]:
+) -> dict[Name, list[Found]]:
     """Each contender once a round, every round beginning with another; what each gave, by round."""
     names = list(contenders)
-    found: dict[str, list[float]] = {name: [] for name in names}
+    found: dict[Name, list[Found]] = {name: [] for name in names}
     for number in range(rounds):
         report(f"round {number + 1} of {rounds}")
         first = number % len(names)

@@ -18,11 +18,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from bench.rounds import in_turns, percentile
 
 console = Console(stderr=True)
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,25 +48,20 @@ def measure(
     found: dict[str, Any] = {}
     for vendor in vendors:
         with _server(vendor) as address:
-
-            def ask(size: int, rounds: int, address: Any = address) -> dict[str, Any]:
-                return _in_a_process(address(size), size, rounds, only)
-
-            filled = {size: ask(size, 0)["fill"] for size in sizes}
-            turns = [
-                {size: ask(size, -(-rounds // TURNS))["asked"] for size in _turned(sizes, turn)}
-                for turn in range(TURNS)
-            ]
+            databases = {size: address(size) for size in sizes}
+            filled = {n: _in_a_process(at, n, 0, only)["fill"] for n, at in databases.items()}
+            asked = in_turns(
+                {
+                    n: partial(_in_a_process, at, n, -(-rounds // TURNS), only)
+                    for n, at in databases.items()
+                },
+                TURNS,
+            )
         found[vendor] = {
-            size: {"fill": filled[size], "asked": _merged([turn[size] for turn in turns])}
-            for size in sizes
+            size: {"fill": filled[size], "asked": _merged([one["asked"] for one in turns])}
+            for size, turns in asked.items()
         }
     return found
-
-
-def _turned(sizes: list[int], turn: int) -> list[int]:
-    first = turn % len(sizes)
-    return sizes[first:] + sizes[:first]
 
 
 def _merged(turns: list[dict[str, Any]]) -> dict[str, Any]:
@@ -72,12 +70,12 @@ def _merged(turns: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _told(seen: list[dict[str, Any]]) -> dict[str, Any]:
-    took = sorted(1000 * seconds for one in seen for seconds in one["took"])
+    took = [1000 * seconds for one in seen for seconds in one["took"]]
     return {
         "queries": max(one["queries"] for one in seen),
-        "best": took[0],
+        "best": min(took),
         "median": statistics.median(took),
-        "p95": took[min(len(took) - 1, int(0.95 * len(took)))],
+        "p95": percentile(took, 0.95),
         "rows": seen[0]["rows"],
     }
 

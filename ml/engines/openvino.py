@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ml.engines import Answers
 from ml.engines.exports import EngineUnavailable, Export, Precision, exported
 from ml.engines.graph import network
-from ml.engines.quiet import AsyncInferQueue, openvino
+from ml.engines.quiet import openvino
 from ml.packages import Package
 from ml.preprocessing import SIZE, Picture
 
@@ -53,9 +53,9 @@ class OpenVinoEngine:
         chosen = precision or fastest(export)
         self.precision = chosen
         self.name = f"openvino {openvino.__version__.split('-')[0]} cpu {chosen}"
-        self._together = AsyncInferQueue(compiled(package, chosen, export=export), 1)
+        self._together = openvino.AsyncInferQueue(compiled(package, chosen, export=export), 1)
         apart = compiled(package, chosen, export=export, streams=cores())
-        self._apart = AsyncInferQueue(apart, cores())
+        self._apart = openvino.AsyncInferQueue(apart, cores())
         self._turn = threading.Lock()
         self(*np.zeros((2, 1, SIZE, SIZE, 3), np.uint8))  # for the first that comes alone
 
@@ -71,8 +71,11 @@ class OpenVinoEngine:
         """Whoever is free takes the next piece."""
         count = len(original)
         many = count > 1 and count >= min(MANY, cores())
+        # Fewer than MANY are none for each of so many sides: they come one by one.
         queue, sides = (self._apart, cores()) if many else (self._together, MANY)
         asked = pieces(count, sides)
+        # Read where they lie, so they must lie there until the last is answered.
+        stacks = [np.ascontiguousarray(stack) for stack in (original, segmented)]
         parts: list[list[NDArray[np.float32]]] = [[] for _ in asked]
 
         def keep(request: openvino.InferRequest, number: int) -> None:
@@ -81,11 +84,11 @@ class OpenVinoEngine:
 
         with self._turn:
             queue.set_callback(keep)
-            for number, here in enumerate(asked):
-                # Shared: OpenVINO reads the stacks where they lie.
-                given = [np.ascontiguousarray(stack[here]) for stack in (original, segmented)]
-                queue.start_async(given, number, share_inputs=True)
-            queue.wait_all()
+            try:
+                for number, here in enumerate(asked):
+                    queue.start_async([one[here] for one in stacks], number, share_inputs=True)
+            finally:
+                queue.wait_all()
         first, second = zip(*parts, strict=True)
         return np.concatenate(first), np.concatenate(second)
 

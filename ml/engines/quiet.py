@@ -12,7 +12,6 @@ for _module in ("openvino_telemetry", "openvino.tools.ovc"):
     sys.modules.setdefault(_module, None)  # type: ignore[arg-type]  # None: its import fails
 
 import openvino  # noqa: E402
-from openvino import AsyncInferQueue  # noqa: E402
 from openvino import opset13 as ops  # noqa: E402
 
-__all__ = ["AsyncInferQueue", "openvino", "ops"]
+__all__ = ["openvino", "ops"]

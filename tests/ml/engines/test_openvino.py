@@ -107,9 +107,9 @@ def test_an_answer_stays_as_it_was_after_the_next_question(engine):
 def test_a_view_that_does_not_lie_in_one_piece_is_read_rightly(engine):
     original, segmented = selftest.pictures()
     turned = np.ascontiguousarray(original[..., ::-1])[..., ::-1]
-    np.testing.assert_allclose(
-        engine(turned[:1], segmented[:1])[1], engine(original[:1], segmented[:1])[1], rtol=1e-5
-    )
+    for count in (1, len(original)):
+        many = engine(original[:count], segmented[:count])[1]
+        np.testing.assert_allclose(engine(turned[:count], segmented[:count])[1], many, rtol=1e-5)
 
 
 def test_the_maps_average_to_the_features(engine):
