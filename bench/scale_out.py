@@ -203,6 +203,7 @@ class Sleeper:
     """A reader that takes its time and says Pre-B: a GPU as the rest of the product sees it."""
 
     engine = "sleeping"
+    batch = 32
     preprocessing = "none"
 
     def __init__(self, sleep: float) -> None:

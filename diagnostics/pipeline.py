@@ -1,8 +1,9 @@
 """The worker's line: claim a batch, prepare its pictures, ask the model, store what it says.
 
 Three batches are in hand at most: while the engine reads one, the next is claimed, decoded and
-segmented, and the one before is stored. All that touches the database happens in the thread that
-called `drain`; the others only work on pictures. A picture that comes alone goes straight
+segmented, and the one before is stored. What is ready of the next goes to the engine in portions,
+so that it has no pause between two batches. All that touches the database happens in the thread
+that called `drain`; the others only work on pictures. A picture that comes alone goes straight
 through: nothing ever waits for company.
 
 Only a worker process runs this; it is the only place where the model is loaded.
@@ -14,9 +15,9 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from threading import Event, Lock, get_native_id
+from threading import Event, get_native_id
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -41,16 +42,19 @@ FIRST = 8
 # Preparing is a fraction of reading on a CPU; a machine with a GPU has the cores to keep it fed.
 # One hand alone, beside an engine that keeps every core busy, has it wait for each batch.
 PREPARERS = max(2, (os.cpu_count() or 1) // 4)
+# Portions that are asked at once: one is read, and the next waits for a core that has nothing left.
+ASKED = 2
 
 # The store is away: the run is no worse for it, and the store is not asked again at once.
 LATER = "later"
+# The worker was told to stop before the engine was asked.
+BACK = "back"
 STORE_PAUSE_SECONDS = 1.0
 # The database ended one of two transactions that waited for each other (SQLSTATE): begin anew.
 BEGIN_ANEW = frozenset({"40001", "40P01"})
 BEGUN_ANEW = 2  # times
 
 _stopping = Event()
-_asking = Lock()  # one reader a process, and it answers one at a time
 
 
 def reader() -> Reader:
@@ -119,7 +123,7 @@ def _pass(
     with (
         Keeper() as keeper,
         ThreadPoolExecutor(PREPARERS, "prepare") as hands,
-        ThreadPoolExecutor(1, "engine") as engine,
+        ThreadPoolExecutor(ASKED, "engine") as engine,
     ):
         return Line(model, keeper, hands, engine, live=live, once=once, still=still).run()
 
@@ -130,6 +134,7 @@ class Batch:
 
     runs: Sequence[Analysis]
     pictures: Sequence["Future[Prepared | str]"]
+    answers: list["Future[Answers]"] = field(default_factory=list)  # by portion, once begun
 
     @property
     def urgent(self) -> bool:
@@ -177,16 +182,16 @@ class Line:
         ready, done = self._next(), None
         while ready or done:
             now, ready = self._overtaken(ready)
-            answering = self._engine.submit(self._read, now) if now else None
+            self._begin(now)
             ready = ready or self._next()
+            if ready and ready.urgent:  # what nothing may overtake any more
+                self._begin(ready)
             if done:
                 finished += self._store(done)
-            done = answering.result() if answering else None
-            if stopping() and (ready or self._claimed):
-                self._return(ready)
-                ready = None
+            done = [one for portion in now.answers for one in portion.result()] if now else None
             if not (ready or done):
                 ready = self._next()  # what is only given to empty hands
+        self._give_back(self._claimed)
         return finished
 
     def _overtaken(self, ready: Batch | None) -> tuple[Batch | None, Batch | None]:
@@ -231,16 +236,28 @@ class Line:
             return False
         return self._still()
 
-    def _return(self, ready: Batch | None) -> None:
+    def _give_back(self, rows: Sequence[Analysis]) -> None:
         """Queue again what was claimed and not begun."""
-        rows = [*(ready.runs if ready else ()), *self._claimed]
-        analyses.give_back(rows)
-        self._keeper.release(rows)
-        self._claimed = []
+        if rows:
+            analyses.give_back(rows)
+            self._keeper.release(rows)
 
-    def _read(self, batch: Batch) -> Answers:
-        """Ask the model. In the engine's thread."""
-        pictures = [picture.result() for picture in batch.pictures]
+    def _begin(self, batch: Batch | None) -> None:
+        """Have the engine asked as soon as there is a portion for it."""
+        if batch is None or batch.answers:
+            return
+        for at in range(0, len(batch.runs), self._model.batch):
+            portion = slice(at, at + self._model.batch)
+            asking = self._engine.submit(self._read, batch.runs[portion], batch.pictures[portion])
+            batch.answers.append(asking)
+
+    def _read(
+        self, runs: Sequence[Analysis], preparing: Sequence["Future[Prepared | str]"]
+    ) -> Answers:
+        """Ask the model. In one of the engine's threads."""
+        pictures = [picture.result() for picture in preparing]
+        if stopping():
+            return [(run, BACK) for run in runs]
         good = [picture for picture in pictures if not isinstance(picture, str)]
         try:
             answers: list[Reading | str] = list(self._ask(good))
@@ -249,11 +266,10 @@ class Line:
             answers = [self._ask_alone(picture) for picture in good]
         said = iter(answers)
         outcomes = [p if isinstance(p, str) else next(said) for p in pictures]
-        return list(zip(batch.runs, outcomes, strict=True))
+        return list(zip(runs, outcomes, strict=True))
 
     def _ask(self, pictures: Sequence[Prepared]) -> list[Reading]:
-        with _asking:
-            return self._model.classify(pictures) if pictures else []
+        return self._model.classify(pictures) if pictures else []
 
     def _ask_alone(self, picture: Prepared) -> Reading | str:
         """By itself, so that a poisonous neighbour costs the others nothing."""
@@ -273,11 +289,12 @@ class Line:
         except Exception:
             log.exception("a batch of %d was not stored; trying one by one", len(found))
             finished = sum(_store_alone(one) for one in found)
-        later = [run for run, said in answers if said == LATER]
+        later, back = ([run for run, said in answers if said == code] for code in (LATER, BACK))
         for run, said in answers:
-            if isinstance(said, str) and said != LATER:
+            if isinstance(said, str) and said not in (LATER, BACK):
                 log.error("analysis %s: %s", run.pk, said)
                 finished += analyses.fail(run, code=said)
+        self._give_back(back)
         if later:
             analyses.postpone(later)
             time.sleep(STORE_PAUSE_SECONDS)

@@ -69,6 +69,7 @@ class Reader:
     def __init__(self, package: Package, engine: Engine) -> None:
         self.package = package  # .name, .version, .digest
         self.engine = engine.name  # e.g. "openvino 2026.4.1 cpu int8"
+        self.batch = engine.batch  # pictures for one `classify`, where many wait
         self.preprocessing = preprocessing.VERSION
         self._run = engine
         self._temperature = package.temperature

@@ -6,9 +6,10 @@ core by core for many, which then do not wait for each other at every layer.
 """
 
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ _INTEGERS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
 class OpenVinoEngine:
-    """Runs the exported network on the CPU. Threads that ask at once take turns."""
+    """Runs the exported network on the CPU. Whoever asks while others do is next in line."""
 
     def __init__(
         self, package: Package, precision: Precision | None = None, *, export: Export | None = None
@@ -53,10 +54,13 @@ class OpenVinoEngine:
         chosen = precision or fastest(export)
         self.precision = chosen
         self.name = f"openvino {openvino.__version__.split('-')[0]} cpu {chosen}"
-        self._together = openvino.AsyncInferQueue(compiled(package, chosen, export=export), 1)
+        self.batch = SIZES[0] * cores()
+        self._together = _Requests(compiled(package, chosen, export=export), 1)
+        # A core that has answered finds the next piece waiting: Python is not always at hand.
+        lines = 2 * cores()
         apart = compiled(package, chosen, export=export, streams=cores())
-        self._apart = openvino.AsyncInferQueue(apart, cores())
-        self._turn = threading.Lock()
+        self._apart = _Requests(apart, lines)
+        self._lines = ThreadPoolExecutor(lines, "openvino")
         self(*np.zeros((2, 1, SIZE, SIZE, 3), np.uint8))  # for the first that comes alone
 
     def __call__(self, original: Picture, segmented: Picture) -> Answers:
@@ -68,29 +72,38 @@ class OpenVinoEngine:
         return self._ask(original, segmented, ("maps_original", "maps_segmented"))
 
     def _ask(self, original: Picture, segmented: Picture, wanted: tuple[str, str]) -> Answers:
-        """Whoever is free takes the next piece."""
+        """Whichever core is free takes the next piece, of this question or the one after it."""
         count = len(original)
-        many = count > 1 and count >= min(MANY, cores())
-        # Fewer than MANY are none for each of so many sides: they come one by one.
-        queue, sides = (self._apart, cores()) if many else (self._together, MANY)
-        asked = pieces(count, sides)
-        # Read where they lie, so they must lie there until the last is answered.
         stacks = [np.ascontiguousarray(stack) for stack in (original, segmented)]
-        parts: list[list[NDArray[np.float32]]] = [[] for _ in asked]
-
-        def keep(request: openvino.InferRequest, number: int) -> None:
-            # The next piece writes over it.
-            parts[number] = [request.get_tensor(name).data.copy() for name in wanted]
-
-        with self._turn:
-            queue.set_callback(keep)
-            try:
-                for number, here in enumerate(asked):
-                    queue.start_async([one[here] for one in stacks], number, share_inputs=True)
-            finally:
-                queue.wait_all()
+        if count > 1 and count >= min(MANY, cores()):
+            asked = [
+                self._lines.submit(self._apart.ask, [stack[here] for stack in stacks], wanted)
+                for here in pieces(count, cores())
+            ]
+            parts = [one.result() for one in asked]
+        else:
+            singles = ([stack[at : at + 1] for stack in stacks] for at in range(count))
+            parts = [self._together.ask(pair, wanted) for pair in singles]
         first, second = zip(*parts, strict=True)
         return np.concatenate(first), np.concatenate(second)
+
+
+class _Requests:
+    """A compiled network that so many may ask at once; the others wait."""
+
+    def __init__(self, network: openvino.CompiledModel, count: int) -> None:
+        self._free: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+        for _ in range(count):
+            self._free.put(network.create_infer_request())
+
+    def ask(self, pair: list[Picture], wanted: tuple[str, str]) -> list[NDArray[np.float32]]:
+        request = self._free.get()
+        try:
+            request.infer(pair, share_inputs=True)
+            # The next question writes over it.
+            return [request.get_tensor(name).data.copy() for name in wanted]
+        finally:
+            self._free.put(request)
 
 
 def pieces(count: int, sides: int) -> list[slice]:

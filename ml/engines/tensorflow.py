@@ -6,6 +6,7 @@ keep float32. The self-test at the start sees to it that this gives the same ans
 """
 
 import os
+import threading
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before the import, or it says nothing
@@ -62,6 +63,8 @@ class TensorFlowEngine:
         version = ".".join(tf.__version__.split(".")[:2])
         self.name = f"tensorflow {version} {'gpu' if gpu else 'cpu'}"
         self._batches = BATCHES_GPU if gpu else BATCHES
+        self.batch = self._batches[-1]
+        self._turn = threading.Lock()  # two at once would only take each other's cores
         self._network = model = network(package, half=gpu)
         self._looked: Any = None  # compiled by the first `maps`
         call = tf.function(
@@ -111,11 +114,10 @@ class TensorFlowEngine:
         count = len(original)
         size = next(size for size in self._batches if size >= count)
         padding = ((0, size - count), (0, 0), (0, 0), (0, 0))
-        probabilities, features = self._compiled[size](
-            tf.constant(unit(np.pad(original, padding))),
-            tf.constant(unit(np.pad(segmented, padding))),
-        )
-        return probabilities.numpy()[:count], features.numpy()[:count]
+        pair = [tf.constant(unit(np.pad(stack, padding))) for stack in (original, segmented)]
+        with self._turn:
+            probabilities, features = self._compiled[size](*pair)
+            return probabilities.numpy()[:count], features.numpy()[:count]
 
     @staticmethod
     def _forward(model: keras.Model, original: Any, segmented: Any) -> tuple[Any, Any]:

@@ -25,6 +25,7 @@ class Sayer:
     """An engine that says one class of everything."""
 
     name = "sayer"
+    batch = 8
 
     def __init__(self, label):
         self.label = label

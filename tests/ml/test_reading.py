@@ -38,6 +38,7 @@ class Stub:
     """An engine that always says the same, and keeps what it was shown."""
 
     name = "stub"
+    batch = 8
 
     def __init__(self, distance):
         self.distance = distance
