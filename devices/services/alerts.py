@@ -91,7 +91,7 @@ def mail_alerts() -> int:
     rows = unmailed.select_related("device__clinic").order_by("device__clinic_id", "raised_at")
     mailed = 0
     for clinic, alerts in groupby(rows, key=lambda alert: alert.device.clinic):
-        mailed += _mail(clinic, [alert for alert in alerts if mailing.claim(alert, **DUE)])
+        mailed += _mail(clinic, mailing.claim(list(alerts), **DUE))
     return mailed
 
 

@@ -28,7 +28,7 @@ def mail_families() -> dict[str, int]:
 def _mail(report: DiagnosticReport) -> bool:
     # What is released anew meanwhile is news of its own.
     due = {"mail_due": True, "released_at": report.released_at}
-    if not mailing.claim(report, **due):
+    if not mailing.claim([report], **due):
         return False
     is_news = report.released_at and report.released_at >= timezone.now() - mailing.NEWS
     wanted = settings.PORTAL_MAILS and is_news and release.is_open(report)

@@ -5,11 +5,12 @@ somebody's to mail, and another's afterwards. Nothing is lost; at worst somebody
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.mail import send_mail
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
@@ -22,18 +23,23 @@ LEASE = timedelta(minutes=2)
 
 # Subject and text.
 Letter = tuple[str, str]
+Row = TypeVar("Row", bound=Model)
 
 
-def claim(row: Model, **due: Any) -> bool:
-    """Whether `row`, if it is still `due`, is ours to mail for a while.
+@transaction.atomic
+def claim(rows: Sequence[Row], **due: Any) -> list[Row]:
+    """Those of `rows`, which are one or more, that are still `due`, and ours to mail for a while.
 
     Args:
-        due: columns of its own, by which the row says that it is to be mailed.
+        due: columns of their own, by which they say that they are to be mailed.
     """
     now = timezone.now()
     free = Q(mailing_until=None) | Q(mailing_until__lte=now)
-    rows = type(row)._base_manager.filter(free, pk=row.pk, **due)
-    return bool(rows.update(mailing_until=now + LEASE))
+    named = type(rows[0])._base_manager.filter(pk__in=[row.pk for row in rows])
+    ours = named.filter(free, **due).select_for_update(skip_locked=True)
+    held = set(ours.values_list("pk", flat=True))
+    named.filter(pk__in=held).update(mailing_until=now + LEASE)
+    return [row for row in rows if row.pk in held]
 
 
 def send(ours: QuerySet[Any], letters: Mapping[str, Letter], **mailed: Any) -> bool:

@@ -6,20 +6,24 @@ from typing import Any
 import pytest
 import time_machine
 from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from diagnostics.models import (
     CallBack,
     CallBackState,
+    DiagnosticReport,
     Escalation,
     EscalationStep,
+    Specimen,
 )
 from diagnostics.services import escalation
 from hospital.accounts.models import User
 from hospital.accounts.roles import Role
 from hospital.base import mailing
 from tests.diagnostics.test_critical import CLINICIAN, second, sign
-from tests.world import SETUP, World
+from tests.world import SETUP, World, add_patient, add_specimen
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +69,64 @@ def test_a_mail_tells_neither_whose_result_it_is_nor_what(chain: World, settings
     for secret in ("Rahman", "Amina", "N-2026", "N-1", "Pre-B", "leuk", "alignant"):
         assert secret not in text
     assert f"/cases/{report.pk}/" in text
+
+
+def others(world: World, count: int) -> list[DiagnosticReport]:
+    """Critical results of so many more patients."""
+    reports = []
+    before = 700 + Specimen.objects.count()
+    for number in range(before, before + count):
+        patient = add_patient(world.clinic, f"N-{number}", "Sultana", "Rina")
+        specimen = add_specimen(patient, f"S-{number}")
+        world.succeed(world.receive(number, specimen=specimen))
+        reports.append(sign(world, DiagnosticReport.objects.get(specimen=specimen)))
+    return reports
+
+
+def test_whom_several_results_wait_for_is_told_by_one_mail(chain: World, settings: Any) -> None:
+    settings.PUBLIC_URL = "https://lab.example.org"
+    reports = [sign(chain, chain.reported()), *others(chain, 2)]
+    escalation.sweep()
+    (message,) = mail.outbox
+    assert "3 results" in message.subject
+    for report in reports:
+        assert message.body.count(f"/cases/{report.pk}/") == 1
+    assert not Escalation.objects.filter(mailed_at=None).exists()
+    assert CallBack.objects.filter(told_minutes=0).count() == 3
+    for back in CallBack.objects.all():
+        assert back.next_at == back.raised_at + timedelta(minutes=20)
+
+
+def test_each_goes_its_own_way_through_the_chain(chain: World) -> None:
+    """What was raised later is told later, and what is told leaves the others where they are."""
+    first = sign(chain, chain.reported())
+    start = CallBack.objects.get().raised_at
+    with time_machine.travel(start + timedelta(minutes=10)):
+        escalation.sweep()
+        others(chain, 1)
+        mail.outbox.clear()
+        escalation.sweep()
+    assert [message.to[0] for message in mail.outbox] == ["haematologist@example.org"]
+    with time_machine.travel(start + timedelta(minutes=21)):
+        chain.call(first, **CLINICIAN, outcome="confirmed")
+        mail.outbox.clear()
+        escalation.sweep()
+        assert not mail.outbox
+    with time_machine.travel(start + timedelta(minutes=31)):
+        escalation.sweep()
+    assert [message.to[0] for message in mail.outbox] == ["technician@example.org"]
+
+
+def test_a_round_asks_the_database_no_more_for_many_than_for_few(
+    chain: World, django_assert_max_num_queries: Any
+) -> None:
+    sign(chain, chain.reported())
+    others(chain, 1)
+    with CaptureQueriesContext(connection) as few:
+        escalation.sweep()
+    others(chain, 6)
+    with django_assert_max_num_queries(len(few)):
+        assert escalation.sweep() == {"escalated": 6, "mailed_call_backs": 6}
 
 
 def test_a_watch_that_was_away_tells_them_all_and_nobody_twice(chain: World) -> None:
