@@ -183,7 +183,8 @@ class Line:
         while ready or done:
             now, ready = self._overtaken(ready)
             self._begin(now)
-            ready = ready or self._next()
+            if now:  # else nothing waited a moment ago, and somebody waits for what is done
+                ready = ready or self._next()
             if ready and ready.urgent:  # what nothing may overtake any more
                 self._begin(ready)
             if done:

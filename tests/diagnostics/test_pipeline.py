@@ -69,6 +69,28 @@ def test_a_burst_is_read_in_few_batches_and_one_picture_does_not_wait_for_compan
     assert sizes == [1, 5]
 
 
+def test_what_the_model_says_of_one_picture_is_stored_before_others_are_looked_for(
+    world: World, monkeypatch: Any
+) -> None:
+    deeds: list[str] = []
+    claim, store = analyses.claim, pipeline.succeed_all
+
+    def looking(**how: Any) -> Any:
+        deeds.append("look")
+        return claim(**how)
+
+    def storing(found: Any) -> int:
+        deeds.append("store")
+        return store(found)
+
+    monkeypatch.setattr(analyses, "claim", looking)
+    monkeypatch.setattr(pipeline, "succeed_all", storing)
+    post(world, seed=1)
+    assert work_with(Engine(), monkeypatch) == 1
+    # The second look is taken while the model reads.
+    assert deeds == ["look", "look", "store", "look"]
+
+
 def test_the_first_pictures_of_a_backlog_wait_for_few_others(
     world: World, monkeypatch: Any
 ) -> None:
