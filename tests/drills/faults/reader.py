@@ -37,6 +37,8 @@ class Light:
 class Mixed:
     """As the pipeline sees it, a `ml.reading.Reader`."""
 
+    batch = 8
+
     def __init__(self, package: Any, load: Callable[[], Any]) -> None:
         from ml import preprocessing, synthetic
 
