@@ -211,7 +211,7 @@ class Sleeper:
         from ml.preprocessing import prepare  # noqa: PLC0415
 
         self.package = packages.verify(packages.COMMITTED)
-        self._sleep = sleep
+        self._sleep, self._turn = sleep, threading.Lock()
         self._prepared = prepare(synthetic.smear(seed=1, size=224))
 
     def prepare(self, picture: Any) -> Any:
@@ -219,11 +219,12 @@ class Sleeper:
         return self._prepared
 
     def classify(self, ready: Sequence[Any]) -> list[Any]:
-        """Sleeps for each."""
+        """Sleeps for each, for one caller after the other."""
         from ml.classes import CLASSES, Class  # noqa: PLC0415
         from ml.reading import Outcome, Reading  # noqa: PLC0415
 
-        time.sleep(self._sleep * len(ready))
+        with self._turn:
+            time.sleep(self._sleep * len(ready))
         shares = dict(zip(CLASSES, (0.01, 0.01, 0.97, 0.01), strict=True))
         return [
             Reading(Outcome.CLASSIFIED, one.quality, one.segmentation, shares, 0.9, Class.PRE_B)
