@@ -25,6 +25,7 @@ class Trunks:
     """An engine with maps of its own, the same for every picture."""
 
     name = "tests"
+    batch = 8
 
     def maps(self, original: np.ndarray, segmented: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         shape = (len(original), 8, 8, 512)
