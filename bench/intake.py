@@ -52,7 +52,7 @@ def measure(
     found: dict[str, Any] = {}
     for database in databases:
         with _hospital(database) as hospital:
-            _run(hospital, clients=16, seconds=0.5, bulk=1)  # warm, every process of the web
+            _run(hospital, clients=16, seconds=2.0, bulk=1)  # warm, every connection of the web
             runs = [_run(hospital, clients=n, seconds=seconds, bulk=1) for n in clients]
             runs += [_run(hospital, clients=4, seconds=seconds, bulk=bulk)] if bulk else []
             found[database] = runs

@@ -8,16 +8,15 @@ import base64
 import hashlib
 import itertools
 import json
-import os
 import socket
 import sys
 import threading
 import time
 import uuid
-from pathlib import Path
 from typing import Any
 
-SHARED = Path(os.environ.get("LEUKOLENS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+from bench.pictures import chosen, distinct
+
 A_SPECIMEN = 10  # pictures, before the next slide is laid under the microscope
 
 
@@ -96,29 +95,14 @@ class Client(threading.Thread):
         return part
 
 
-def distinct(picture: bytes) -> bytes:
-    """The same JPEG with a comment of its own: other bytes, the same pixels."""
-    return picture[:2] + b"\xff\xfe\x00\x12" + uuid.uuid4().bytes + picture[2:]
-
-
 def digest(body: bytes) -> str:
     """The Content-Digest header of `body`."""
     return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
 
 
-def smears() -> list[bytes]:
-    """Real ones where they are, else soft blobs."""
-    folder = SHARED / "data" / "taleqani" / "original"
-    if folder.exists():
-        return [path.read_bytes() for path in sorted(folder.glob("*/*.jpg"))[::40]]
-    from tests.world import jpeg  # noqa: PLC0415 - needs Django
-
-    return [jpeg(seed) for seed in range(20)]
-
-
 def main() -> None:
     order = json.load(sys.stdin)
-    pictures = smears()
+    pictures, _ = chosen()
     clients = [Client(order, number, pictures) for number in range(order["clients"])]
     began, cpu = time.monotonic(), time.process_time()
     for client in clients:

@@ -9,10 +9,10 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from diagnostics.models import DiagnosticReport, Specimen
-from hospital.base.search import indexed, looks_inside, matching
+from hospital.base.search import Among, indexed, looks_inside, matching
 from patients.models import Patient
 
 FEW = 1000
@@ -53,7 +53,7 @@ def reports_with(
 ) -> QuerySet[DiagnosticReport]:
     """The reports in which every word of `text` stands; `of` is what `named` gave for it."""
     if of is not None:
-        rows = rows.filter(Q(patient_id__in=of) | Q(specimen_id__in=of))
+        rows = rows.filter(Q(Among(F("patient_id"), of)) | Q(Among(F("specimen_id"), of)))
     return matching(rows, text, f"specimen__{_LABEL}", *_OF_PATIENT)
 
 
@@ -62,5 +62,5 @@ def specimens_with(
 ) -> QuerySet[Specimen]:
     """The specimens in which every word of `text` stands; `of` is what `named` gave for it."""
     if of is not None:
-        rows = rows.filter(Q(patient_id__in=of) | Q(pk__in=of))
+        rows = rows.filter(Q(Among(F("patient_id"), of)) | Q(Among(F("pk"), of)))
     return matching(rows, text, _LABEL, *_OF_PATIENT)

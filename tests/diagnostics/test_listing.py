@@ -1,6 +1,7 @@
 """Promises of the lists in a large archive: no row skipped or repeated, no table read whole."""
 
 import json
+import uuid
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from diagnostics import search
 from diagnostics.models import DiagnosticReport, FieldImage, Outcome, Specimen, Urgency
 from diagnostics.pages import listing
 from diagnostics.selectors import reports_in
@@ -181,6 +183,19 @@ def test_a_word_that_names_too_many_is_looked_for_all_the_same(
 
 
 # --- what is stored ------------------------------------------------------------------------------
+
+
+def test_a_search_gives_a_long_list_as_one_value_where_the_database_can(world: Any) -> None:
+    archive(world, 2)
+    one, other = Specimen.objects.filter(accession__startswith="A-")
+    named = [uuid.uuid4() for _ in range(500)] + [one.pk, other.patient_id]
+    specimens = search.specimens_with(Specimen.objects.all(), "", named)
+    reports = search.reports_with(DiagnosticReport.objects.all(), "", named)
+    assert {specimen.pk for specimen in specimens} == {one.pk, other.pk}
+    assert {report.specimen_id for report in reports} == {one.pk, other.pk}
+    for rows in (specimens, reports):
+        _, values = rows.query.sql_with_params()
+        assert len(values) == (2 if connection.vendor == "postgresql" else 2 * len(named))
 
 
 def test_the_place_on_the_list_follows_every_change(world: Any) -> None:

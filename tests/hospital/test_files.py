@@ -66,7 +66,7 @@ def test_no_row_speaks_of_a_picture_that_is_not_on_disk_yet(world: World, disk: 
     """At whatever moment the power fails: a row is written only when its file is safe."""
 
     def watch(execute: Any, sql: str, *rest: Any) -> Any:
-        if sql.startswith("INSERT") and FieldImage._meta.db_table in sql:
+        if f'INSERT INTO "{FieldImage._meta.db_table}"' in sql:
             disk.append(("row", ""))
         return execute(sql, *rest)
 

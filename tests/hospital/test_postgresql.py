@@ -5,7 +5,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.conf import settings
+from django.db import NotSupportedError, connection
 
 pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is in the process"),
@@ -51,3 +52,30 @@ def test_a_connection_of_which_nothing_was_heard_is_kept_without_a_question(
     next_request()
     assert backend() == kept
     assert not asked
+
+
+def test_what_a_connection_asks_often_is_kept_ready_by_the_server() -> None:
+    with connection.cursor() as cursor:
+        for number in range(2 * settings.DATABASES["default"]["OPTIONS"]["prepare_threshold"]):
+            cursor.execute("SELECT %s::int + 4", [number])
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%+ 4'")
+        assert cursor.fetchone() == (1,)
+
+
+def test_a_table_that_an_upgrade_changes_costs_a_kept_connection_one_error_at_most() -> None:
+    def ask() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT word FROM tried_tables")
+
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as upgrade:
+        upgrade.execute("CREATE TABLE tried_tables (word varchar(5))")
+        try:
+            for _ in range(10):
+                ask()
+            upgrade.execute("ALTER TABLE tried_tables ALTER COLUMN word TYPE varchar(9)")
+            with pytest.raises(NotSupportedError, match="cached plan"):
+                ask()
+            next_request()
+            ask()
+        finally:
+            upgrade.execute("DROP TABLE tried_tables")

@@ -16,12 +16,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     health_check_enabled: bool
     health_check_done: bool
+    errors_occurred: bool
 
     def close_if_health_check_failed(self) -> None:
         """Close a connection that does not work any more, so that the next question opens one."""
         if self.health_check_enabled and not self.health_check_done and _is_quiet(self.connection):
             self.health_check_done = True
         super().close_if_health_check_failed()
+
+    def is_usable(self) -> bool:
+        """Whether the connection may serve another request: none does after an error.
+
+        It may keep statements, read and planned, whose tables an upgrade has changed since.
+        """
+        return not self.errors_occurred and super().is_usable()
 
 
 def _is_quiet(connection: Any) -> bool:
