@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
-from django.db import DatabaseError, connection, models
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Row = TypeVar("Row", bound=models.Model)
 Field: TypeAlias = "models.Field[Any, Any]"
@@ -49,11 +50,12 @@ def rows_by(
     told = ", ".join([told, *more.values()])
     places = ", ".join(["%s"] * len(values))
     lock = " FOR UPDATE" if locked and connection.features.has_select_for_update else ""
-    with connection.cursor() as cursor:
+    database = _database()
+    with database.cursor() as cursor:
         cursor.execute(
             f"SELECT {told} FROM {table.name}{joined}"  # noqa: S608
             f" WHERE {name} IN ({places}) ORDER BY {name}{lock}",
-            [field.get_db_prep_value(value, connection) for value in values],
+            [field.get_db_prep_value(value, database) for value in values],
         )
         records = cursor.fetchall()
     rows: list[Row] = [table.row(record) for record in records]
@@ -86,8 +88,9 @@ def insert(*batches: Sequence[models.Model]) -> None:
     with connection.cursor() as cursor:
         for sql, values in wanted:
             cursor.execute(sql, values)
+    alias = connection.alias
     for row in (row for rows in batches for row in rows):
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, alias
 
 
 def update(row: models.Model, names: Collection[str]) -> None:
@@ -98,8 +101,9 @@ def update(row: models.Model, names: Collection[str]) -> None:
     """
     table, fields = _table(type(row)), [_field(type(row), name) for name in names]
     changes = ", ".join(f"{_quoted(field.column)} = %s" for field in fields)
-    values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]
-    which = table.key.get_db_prep_value(row.pk, connection)
+    database = _database()
+    values = [field.get_db_prep_save(field.pre_save(row, False), database) for field in fields]
+    which = table.key.get_db_prep_value(row.pk, database)
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {table.name} SET {changes} WHERE {_quoted(table.key.column)} = %s",  # noqa: S608
@@ -123,12 +127,13 @@ def _insertion(rows: Sequence[models.Model]) -> tuple[str, list[Any]]:
     Of more than fifty values psycopg finds the places anew each time, and that takes longer.
     """
     table = _table(type(rows[0]))
+    database = _database()
     records = [
-        [field.get_db_prep_save(field.pre_save(row, True), connection) for field in table.given]
+        [field.get_db_prep_save(field.pre_save(row, True), database) for field in table.given]
         for row in rows
     ]
     filled = [n for n in range(len(table.given)) if any(row[n] is not None for row in records)]
-    columns = ", ".join(_quoted(table.given[n].column) for n in filled)
+    columns = ", ".join(table.columns[n] for n in filled)
     places = f"({', '.join(['%s'] * len(filled))})"
     sql = f"INSERT INTO {table.name} ({columns}) VALUES {', '.join([places] * len(rows))}"  # noqa: S608
     return sql, [row[n] for row in records for n in filled]
@@ -141,7 +146,8 @@ class _Table:
     Attributes:
         name: quoted, as all names here.
         fields: in the order of `told`, the columns in which a row is read.
-        given: the columns that a new row brings along.
+        given: what a new row brings along.
+        columns: the names of `given`.
         converters: what makes Python's values of the database's: place, column, and what it goes
             through.
     """
@@ -152,16 +158,17 @@ class _Table:
     fields: Sequence[Field]
     told: str
     given: Sequence[Field]
+    columns: Sequence[str]
     converters: Sequence[tuple[int, models.Expression, list[Callable[..., Any]]]]
 
     def row(self, record: Sequence[Any]) -> Any:
         """The row whose columns `record` begins with."""
-        values = list(record[: len(self.fields)])
+        values, database = list(record[: len(self.fields)]), _database()
         for place, column, converters in self.converters:
             for convert in converters:
-                values[place] = convert(values[place], column, connection)
+                values[place] = convert(values[place], column, database)
         names = [field.attname for field in self.fields]
-        return self.model.from_db(connection.alias, names, values)
+        return self.model.from_db(database.alias, names, values)
 
 
 @cache
@@ -178,6 +185,7 @@ def _table(model: type[models.Model]) -> _Table:
         fields=fields,
         told=", ".join(f"{name}.{_quoted(one.column)}" for one in fields),
         given=given,
+        columns=[_quoted(one.column) for one in given],
         converters=list(_converters(model)),
     )
 
@@ -193,6 +201,11 @@ def _converters(
         ]
         if converters:
             yield place, column, converters
+
+
+def _database() -> BaseDatabaseWrapper:
+    """This thread's connection itself: `django.db.connection` looks for it at every mention."""
+    return connections[DEFAULT_DB_ALIAS]
 
 
 def _field(model: type[models.Model], name: str) -> Field:
