@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 Row = TypeVar("Row", bound=models.Model)
@@ -48,9 +48,8 @@ def rows_by(
         mine, its = (_quoted(one.column) for one in (key, other.key))
         joined = f" JOIN {other.name} ON {other.name}.{its} = {table.name}.{mine}"
     told = ", ".join([told, *more.values()])
-    places = ", ".join(["%s"] * len(values))
-    lock = " FOR UPDATE" if locked and connection.features.has_select_for_update else ""
-    database = _database()
+    places, database = ", ".join(["%s"] * len(values)), _database()
+    lock = " FOR UPDATE" if locked and database.features.has_select_for_update else ""
     with database.cursor() as cursor:
         cursor.execute(
             f"SELECT {told} FROM {table.name}{joined}"  # noqa: S608
@@ -80,17 +79,17 @@ def insert(*batches: Sequence[models.Model]) -> None:
     wanted = [_insertion(some) for rows in batches for some in _takeable(rows)]
     if not wanted:
         return
-    if connection.vendor == "postgresql":
+    database = _database()
+    if database.vendor == "postgresql":
         *before, last = (sql for sql, _ in wanted)
         parts = ", ".join(f"part_{number} AS ({sql})" for number, sql in enumerate(before))
         together = f"WITH {parts} {last}" if before else last
         wanted = [(together, [value for _, values in wanted for value in values])]
-    with connection.cursor() as cursor:
+    with database.cursor() as cursor:
         for sql, values in wanted:
             cursor.execute(sql, values)
-    alias = connection.alias
     for row in (row for rows in batches for row in rows):
-        row._state.adding, row._state.db = False, alias
+        row._state.adding, row._state.db = False, database.alias
 
 
 def update(row: models.Model, names: Collection[str]) -> None:
@@ -104,7 +103,7 @@ def update(row: models.Model, names: Collection[str]) -> None:
     database = _database()
     values = [field.get_db_prep_save(field.pre_save(row, False), database) for field in fields]
     which = table.key.get_db_prep_value(row.pk, database)
-    with connection.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.execute(
             f"UPDATE {table.name} SET {changes} WHERE {_quoted(table.key.column)} = %s",  # noqa: S608
             [*values, which],
@@ -116,7 +115,7 @@ def update(row: models.Model, names: Collection[str]) -> None:
 def _takeable(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """The rows in as many pieces as the database's limit on one statement's values makes."""
     if rows:
-        size = connection.ops.bulk_batch_size(list(_table(type(rows[0])).given), list(rows))
+        size = _database().ops.bulk_batch_size(list(_table(type(rows[0])).given), list(rows))
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
 
@@ -193,11 +192,12 @@ def _table(model: type[models.Model]) -> _Table:
 def _converters(
     model: type[models.Model],
 ) -> Iterator[tuple[int, models.Expression, list[Callable[..., Any]]]]:
+    database = _database()
     for place, field in enumerate(model._meta.concrete_fields):
         column = field.get_col(model._meta.db_table)
         converters = [
-            *connection.ops.get_db_converters(column),
-            *column.get_db_converters(connection),
+            *database.ops.get_db_converters(column),
+            *column.get_db_converters(database),
         ]
         if converters:
             yield place, column, converters
@@ -215,4 +215,4 @@ def _field(model: type[models.Model], name: str) -> Field:
 
 
 def _quoted(name: str | None) -> str:
-    return connection.ops.quote_name(str(name))
+    return _database().ops.quote_name(str(name))

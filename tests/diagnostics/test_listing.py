@@ -182,9 +182,6 @@ def test_a_word_that_names_too_many_is_looked_for_all_the_same(
     assert len(walked([world.clinic.pk], show="all", q="kowalska")) == 8
 
 
-# --- what is stored ------------------------------------------------------------------------------
-
-
 def test_a_search_gives_a_long_list_as_one_value_where_the_database_can(world: Any) -> None:
     archive(world, 2)
     one, other = Specimen.objects.filter(accession__startswith="A-")
@@ -196,6 +193,9 @@ def test_a_search_gives_a_long_list_as_one_value_where_the_database_can(world: A
     for rows in (specimens, reports):
         _, values = rows.query.sql_with_params()
         assert len(values) == (2 if connection.vendor == "postgresql" else 2 * len(named))
+
+
+# --- what is stored ------------------------------------------------------------------------------
 
 
 def test_the_place_on_the_list_follows_every_change(world: Any) -> None:
